@@ -1,0 +1,34 @@
+/** Values that JSON can hold. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/**
+ * Canonical JSON (RFC 8785): members sorted by UTF-16 code units, no white space, numbers and strings as
+ * ECMAScript writes them.
+ *
+ * @throws TypeError for what JSON cannot hold: undefined, non-finite numbers, lone surrogates
+ */
+export function canonicalJson(value: JsonValue): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => `${scalar(name)}:${canonicalJson(member)}`);
+    return `{${members.join(",")}}`;
+  }
+  return scalar(value as null | boolean | number | string);
+}
+
+function scalar(value: null | boolean | number | string): string {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError("JSON has no such number.");
+  if (typeof value === "string" && !value.isWellFormed()) throw new TypeError("A lone surrogate is no text.");
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`JSON cannot hold a ${typeof value}.`);
+  return text;
+}

@@ -1,0 +1,569 @@
+/**
+ * The one catalogue of what can go wrong. HTTP bodies, exceptions, exit codes, `amesh explain` and metric labels
+ * all come from this table.
+ *
+ * - `status`: what an HTTP server answers; 0 where the failure never reaches HTTP.
+ * - `public`: what the caller may see, when that is less than the code.
+ * - `exit`: exit status of the command line: 1 error, 2 usage, 3 denied, 4 not set up or expired, 5 unreachable.
+ * - `summary`: what happened, for the operator. `fix`: what mends it.
+ */
+export interface CatalogueEntry {
+  readonly status: number;
+  readonly public?: string;
+  readonly exit: 1 | 2 | 3 | 4 | 5;
+  readonly summary: string;
+  readonly fix: string;
+}
+
+export const catalogue = {
+  // ── A request is refused ──────────────────────────────────────────────────────────────────────────────────
+  missing_header: {
+    status: 400,
+    exit: 3,
+    summary: "The request carries no Authorization header.",
+    fix: "Call through amesh.fetch or `amesh request`, and let proxies forward the Authorization header.",
+  },
+  malformed_header: {
+    status: 400,
+    exit: 3,
+    summary: "The Authorization header, or a header the check depends on, cannot be read without ambiguity.",
+    fix: 'Send one Authorization header of the form AuthMesh v="1",id="…",ts="…",nonce="…",sig="…" and one Host header.',
+  },
+  malformed_target: {
+    status: 400,
+    exit: 3,
+    summary: "The request target could be read as another path than the one that was signed.",
+    fix: "Send a path that starts with one slash, has no `.` or `..` segments, `\\` or `#`, and a query that is UTF-8.",
+  },
+  unsupported_version: {
+    status: 400,
+    exit: 3,
+    summary: "The proof is of a protocol version this verifier does not know.",
+    fix: "Use version 1 on the caller, or update the verifier.",
+  },
+  payload_too_large: {
+    status: 413,
+    exit: 3,
+    summary: "The body is larger than the verifier reads.",
+    fix: "Send less, or raise maxBodyBytes on the verifier.",
+  },
+  unsupported_content_encoding: {
+    status: 415,
+    exit: 3,
+    summary: "The body is compressed and the verifier was not told that the application decodes it.",
+    fix: "Send the body uncompressed, or name the encoding in the option contentEncodings.",
+  },
+  body_timeout: {
+    status: 408,
+    exit: 3,
+    summary: "The body did not arrive in time.",
+    fix: "Send faster, or raise bodyTimeoutSeconds on the verifier.",
+  },
+  body_incomplete: {
+    status: 400,
+    exit: 3,
+    summary: "The connection ended before the body was complete.",
+    fix: "Send the request again.",
+  },
+  body_parser_ordering_error: {
+    status: 500,
+    exit: 1,
+    summary:
+      "Something read the body before the verifier could, and left nothing the signature can be checked against.",
+    fix: "Create amesh.verify() before the server starts to listen, or put it before whatever reads the body.",
+  },
+  unauthorized: {
+    status: 401,
+    exit: 3,
+    summary: "The verifier refused the proof and keeps the reason to itself.",
+    fix: "Look for the decision id (header AuthMesh-Decision) in the verifier's log; it stands beside the reason.",
+  },
+  device_unknown: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The key is not in the allow list.",
+    fix: "Pair the two machines: `amesh listen` on the verifier, `amesh invite CODE` on the caller.",
+  },
+  role_not_controller: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The device is known here as a target: this machine may call it, it may not call this machine.",
+    fix: "Pair in the other direction: `amesh listen` here, `amesh invite CODE` on the caller.",
+  },
+  entry_expired: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The device's entry in the allow list has expired.",
+    fix: "Pair again, or add the device again with a later expiry.",
+  },
+  clock_skew: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The request's timestamp is too far from this machine's clock.",
+    fix: "Set both clocks by NTP (`amesh doctor` measures the difference), or raise clockSkewSeconds.",
+  },
+  host_mismatch: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary:
+      "The request was signed for another host, content type or content encoding than it arrived with.",
+    fix: "Name every host the callers use in the option audience (or AMESH_AUDIENCE), and let proxies keep Content-Type.",
+  },
+  device_revoked: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The device has been revoked.",
+    fix: "If that was a mistake, pair the machines again.",
+  },
+  signature_invalid: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary:
+      "The signature does not fit the request: method, path, query, body or time is not what was signed.",
+    fix: "Look for a proxy that rewrites the path, the query or the body.",
+  },
+  replay_detected: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The nonce was used before.",
+    fix: "Sign every attempt anew; amesh.fetch does. A retry of the same bytes by a proxy looks like an attack.",
+  },
+  replay_epoch: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary:
+      "The request was stamped before this verifier began to remember nonces, so a replay cannot be ruled out.",
+    fix: "Sign the request again.",
+  },
+  scope_missing: {
+    status: 403,
+    exit: 3,
+    summary: "The device is known but was not granted what this route requires.",
+    fix: "Grant the scope on the verifier: `amesh add … --scope NAME:rw`, or pair with the scope.",
+  },
+  replay_store_unavailable: {
+    status: 503,
+    exit: 5,
+    summary: "The nonce store cannot be asked, so a replay cannot be ruled out.",
+    fix: "Bring the store back; requests are refused until then.",
+  },
+  replay_store_full: {
+    status: 503,
+    exit: 5,
+    summary: "The nonce store is full and this device holds more than its share of it.",
+    fix: "Slow the caller down, or raise maxNonces.",
+  },
+  verifier_busy: {
+    status: 503,
+    exit: 5,
+    summary: "Too many bodies are waiting to be verified.",
+    fix: "Retry later, or raise maxPendingBodies.",
+  },
+  verifier_not_ready: {
+    status: 500,
+    exit: 4,
+    summary: "This server has no identity or allow list it can open, so nobody can be let in.",
+    fix: "Run `amesh doctor` on the server, as the user it runs as.",
+  },
+
+  // ── The allow list ────────────────────────────────────────────────────────────────────────────────────────
+  allow_list_integrity_failure: {
+    status: 500,
+    exit: 1,
+    summary:
+      "The allow list's seal does not fit its content: the file was changed by something other than amesh.",
+    fix: "Find out who wrote it. Restore a copy you trust, or start a new list with `amesh repair --new-list` and pair again.",
+  },
+  allow_list_rollback: {
+    status: 500,
+    public: "allow_list_integrity_failure",
+    exit: 1,
+    summary: "The allow list is older than the last one seen: a revoked device may be back in it.",
+    fix: "If you restored a backup on purpose, run `amesh repair --accept`.",
+  },
+  allow_list_damaged: {
+    status: 500,
+    public: "allow_list_integrity_failure",
+    exit: 1,
+    summary: "The allow list cannot be read as one.",
+    fix: "Restore a copy you trust, or start a new list with `amesh repair --new-list` and pair again.",
+  },
+  allow_list_missing: {
+    status: 500,
+    public: "allow_list_integrity_failure",
+    exit: 1,
+    summary: "There is an identity but no allow list beside it.",
+    fix: "Restore allow_list.json, or start a new list with `amesh repair --new-list` and pair again.",
+  },
+  allow_list_locked: {
+    status: 0,
+    exit: 1,
+    summary: "Another process is changing the allow list and does not finish.",
+    fix: "Try again; if it stays, look at the process named in allow_list.json.lock.",
+  },
+  device_not_found: {
+    status: 0,
+    exit: 1,
+    summary: "No device of this id or name is in the allow list.",
+    fix: "Run `amesh list`.",
+  },
+  device_name_ambiguous: {
+    status: 0,
+    exit: 2,
+    summary: "Several devices bear this name.",
+    fix: "Use the device id; `amesh list` shows it.",
+  },
+  controller_limit_reached: {
+    status: 0,
+    exit: 1,
+    summary: "This machine accepts no further controller.",
+    fix: "Replace the present one with --replace, revoke it, or allow more with `amesh init --max-controllers N` on a new identity.",
+  },
+
+  // ── Identity and key store ────────────────────────────────────────────────────────────────────────────────
+  identity_not_found: {
+    status: 0,
+    exit: 4,
+    summary: "This machine has no identity yet.",
+    fix: 'Run `amesh init --name "NAME"`, or set AUTH_MESH_DIR to the folder that has one.',
+  },
+  identity_exists: {
+    status: 0,
+    exit: 1,
+    summary: "This machine has an identity already; nothing was changed.",
+    fix: "Use it, or choose another folder with AUTH_MESH_DIR.",
+  },
+  identity_damaged: {
+    status: 0,
+    exit: 1,
+    summary: "identity.json cannot be read as an identity.",
+    fix: "Restore it from a backup. Without one, move the folder away, run `amesh init` and pair again.",
+  },
+  key_not_found: {
+    status: 0,
+    exit: 1,
+    summary: "The key store holds no key under this alias.",
+    fix: "Restore the key store, or move the folder away, run `amesh init` and pair again.",
+  },
+  key_exists: {
+    status: 0,
+    exit: 1,
+    summary: "The key store holds a key under this alias already; nothing was changed.",
+    fix: "Use the key, or choose another folder with AUTH_MESH_DIR.",
+  },
+  key_mismatch: {
+    status: 0,
+    exit: 1,
+    summary: "The key in the key store is not the one identity.json names.",
+    fix: "Put back the key and identity.json that belong together.",
+  },
+  key_store_damaged: {
+    status: 0,
+    exit: 1,
+    summary: "The key file cannot be read.",
+    fix: "Restore it from a backup. Without one, move the folder away, run `amesh init` and pair again.",
+  },
+  key_store_unknown: {
+    status: 0,
+    exit: 2,
+    summary: "There is no key store of this name.",
+    fix: "Run `amesh init --help` for the names.",
+  },
+  key_store_unavailable: {
+    status: 0,
+    exit: 1,
+    summary: "The key store cannot be used on this machine now.",
+    fix: "Run `amesh doctor`.",
+  },
+  passphrase_missing: {
+    status: 0,
+    exit: 4,
+    summary: "The key file is encrypted and no passphrase was given.",
+    fix: "Set AMESH_PASSPHRASE_FILE or AUTH_MESH_PASSPHRASE.",
+  },
+  passphrase_wrong: {
+    status: 0,
+    exit: 1,
+    summary: "The passphrase does not open the key file, or the file was changed.",
+    fix: "Check AUTH_MESH_PASSPHRASE and AMESH_PASSPHRASE_FILE.",
+  },
+  storage_failed: {
+    status: 0,
+    exit: 1,
+    summary: "A file could not be read or written.",
+    fix: "Check the folder's owner, its permissions and the free space; `amesh doctor` does.",
+  },
+  invalid_name: {
+    status: 0,
+    exit: 2,
+    summary: "The name is empty or too long.",
+    fix: "Use 1 to 64 characters.",
+  },
+  invalid_public_key: {
+    status: 0,
+    exit: 2,
+    summary: "This is not a P-256 public key.",
+    fix: "Give a compressed point in base64, a PEM public key, or a JWK with crv P-256.",
+  },
+  invalid_scope: {
+    status: 0,
+    exit: 2,
+    summary: "The scope is not spelt as one.",
+    fix: "Write NAME:r or NAME:rw, NAME in lower case: letters, digits and hyphens, at most one dot.",
+  },
+
+  // ── Pairing ───────────────────────────────────────────────────────────────────────────────────────────────
+  pairing_code_malformed: {
+    status: 0,
+    exit: 2,
+    summary: "This is not a pairing code.",
+    fix: "Type the six digits that `amesh listen` shows.",
+  },
+  pairing_commitment_mismatch: {
+    status: 0,
+    exit: 3,
+    summary: "The other side did not show the key it had committed to: somebody may stand in between.",
+    fix: "Run `amesh listen` again and pair anew. If it happens again, use another relay.",
+  },
+  pairing_frame_invalid: {
+    status: 0,
+    exit: 3,
+    summary: "A pairing message was of the wrong kind, order or length, or its seal did not fit.",
+    fix: "Run `amesh listen` again and pair anew. If it happens again, use another relay.",
+  },
+  pairing_identity_invalid: {
+    status: 0,
+    exit: 3,
+    summary: "The other side could not prove that it holds the key it showed.",
+    fix: "Run `amesh listen` again and pair anew. If it happens again, use another relay.",
+  },
+  pairing_own_key: {
+    status: 0,
+    exit: 3,
+    summary: "The other side showed this machine's own key.",
+    fix: "Pair two different machines; on one machine, give each its own AUTH_MESH_DIR.",
+  },
+  pairing_code_mismatch: {
+    status: 0,
+    exit: 3,
+    summary: "The verification code did not fit. Nothing was changed.",
+    fix: "Run `amesh listen` again. If the code was typed as shown, somebody may stand in between: use another relay.",
+  },
+  pairing_rejected: {
+    status: 0,
+    exit: 3,
+    summary: "The target did not confirm the pairing. Nothing was changed here.",
+    fix: "Look at what the target says, then run `amesh listen` there again.",
+  },
+  pairing_unconfirmed: {
+    status: 0,
+    exit: 1,
+    summary: "The controller did not acknowledge in time; its entry was removed again.",
+    fix: "Run `amesh list` on the controller, revoke a stale entry there, then pair anew.",
+  },
+  pairing_timeout: {
+    status: 0,
+    exit: 5,
+    summary: "Timed out waiting for the other device.",
+    fix: "Run both commands at the same time against the same relay (--relay URL on both, or AMESH_RELAY_URL).",
+  },
+  pairing_peer_left: {
+    status: 0,
+    exit: 1,
+    summary: "The other device left before the pairing was complete.",
+    fix: "Look at what the other device says, then run `amesh listen` again.",
+  },
+  pairing_cancelled: {
+    status: 0,
+    exit: 1,
+    summary: "The pairing was cancelled. Nothing was changed.",
+    fix: "Run `amesh listen` again when you are ready.",
+  },
+  pairing_cooldown: {
+    status: 0,
+    exit: 3,
+    summary:
+      "Several pairings failed in a short time, as they do when somebody guesses; pairing rests for a minute.",
+    fix: "Wait a minute, make sure who is on the other side, then pair anew.",
+  },
+
+  // ── The relay's own answers ───────────────────────────────────────────────────────────────────────────────
+  otc_not_found: {
+    status: 0,
+    exit: 3,
+    summary: "The relay knows no such code.",
+    fix: "Check the digits and that both sides use the same relay; codes live 60 seconds, `amesh listen` makes a new one.",
+  },
+  otc_expired: {
+    status: 0,
+    exit: 4,
+    summary: "The pairing code has expired.",
+    fix: "Run `amesh listen` again for a new code; it lives 60 seconds.",
+  },
+  otc_in_use: {
+    status: 0,
+    exit: 1,
+    summary: "Another device is listening under this code.",
+    fix: "Run `amesh listen` again for another code.",
+  },
+  peer_already_connected: {
+    status: 0,
+    exit: 3,
+    summary: "Another device has answered this code already.",
+    fix: "Run `amesh listen` again for a new code.",
+  },
+  rate_limited: {
+    status: 429,
+    exit: 5,
+    summary: "Too many attempts from this address.",
+    fix: "Wait a minute.",
+  },
+  relay_capacity: {
+    status: 503,
+    exit: 5,
+    summary: "The relay holds as many sessions as it can.",
+    fix: "Try again in a minute, or run a relay of your own: `amesh relay`.",
+  },
+  frame_too_large: {
+    status: 0,
+    exit: 1,
+    summary: "A message was larger than the relay forwards.",
+    fix: "Update both sides; a pairing never needs so much.",
+  },
+  bad_message: {
+    status: 0,
+    exit: 1,
+    summary: "The relay could not read a message.",
+    fix: "Update the side that sent it.",
+  },
+  relay_unreachable: {
+    status: 0,
+    exit: 5,
+    summary: "The relay cannot be reached.",
+    fix: "Start one with `amesh relay` and name it on both sides: --relay ws://HOST:3001/ws, or AMESH_RELAY_URL.",
+  },
+  relay_protocol_error: {
+    status: 0,
+    exit: 5,
+    summary: "What answered is not an amesh relay, or not of a version this side knows.",
+    fix: "Check the URL: it ends in /ws. Update the relay or this side.",
+  },
+
+  // ── Calling ───────────────────────────────────────────────────────────────────────────────────────────────
+  body_too_large_to_sign: {
+    status: 0,
+    exit: 2,
+    summary: "A streamed body is larger than the client buffers; a signature needs all of it first.",
+    fix: "Send a smaller body, or raise maxBodyBytes in createClient.",
+  },
+  redirect_refused: {
+    status: 0,
+    exit: 1,
+    summary: "The server redirects to another origin, and a signature for one is never shown to another.",
+    fix: 'Call the other origin yourself, or read the redirect with `redirect: "manual"`.',
+  },
+  service_unreachable: {
+    status: 0,
+    exit: 5,
+    summary: "The service cannot be reached.",
+    fix: "Check the URL, that the service runs, and what stands between.",
+  },
+
+  // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
+  input_required: {
+    status: 0,
+    exit: 2,
+    summary: "An answer is needed and there is no terminal to ask on.",
+    fix: "Give the answer as a flag; `--help` lists them.",
+  },
+  declined: {
+    status: 0,
+    exit: 1,
+    summary: "The question was answered with no. Nothing was changed.",
+    fix: "Run the command again when you have decided.",
+  },
+  code_unknown: {
+    status: 0,
+    exit: 2,
+    summary: "There is no such code.",
+    fix: "Run `amesh explain` for the list.",
+  },
+} as const satisfies Readonly<Record<string, CatalogueEntry>>;
+
+/** Every code of the catalogue; `switch (error.code)` narrows over it. */
+export type ErrorCode = keyof typeof catalogue;
+
+/** A refusal as data: what the caller may see, and beside it what only the operator reads. */
+export interface Failure {
+  readonly code: ErrorCode;
+  /** HTTP status; 0 where the failure never reaches HTTP. */
+  readonly status: number;
+  /** What the caller may see. */
+  readonly public: string;
+  /** What happened this time. Never holds a secret; foreign text in it is escaped and cut. */
+  readonly detail: string;
+  readonly fix: string;
+}
+
+/** Looks a code up; `undefined` for text that is not one. */
+export function lookUp(code: string): (CatalogueEntry & { readonly code: ErrorCode }) | undefined {
+  return Object.hasOwn(catalogue, code)
+    ? { code: code as ErrorCode, ...catalogue[code as ErrorCode] }
+    : undefined;
+}
+
+/** A failure of the catalogue; `detail` defaults to the entry's summary, `fix` to its mend. */
+export function failure(code: ErrorCode, detail?: string, fix?: string): Failure {
+  const entry: CatalogueEntry = catalogue[code];
+  return {
+    code,
+    status: entry.status,
+    public: entry.public ?? code,
+    detail: detail ?? entry.summary,
+    fix: fix ?? entry.fix,
+  };
+}
+
+/**
+ * The one exception of amesh. What comes from the wire, a file or a person raises only this; a mistake of the
+ * programmer is a `TypeError`.
+ */
+export class AmeshError extends Error {
+  override readonly name = "AmeshError";
+  readonly failure: Failure;
+
+  constructor(failure: Failure | ErrorCode, detail?: string, options?: { fix?: string; cause?: unknown }) {
+    const whole = typeof failure === "string" ? toFailure(failure, detail, options?.fix) : failure;
+    super(whole.detail, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.failure = whole;
+  }
+
+  get code(): ErrorCode {
+    return this.failure.code;
+  }
+
+  /** What mends it. */
+  get fix(): string {
+    return this.failure.fix;
+  }
+}
+
+const toFailure = failure;
+
+/** Foreign text for a log line or an error: control characters escaped, cut at 64 code units. */
+export function quoteForeign(text: string): string {
+  const cut = text.length > 64 ? `${text.slice(0, 64)}…` : text;
+  return JSON.stringify(cut).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

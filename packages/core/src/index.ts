@@ -1,0 +1,27 @@
+/**
+ * The amesh device protocol: pure functions, no I/O. docs/protocol.md says what each does on the wire.
+ *
+ * @module
+ */
+
+export { canonicalJson, type JsonValue } from "./canonical-json.js";
+export { buildCanonicalString, canonicalTarget } from "./canonical-string.js";
+export type { Caller, Decision, StepResult } from "./decision.js";
+export * from "./encoding.js";
+export {
+  AmeshError,
+  type CatalogueEntry,
+  catalogue,
+  type ErrorCode,
+  type Failure,
+  failure,
+  lookUp,
+  quoteForeign,
+} from "./errors.js";
+export type { NonceStore } from "./nonce-store.js";
+export { deviceIdOf, PublicKey } from "./public-key.js";
+export type { BodyLimits, IncomingRequest } from "./request.js";
+export { parseRequirement, parseScopes, type Scopes } from "./scopes.js";
+export { type Role, type Sign, type Signable, signableProbe } from "./signable.js";
+export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signature.js";
+export type { TrustedDevice, TrustStore } from "./trust-store.js";

@@ -1,0 +1,13 @@
+/** Remembers nonces, so that a request is accepted once. */
+export interface NonceStore {
+  /**
+   * True when the nonce was not recorded before; it is recorded by the same, atomic act.
+   *
+   * @param windowSeconds how long to remember it
+   * @throws AmeshError `replay_store_full`, `replay_store_unavailable`
+   */
+  checkAndRecord(nonce: string, windowSeconds: number): Promise<boolean>;
+  /** Requests stamped at or before this Unix second are refused: the store may have forgotten their nonces. */
+  readonly acceptsFrom?: number;
+  close?(): Promise<void>;
+}

@@ -1,0 +1,24 @@
+/** What every proof is checked against, whatever the framework. An adapter makes one of each incoming request. */
+export interface IncomingRequest {
+  readonly method: string;
+  /** The raw request target as received, before any router touched it: "/api/orders?b=2". */
+  readonly target: string;
+  /** Every occurrence of a header, raw and in order: duplicates must be seen to be refused. `name` is lower case. */
+  headers(name: string): readonly string[];
+  /** Whether a body follows, as the transport says: never from the method. */
+  readonly hasBody: boolean;
+  /**
+   * SHA-256 of the raw body bytes, lower-case hex.
+   *
+   * @param limits bytes and milliseconds the body may take
+   * @throws AmeshError `payload_too_large`, `body_timeout`, `body_incomplete`, `body_parser_ordering_error`
+   */
+  bodyHash(limits: BodyLimits): Promise<string>;
+}
+
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+  /** Content encodings the application decodes; the decoded size is held to `maxBytes` too. */
+  readonly contentEncodings: readonly string[];
+}

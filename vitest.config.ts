@@ -1,0 +1,33 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+// Tests import the sources through this condition, so that there is one copy of every class.
+const resolve = { conditions: ["@authmesh/source"] };
+const ssr = {
+  resolve: { conditions: ["@authmesh/source", "node"], externalConditions: ["@authmesh/source", "node"] },
+};
+
+const project = (name: string, include: string[], extra: object = {}) => ({
+  resolve,
+  ssr,
+  ...extra,
+  test: { name, include, testTimeout: 30_000, hookTimeout: 60_000 },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project("core", ["packages/core/test/**/*.test.ts"]),
+      project("core-portable", ["packages/core/test/**/*.test.ts"], {
+        resolve: { ...resolve, alias: { "#crypto": path("./packages/core/src/crypto/portable.ts") } },
+      }),
+      project("keystore", ["packages/keystore/test/**/*.test.ts"]),
+      project("relay", ["packages/relay/test/**/*.test.ts"]),
+      project("sdk", ["packages/sdk/test/**/*.test.ts"]),
+      project("cli", ["packages/cli/test/**/*.test.ts"]),
+      project("whole", ["test/**/*.test.ts"]),
+    ],
+  },
+});
