@@ -18,10 +18,15 @@ export {
   lookUp,
   quoteForeign,
 } from "./errors.js";
+export { normalizeHost } from "./host-binding.js";
+export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
 export type { NonceStore } from "./nonce-store.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
 export type { BodyLimits, IncomingRequest } from "./request.js";
 export { parseRequirement, parseScopes, type Scopes } from "./scopes.js";
+export { type OutgoingRequest, type RequestSigner, signRequest } from "./sign-request.js";
 export { type Role, type Sign, type Signable, signableProbe } from "./signable.js";
 export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signature.js";
 export type { TrustedDevice, TrustStore } from "./trust-store.js";
+export { authMeshSteps } from "./verify/steps.js";
+export { checkAudience, createVerifier, type Verifier, type VerifierOptions } from "./verify/verifier.js";

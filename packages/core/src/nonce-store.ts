@@ -3,6 +3,7 @@ export interface NonceStore {
   /**
    * True when the nonce was not recorded before; it is recorded by the same, atomic act.
    *
+   * @param nonce unique text; what stands before its last colon is the owner whose share is counted
    * @param windowSeconds how long to remember it
    * @throws AmeshError `replay_store_full`, `replay_store_unavailable`
    */

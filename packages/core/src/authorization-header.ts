@@ -1,0 +1,85 @@
+import { fromBase64Url } from "./encoding.js";
+import { type Failure, failure, quoteForeign } from "./errors.js";
+
+/** The AuthMesh header of protocol version 1 (docs/protocol.md, section 2), read and checked for form. */
+export interface AuthMeshHeader {
+  /** The caller's compressed public key in standard base64, 44 characters. */
+  readonly key: string;
+  /** Unix seconds, as written. */
+  readonly timestamp: string;
+  /** Base64url, as written. */
+  readonly nonce: string;
+  /** 16 bytes. */
+  readonly nonceBytes: Uint8Array;
+  /** Raw r‖s, 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
+const longest = 1024;
+const scheme = /^authmesh +/iy;
+const pair = /([a-z]+)="([^"\\]*)"( *, *)?/y;
+const names = ["v", "id", "ts", "nonce", "sig"];
+const timestampPattern = /^[1-9][0-9]{9,11}$/;
+const keyPattern = /^(?:[A-Za-z0-9+/]{44}|[A-Za-z0-9_-]{44})$/;
+
+/**
+ * Reads an Authorization value.
+ *
+ * @returns the header, or the failure `malformed_header` or `unsupported_version`
+ */
+export function parseAuthMeshHeader(value: string): AuthMeshHeader | Failure {
+  if (value.length > longest) return malformed(`it is longer than ${longest} characters`);
+  scheme.lastIndex = 0;
+  if (!scheme.test(value)) return malformed("it is not of the scheme AuthMesh");
+
+  const members = new Map<string, string>();
+  let offset = scheme.lastIndex;
+  let open = true;
+  while (open) {
+    pair.lastIndex = offset;
+    const [whole, name, content, comma] = pair.exec(value) ?? [];
+    if (whole === undefined || name === undefined || content === undefined) {
+      return malformed(`no key="value" at character ${offset}`);
+    }
+    // The version is read first, for what follows it may be of a form this verifier cannot read.
+    if (name === "v" && content !== "1") {
+      return failure(
+        "unsupported_version",
+        `The header is of version ${quoteForeign(content)}; this verifier knows 1.`,
+      );
+    }
+    if (!names.includes(name)) return malformed(`${quoteForeign(name)} is not a member`);
+    if (members.has(name)) return malformed(`the member ${name} occurs twice`);
+    members.set(name, content);
+    offset += whole.length;
+    open = comma !== undefined;
+  }
+  if (offset !== value.length) return malformed(`it goes on after character ${offset}`);
+
+  const missing = names.find((name) => !members.has(name));
+  if (missing !== undefined) return malformed(`the member ${missing} is missing`);
+  const key = members.get("id") as string;
+  const timestamp = members.get("ts") as string;
+  const nonce = members.get("nonce") as string;
+  const sig = members.get("sig") as string;
+  if (!keyPattern.test(key)) return malformed("id is not base64 of 33 bytes");
+  if (!timestampPattern.test(timestamp)) return malformed("ts is not a Unix time in seconds");
+  const nonceBytes = nonce.length === 22 ? fromBase64Url(nonce) : undefined;
+  if (nonceBytes === undefined) return malformed("nonce is not base64url of 16 bytes");
+  const signature = sig.length === 86 ? fromBase64Url(sig) : undefined;
+  if (signature === undefined) return malformed("sig is not base64url of 64 bytes");
+  return { key: key.replaceAll("-", "+").replaceAll("_", "/"), timestamp, nonce, nonceBytes, signature };
+}
+
+/** Writes the header; `key` is standard base64, `nonce` and `signature` base64url. */
+export function formatAuthMeshHeader(
+  key: string,
+  timestamp: string,
+  nonce: string,
+  signature: string,
+): string {
+  return `AuthMesh v="1",id="${key}",ts="${timestamp}",nonce="${nonce}",sig="${signature}"`;
+}
+
+const malformed = (why: string): Failure =>
+  failure("malformed_header", `The Authorization header cannot be read: ${why}.`);

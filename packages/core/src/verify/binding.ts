@@ -1,0 +1,96 @@
+import { type Failure, failure, quoteForeign } from "../errors.js";
+import { nonceBinds, normalizeHost } from "../host-binding.js";
+import type { VerificationContext, VerifierSettings } from "./context.js";
+
+/**
+ * Step 7: was the request signed for this server, and for reading the body as it is to be read?
+ *
+ * The hosts come from configuration. Host is written by whoever sends the request, so it can only narrow them:
+ * a request that names one of several configured hosts must have been signed for that one.
+ */
+export function bindingFits(context: VerificationContext, settings: VerifierSettings): Failure | undefined {
+  const configured = settings.audience.length > 0 ? settings.audience : settings.trust.audience;
+  const received = receivedHost(context, settings, configured);
+  if (
+    hostsFor(configured, received).some((host) =>
+      nonceBinds(context.header.nonceBytes, context.boundTo(host)),
+    )
+  ) {
+    return undefined;
+  }
+  if (settings.requireHostBinding && configured.length === 0) {
+    return failure(
+      "verifier_not_ready",
+      "requireHostBinding needs to know this server's hosts, and there is no audience.",
+      "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
+    );
+  }
+  const detail = whatDiffers(context, configured, received);
+  if (context.device.bound || settings.requireHostBinding) return failure("host_mismatch", detail);
+  context.warnings.push(`accepted without a binding to this host: ${detail}`);
+  return undefined;
+}
+
+function hostsFor(configured: readonly string[], received: string | undefined): readonly string[] {
+  const named = received !== undefined && (configured.length === 0 || configured.includes(received));
+  return named ? [received] : configured;
+}
+
+function receivedHost(
+  { request }: VerificationContext,
+  settings: VerifierSettings,
+  configured: readonly string[],
+): string | undefined {
+  if (settings.trustProxy) {
+    const forwarded = request.headers("x-forwarded-host");
+    const host = forwarded.length === 1 ? normalizeHost(forwarded[0] as string) : undefined;
+    if (host !== undefined && configured.includes(host)) return host;
+  }
+  const host = request.headers("host")[0];
+  return host === undefined ? undefined : normalizeHost(host);
+}
+
+/**
+ * The tag in the nonce does not say which of the three it was made for; trying the likely values of the others
+ * does. Only for the operator's log.
+ */
+function whatDiffers(
+  context: VerificationContext,
+  configured: readonly string[],
+  received: string | undefined,
+): string {
+  const { contentType, contentEncoding } = context;
+  const hosts = [...new Set([...configured, ...(received === undefined ? [] : [received])])].slice(0, 8);
+  const fits = (host: string, type: string, encoding: string) =>
+    nonceBinds(context.header.nonceBytes, { host, contentType: type, contentEncoding: encoding });
+
+  const asked = configured.length > 0 ? configured.join(", ") : "none configured";
+  if (received !== undefined && fits(received, contentType, contentEncoding)) {
+    return `signed for the host ${quoteForeign(received)}, which is not in the audience (${asked})`;
+  }
+  for (const host of hosts) {
+    if (likelyTypes.some((type) => fits(host, type, contentEncoding))) {
+      return `signed with another content type than ${quoteForeign(contentType)}`;
+    }
+    if (likelyEncodings.some((encoding) => fits(host, contentType, encoding))) {
+      return `signed with another content encoding than ${quoteForeign(contentEncoding)}`;
+    }
+  }
+  return (
+    `the nonce is not bound to any of the hosts ${asked} with content type ${quoteForeign(contentType)}` +
+    ` and content encoding ${quoteForeign(contentEncoding)}; the request came with Host ${quoteForeign(received ?? "")}`
+  );
+}
+
+const likelyTypes = [
+  "",
+  "application/json",
+  "application/json;charset=UTF-8",
+  "application/json; charset=utf-8",
+  "text/plain",
+  "text/plain;charset=UTF-8",
+  "application/x-www-form-urlencoded",
+  "application/x-www-form-urlencoded;charset=UTF-8",
+  "application/octet-stream",
+];
+const likelyEncodings = ["", "gzip", "deflate", "br", "zstd", "identity"];

@@ -1,0 +1,63 @@
+import type { AuthMeshHeader } from "../authorization-header.js";
+import type { Failure } from "../errors.js";
+import type { Bound } from "../host-binding.js";
+import type { NonceStore } from "../nonce-store.js";
+import type { IncomingRequest } from "../request.js";
+import type { Scopes } from "../scopes.js";
+import type { TrustedDevice, TrustStore } from "../trust-store.js";
+
+/** What the steps of one verification share: each fills in what later ones read. */
+export class VerificationContext {
+  readonly request: IncomingRequest;
+  readonly warnings: string[] = [];
+  header!: AuthMeshHeader;
+  /** Seconds. */
+  timestamp!: number;
+  contentType!: string;
+  contentEncoding!: string;
+  device!: TrustedDevice;
+  bodyHash!: string;
+  /** Unix seconds. */
+  verifiedAt!: number;
+
+  constructor(request: IncomingRequest) {
+    this.request = request;
+  }
+
+  /** What the nonce must bind, for one host. */
+  boundTo(host: string): Bound {
+    return { host, contentType: this.contentType, contentEncoding: this.contentEncoding };
+  }
+}
+
+/** What the steps ask of the world and of the configuration; every value is checked and set. */
+export interface VerifierSettings {
+  readonly trust: TrustStore;
+  readonly nonces: NonceStore;
+  /** Normalised hosts; empty means that the sealed state's audience is asked. */
+  readonly audience: readonly string[];
+  readonly trustProxy: boolean;
+  readonly requireHostBinding: boolean;
+  readonly clockSkewSeconds: number;
+  readonly nonceWindowSeconds: number;
+  readonly maxBodyBytes: number;
+  readonly bodyTimeoutSeconds: number;
+  readonly maxPendingBodies: number;
+  readonly contentEncodings: readonly string[];
+  /** Lower case; only these of the headers that rewrite method or path are let through. */
+  readonly allowOverrideHeaders: readonly string[];
+  readonly scopeSuffices: ((grants: Scopes) => boolean) | undefined;
+  /** Milliseconds since the epoch, read afresh by each step. */
+  readonly now: () => number;
+  /** Bodies being awaited by this verifier. */
+  pendingBodies: number;
+}
+
+/** One check. It fills in the context, or says why the request is refused. */
+export interface Step {
+  readonly name: string;
+  readonly run: (
+    context: VerificationContext,
+    settings: VerifierSettings,
+  ) => Failure | undefined | Promise<Failure | undefined>;
+}

@@ -1,0 +1,163 @@
+import { crypto } from "#crypto";
+import type { Caller, Decision, StepResult } from "../decision.js";
+import { toBase64Url } from "../encoding.js";
+import { AmeshError, type Failure } from "../errors.js";
+import { normalizeHost } from "../host-binding.js";
+import type { NonceStore } from "../nonce-store.js";
+import type { IncomingRequest } from "../request.js";
+import { parseRequirement } from "../scopes.js";
+import type { TrustStore } from "../trust-store.js";
+import { type Step, VerificationContext, type VerifierSettings } from "./context.js";
+import { authMeshSteps } from "./steps.js";
+
+/** How requests are verified. Everything but `trust` and `nonces` has a default. */
+export interface VerifierOptions {
+  /** Whom to accept. */
+  readonly trust: TrustStore;
+  /** Where nonces are remembered. */
+  readonly nonces: NonceStore;
+  /**
+   * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000". Without
+   * any, the sealed state's are used; without those, a request is compared with the Host it came with, which
+   * catches mistakes and no attacker.
+   */
+  readonly audience?: string | readonly string[] | undefined;
+  /** Let X-Forwarded-Host choose among the audience. Default false. */
+  readonly trustProxy?: boolean | undefined;
+  /** Refuse every request that is not bound to the audience, also of devices that never bind. Default false. */
+  readonly requireHostBinding?: boolean | undefined;
+  /** How far clocks may differ, in seconds: an integer from 0 to 300. Default 30. */
+  readonly clockSkewSeconds?: number | undefined;
+  /** How long a nonce is remembered at least, in seconds; never less than 2·clockSkewSeconds + 11. Default 60. */
+  readonly nonceWindowSeconds?: number | undefined;
+  /** Default 1 MiB. */
+  readonly maxBodyBytes?: number | undefined;
+  /** Default 30. */
+  readonly bodyTimeoutSeconds?: number | undefined;
+  /** Bodies that may be awaited at a time; more are refused with 503. Default 256. */
+  readonly maxPendingBodies?: number | undefined;
+  /** Content encodings that the application decodes, such as "gzip". Default none: such bodies are refused. */
+  readonly contentEncodings?: readonly string[] | undefined;
+  /** Headers that override method or path and are let through all the same. Default none. */
+  readonly allowOverrideHeaders?: readonly string[] | undefined;
+  /** What the caller must have been granted: "orders:r", "orders:w". Default nothing. */
+  readonly scope?: string | undefined;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** Decides on requests. It never throws for what a caller sent. */
+export type Verifier = (request: IncomingRequest) => Promise<Decision>;
+
+/**
+ * The one verifier. Adapters translate a framework's request into an `IncomingRequest` and the `Decision` into a
+ * response; they decide nothing.
+ *
+ * @throws TypeError for options that make no sense
+ */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const settings = checkOptions(options);
+  return async (request) => {
+    const context = new VerificationContext(request);
+    const steps: StepResult[] = [];
+    for (const step of authMeshSteps) {
+      const refusal = await runStep(step, context, settings);
+      if (refusal !== undefined) {
+        steps.push({ step: step.name, outcome: "refused" });
+        return {
+          allowed: false,
+          id: decisionId(),
+          failure: refusal,
+          step: step.name,
+          ...claimed(context),
+          steps,
+        };
+      }
+      steps.push(passed.get(step) as StepResult);
+    }
+    const caller = callerOf(context, settings);
+    return { allowed: true, id: decisionId(), caller, steps, warnings: context.warnings };
+  };
+}
+
+const passed = new Map(authMeshSteps.map((step) => [step, { step: step.name, outcome: "passed" } as const]));
+
+async function runStep(
+  step: Step,
+  context: VerificationContext,
+  settings: VerifierSettings,
+): Promise<Failure | undefined> {
+  try {
+    return await step.run(context, settings);
+  } catch (error) {
+    if (error instanceof AmeshError) return error.failure;
+    throw error;
+  }
+}
+
+function callerOf({ device }: VerificationContext, { now }: VerifierSettings): Caller {
+  return {
+    kind: "device",
+    id: device.deviceId,
+    name: device.friendlyName,
+    scopes: device.scopes,
+    verifiedAt: Math.floor(now() / 1000),
+    ...(device.expiresAt === undefined ? {} : { expiresAt: device.expiresAt }),
+  };
+}
+
+function claimed({ device }: VerificationContext) {
+  return device === undefined ? {} : { caller: { id: device.deviceId, name: device.friendlyName } };
+}
+
+/** 96 random bits, to find one decision in a log. */
+const decisionId = (): string => toBase64Url(crypto.randomBytes(12));
+
+function checkOptions(options: VerifierOptions): VerifierSettings {
+  return {
+    trust: options.trust,
+    nonces: options.nonces,
+    audience: checkAudience(options.audience),
+    trustProxy: options.trustProxy ?? false,
+    requireHostBinding: options.requireHostBinding ?? false,
+    clockSkewSeconds: integer("clockSkewSeconds", options.clockSkewSeconds ?? 30, 0, 300),
+    nonceWindowSeconds: integer("nonceWindowSeconds", options.nonceWindowSeconds ?? 60, 0, 86_400),
+    maxBodyBytes: integer("maxBodyBytes", options.maxBodyBytes ?? 1_048_576, 0, Number.MAX_SAFE_INTEGER),
+    bodyTimeoutSeconds: integer("bodyTimeoutSeconds", options.bodyTimeoutSeconds ?? 30, 1, 3600),
+    maxPendingBodies: integer("maxPendingBodies", options.maxPendingBodies ?? 256, 1, 1_000_000),
+    contentEncodings: (options.contentEncodings ?? []).map((encoding) => encoding.toLowerCase()),
+    allowOverrideHeaders: (options.allowOverrideHeaders ?? []).map((name) => name.toLowerCase()),
+    scopeSuffices: options.scope === undefined ? undefined : checkRequirement(options.scope),
+    now: options.now ?? Date.now,
+    pendingBodies: 0,
+  };
+}
+
+function checkRequirement(scope: string): VerifierSettings["scopeSuffices"] {
+  try {
+    return parseRequirement(scope);
+  } catch (cause) {
+    throw new TypeError(`scope: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Normalises the hosts of an audience. @throws TypeError for what is not a host */
+export function checkAudience(audience: string | readonly string[] | undefined): readonly string[] {
+  const hosts = typeof audience === "string" ? [audience] : (audience ?? []);
+  return hosts.map((host) => {
+    const normal = normalizeHost(host);
+    if (normal === undefined) {
+      throw new TypeError(
+        `audience: ${JSON.stringify(host)} is not a host such as "api.example.com" or "localhost:3000".`,
+      );
+    }
+    return normal;
+  });
+}
+
+function integer(name: string, value: number, lowest: number, highest: number): number {
+  if (!Number.isInteger(value) || value < lowest || value > highest) {
+    throw new TypeError(`${name} must be an integer from ${lowest} to ${highest}; it is ${value}.`);
+  }
+  return value;
+}
