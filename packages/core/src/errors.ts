@@ -445,6 +445,12 @@ export const catalogue = {
     summary: "The relay could not read a message.",
     fix: "Update the side that sent it.",
   },
+  relay_cannot_listen: {
+    status: 0,
+    exit: 1,
+    summary: "The relay cannot listen on this address and port.",
+    fix: "Choose another port with --port N (0 takes a free one), or stop what listens there.",
+  },
   relay_unreachable: {
     status: 0,
     exit: 5,
@@ -484,6 +490,12 @@ export const catalogue = {
     exit: 2,
     summary: "An answer is needed and there is no terminal to ask on.",
     fix: "Give the answer as a flag; `--help` lists them.",
+  },
+  invalid_option: {
+    status: 0,
+    exit: 2,
+    summary: "An option is not known here, or its value cannot be read.",
+    fix: "Run the command with --help.",
   },
   declined: {
     status: 0,

@@ -18,9 +18,12 @@ export {
   lookUp,
   quoteForeign,
 } from "./errors.js";
+export { friendlyName } from "./friendly-name.js";
 export { normalizeHost } from "./host-binding.js";
 export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
 export type { NonceStore } from "./nonce-store.js";
+export * from "./pairing/one-time-code.js";
+export * from "./pairing/relay-messages.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
 export type { BodyLimits, IncomingRequest } from "./request.js";
 export { parseRequirement, parseScopes, type Scopes } from "./scopes.js";
