@@ -35,6 +35,16 @@ export function parseRequirement(text: string): (grants: Scopes) => boolean {
   };
 }
 
+/** What both allow: no name has a higher level than in either. */
+export function narrowScopes(a: Scopes, b: Scopes): Scopes {
+  const narrowed: Record<string, "r" | "rw"> = {};
+  for (const name of Object.keys({ ...a, ...b })) {
+    const levels = [levelOf(a, name), levelOf(b, name)];
+    if (!levels.includes(undefined)) narrowed[name] = levels.includes("r") ? "r" : "rw";
+  }
+  return narrowed;
+}
+
 /** The most specific grant decides: `name.sub`, then `name`, then `*`, which never reaches a reserved name. */
 function levelOf(grants: Scopes, name: string): "r" | "rw" | undefined {
   const parent = name.split(".")[0] as string;
