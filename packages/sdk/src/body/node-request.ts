@@ -1,0 +1,109 @@
+import type { BodyLimits, IncomingRequest } from "@authmesh/core";
+import { findBody, type ParsedRequest, sha256Hex } from "./body-sources.js";
+import { decodeBody } from "./decoded-body.js";
+import { tapOf } from "./wire-tap.js";
+
+const known = new WeakMap<ParsedRequest, NodeRequest>();
+
+/** The one view of a request, however many verifiers it passes. */
+export function nodeRequest(request: ParsedRequest): NodeRequest {
+  let view = known.get(request);
+  if (view === undefined) {
+    view = new NodeRequest(request);
+    known.set(request, view);
+  }
+  return view;
+}
+
+/** A request of `node:http`, Connect or Express as the verifier reads it. */
+class NodeRequest implements IncomingRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly hasBody: boolean;
+  recordedNonce?: string;
+  readonly #request: ParsedRequest;
+  #bodyHash: string | undefined;
+
+  constructor(request: ParsedRequest & { originalUrl?: string }) {
+    this.#request = request;
+    this.method = request.method ?? "";
+    // A router that mounts applications strips the prefix from `url`; the caller signed the whole.
+    this.target = request.originalUrl ?? request.url ?? "";
+    const { headers } = request;
+    const length = headers["content-length"];
+    this.hasBody = headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+  }
+
+  headers(name: string): readonly string[] {
+    const { rawHeaders } = this.#request;
+    const values: string[] = [];
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const candidate = rawHeaders[i] as string;
+      if (candidate.length === name.length && candidate.toLowerCase() === name)
+        values.push(rawHeaders[i + 1] as string);
+    }
+    return values;
+  }
+
+  async bodyHash(limits: BodyLimits): Promise<string> {
+    this.#bodyHash ??= await this.#readBody(limits);
+    return this.#bodyHash;
+  }
+
+  async #readBody(limits: BodyLimits): Promise<string> {
+    const request = this.#request;
+    const tap = tapOf(request);
+    if (tap !== undefined) {
+      const hash = await tap.hash(limits);
+      if (tap.unreadBody !== undefined) await provideBody(request, tap.unreadBody, limits);
+      return hash;
+    }
+    const readHere = !request.readableDidRead;
+    const body = await findBody(request, limits);
+    if (readHere) {
+      await provideBody(request, body, limits);
+      request._body = true;
+    }
+    return sha256Hex(body);
+  }
+}
+
+const parsers: readonly { readonly types: RegExp; readonly parse: (body: Buffer) => unknown }[] = [
+  { types: /^application\/(?:[a-z0-9.+-]+\+)?json\b/i, parse: parseJson },
+  { types: /^text\//i, parse: (body) => body.toString("utf8") },
+  { types: /^/, parse: (body) => body },
+];
+
+/**
+ * Gives handlers that run without a body parser `rawBody` and `body`: JSON parsed, text as a string, anything else
+ * as a Buffer. A parser that comes later finds the stream as it was and writes its own `body`.
+ */
+async function provideBody(request: ParsedRequest, raw: Buffer, limits: BodyLimits): Promise<void> {
+  const encoding = (request.headers["content-encoding"] ?? "").trim().toLowerCase();
+  const body = await decodeBody(raw, encoding, limits.maxBytes);
+  request.rawBody ??= raw;
+  if (request.body !== undefined) return;
+  const type = request.headers["content-type"] ?? "";
+  const { parse } = parsers.find(({ types }) => types.test(type)) as (typeof parsers)[number];
+  let parsed: { readonly value: unknown } | undefined;
+  Object.defineProperty(request, "body", {
+    configurable: true,
+    enumerable: true,
+    get: () => {
+      parsed ??= { value: parse(body) };
+      return parsed.value;
+    },
+    set: (value: unknown) => {
+      parsed = { value };
+    },
+  });
+}
+
+/** Undefined for text that is not JSON: whether that matters is the handler's to say. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,58 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { nodeRequest } from "./body/node-request.js";
+import { tapRequests } from "./body/wire-tap.js";
+import { refusalResponse } from "./refusal-response.js";
+import { createRequestGuard } from "./request-guard.js";
+import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Who called. Set by `amesh.verify()`; only behind it. */
+      authMesh: AuthMeshIdentity;
+    }
+  }
+}
+
+/** A request behind `verify()`, for servers without a framework. */
+export type AuthenticatedRequest = IncomingMessage & { authMesh: AuthMeshIdentity };
+
+/** Middleware of Express, Connect, or plain `node:http`. */
+export type VerifyMiddleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/**
+ * Middleware that lets only requests of trusted devices through (docs/protocol.md, section 2).
+ *
+ * Stands before or after `express.json()`, `express.text()`, `express.raw()` or without any. Create it before the
+ * server begins to listen: from then on bodies are hashed as they come off the wire.
+ *
+ * @example
+ * app.use(express.json());
+ * app.use(amesh.verify({ audience: "api.example.com" }));
+ * app.post("/api/orders", (req, res) => res.json({ from: req.authMesh.friendlyName }));
+ *
+ * @throws TypeError for options that make no sense
+ */
+export function verify(options: VerifyOptions = {}): VerifyMiddleware {
+  tapRequests();
+  const guard = createRequestGuard(options);
+  return function ameshVerify(request, response, next) {
+    guard
+      .decide(nodeRequest(request))
+      .then((decision) => {
+        if (!decision.allowed) {
+          const { status, headers, body } = refusalResponse(decision);
+          response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
+          return;
+        }
+        const { id, name, verifiedAt } = decision.caller;
+        (request as AuthenticatedRequest).authMesh = { deviceId: id, friendlyName: name, verifiedAt };
+        next();
+      })
+      .catch(next);
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * amesh for applications: `amesh.fetch` signs what this machine sends, `amesh.verify()` lets in only the devices
+ * this machine trusts.
+ *
+ * @module
+ */
+import { createClient } from "./client/create-client.js";
+import { verify } from "./express.js";
+
+export type { Caller, Decision, ErrorCode, Failure, NonceStore, TrustStore } from "@authmesh/core";
+export { AmeshError, InMemoryNonceStore } from "@authmesh/core";
+export {
+  type Client,
+  type ClientIdentity,
+  type ClientOptions,
+  createClient,
+  type SignedInit,
+} from "./client/create-client.js";
+export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
+export { consoleLogger, type Logger } from "./logger.js";
+export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+
+const machine = createClient();
+
+export const amesh: {
+  /** `fetch` that signs with the identity of AUTH_MESH_DIR, else ~/.amesh. */
+  readonly fetch: typeof globalThis.fetch;
+  readonly verify: typeof verify;
+} = { fetch: machine.fetch, verify };

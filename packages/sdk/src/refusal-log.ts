@@ -1,0 +1,48 @@
+import { type Decision, quoteForeign } from "@authmesh/core";
+import type { Logger } from "./logger.js";
+
+type Refusal = Extract<Decision, { allowed: false }>;
+
+const quietMs = 1000;
+/** From here on the caller has shown that it holds a trusted key, so that it cannot flood the log unnoticed. */
+const provenSteps = new Set(["nonce", "scope"]);
+
+/**
+ * Writes refusals to the log: each one of a proven caller, and of anybody else at most one a second and reason,
+ * with the number that were left out.
+ */
+export class RefusalLog {
+  readonly #logger: Logger;
+  readonly #monotonic: () => number;
+  readonly #reasons = new Map<string, { openedAt: number; leftOut: number }>();
+
+  constructor(logger: Logger, monotonic: () => number = () => performance.now()) {
+    this.#logger = logger;
+    this.#monotonic = monotonic;
+  }
+
+  write(decision: Refusal, method: string, target: string): void {
+    const { failure } = decision;
+    let leftOut = 0;
+    if (!provenSteps.has(decision.step)) {
+      const now = this.#monotonic();
+      const reason = this.#reasons.get(failure.code);
+      if (reason !== undefined && now - reason.openedAt < quietMs) {
+        reason.leftOut++;
+        return;
+      }
+      leftOut = reason?.leftOut ?? 0;
+      this.#reasons.set(failure.code, { openedAt: now, leftOut: 0 });
+    }
+    this.#logger.warn(`refused: ${failure.code}: ${failure.detail}`, {
+      decision: decision.id,
+      code: failure.code,
+      status: failure.status,
+      step: decision.step,
+      request: `${quoteForeign(method)} ${quoteForeign(target)}`,
+      ...(decision.caller === undefined ? {} : { device: decision.caller.id, name: decision.caller.name }),
+      ...(leftOut > 0 ? { leftOut } : {}),
+      fix: failure.fix,
+    });
+  }
+}

@@ -1,0 +1,55 @@
+import type { Decision, NonceStore, TrustStore } from "@authmesh/core";
+import type { Logger } from "./logger.js";
+
+/** What a route sees of the caller after verification: `req.authMesh`. */
+export interface AuthMeshIdentity {
+  /** "am_cOixWcOdI8-pLh4P" */
+  readonly deviceId: string;
+  /** "prod-api" */
+  readonly friendlyName: string;
+  /** Unix seconds. */
+  readonly verifiedAt: number;
+}
+
+/** Options of every adapter. All are optional; the defaults suit one process behind nothing. */
+export interface VerifyOptions {
+  /**
+   * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000".
+   * Default: AMESH_AUDIENCE (comma-separated), else what `amesh init --audience` sealed. Without any, a request
+   * captured by another server can be played here with its original Host header, and a warning says so.
+   */
+  readonly audience?: string | readonly string[];
+  /** How far clocks may differ, in seconds, 0 to 300. Default 30. */
+  readonly clockSkewSeconds?: number;
+  /** How long nonces are remembered at least, in seconds; never less than 2·clockSkewSeconds + 11. Default 60. */
+  readonly nonceWindowSeconds?: number;
+  /** Where nonces are remembered. Default: the memory of this process. */
+  readonly nonceStore?: NonceStore;
+  /**
+   * Whom to accept: the folder of an identity, or any trust store. Default: AUTH_MESH_DIR, else ~/.amesh.
+   */
+  readonly allowList?: string | TrustStore;
+  /** Let X-Forwarded-Host choose among the audience; only behind a proxy that sets it. Default false. */
+  readonly trustProxy?: boolean;
+  /** Refuse also devices that never bind their requests to a host. Needs an audience. Default false. */
+  readonly requireHostBinding?: boolean;
+  /** Largest body in bytes. Default 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** How long a body may take, in seconds. Default 30. */
+  readonly bodyTimeoutSeconds?: number;
+  /** Bodies awaited at a time; beyond that 503. Default 256. */
+  readonly maxPendingBodies?: number;
+  /** Content encodings the application decodes: "gzip", "deflate", "br". Default none; others are 415. */
+  readonly contentEncodings?: readonly string[];
+  /** Headers such as X-HTTP-Method-Override that are let through all the same. Default none. */
+  readonly allowOverrideHeaders?: readonly string[];
+  /** What the caller must have been granted: "orders:r" or "orders:w". Default: to be known is enough. */
+  readonly scope?: string;
+  /** Called with every decision. What it throws is logged and changes nothing. */
+  readonly onDecision?: (
+    decision: Decision,
+    request: { readonly method: string; readonly target: string },
+  ) => void;
+  /** Default: warnings and errors to standard error. */
+  readonly logger?: Logger;
+}

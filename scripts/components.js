@@ -1,0 +1,35 @@
+/**
+ * What the tests need beside Node.js. On Debian, as root, a missing one is installed; elsewhere the run says what is
+ * missing and how to get it, and the tests that need it fail.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { run } from "./run.js";
+
+const components = [
+  {
+    name: "Python with the module cryptography (an independent implementation of the protocol)",
+    packages: ["python3", "python3-cryptography"],
+    present: () => spawnSync("/usr/bin/python3", ["-c", "import cryptography"]).status === 0,
+  },
+];
+
+export async function provideComponents() {
+  const missing = components.filter((component) => !component.present());
+  if (missing.length === 0) return;
+  const packages = missing.flatMap((component) => component.packages);
+  if (existsSync("/etc/debian_version") && process.getuid?.() === 0) {
+    console.error(`amesh: installing what the tests need: ${packages.join(" ")}`);
+    const quiet = {
+      stdio: ["ignore", "ignore", 2],
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    };
+    await run("apt-get", ["update", "-qq"], quiet);
+    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], quiet);
+  }
+  for (const { name, packages } of missing.filter((component) => !component.present())) {
+    console.error(`amesh: missing: ${name}`);
+    console.error(`amesh: hint: apt-get install ${packages.join(" ")}`);
+    if (process.env.CI) process.exit(1);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Makes a fresh clone ready: installs what package-lock.json names, when that changed since the last time, and with
+ * --build compiles every package. Needs Node.js and npm, nothing else.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { mustRun, root } from "./run.js";
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+const oldest = [20, 19];
+
+export async function install() {
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+    console.error(`amesh: error: Node.js ${process.versions.node} is too old`);
+    console.error(`amesh: hint: install Node.js ${oldest.join(".")} or later`);
+    process.exit(1);
+  }
+  const stamp = join(root, "node_modules", ".amesh-setup");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  console.error("amesh: installing dependencies (npm ci)");
+  await mustRun(
+    process.platform === "win32" ? "npm.cmd" : "npm",
+    ["ci", "--no-fund", "--no-audit", "--loglevel=error"],
+    {
+      stdio: ["ignore", 2, 2],
+    },
+  );
+  writeFileSync(stamp, wanted);
+}
+
+export async function build() {
+  await mustRun(process.execPath, [
+    join(root, "node_modules/typescript/bin/tsc"),
+    "-b",
+    "tsconfig.build.json",
+  ]);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await install();
+  if (process.argv.includes("--build")) await build();
+}
