@@ -59,10 +59,8 @@ function complete(
   return { url, method, headers, body, redirect, rest };
 }
 
-function follow(
-  request: PreparedRequest,
-  next: { url: URL; method: string; keepsBody: boolean },
-): PreparedRequest {
+/** The same request after a redirect, as the Fetch standard changes it. */
+export function redirected(request: PreparedRequest, next: Redirect): PreparedRequest {
   const { url, method, keepsBody } = next;
   if (keepsBody) return { ...request, url, method };
   const headers = Object.fromEntries(
