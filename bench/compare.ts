@@ -1,0 +1,54 @@
+/** Measures ours against a peer in one run: short alternated rounds, and the median of the rounds' ratios. */
+
+export interface Comparison {
+  readonly question: string;
+  /** Makes ready what a round uses up; not counted. */
+  readonly prepare?: () => void | Promise<void>;
+  readonly ours: () => void | Promise<void>;
+  readonly peer: () => void | Promise<void>;
+  readonly peerName: string;
+  /** The ratio ours/peer, in operations a second, that is aimed at. */
+  readonly aim?: number;
+  /** Calls a round. */
+  readonly calls: number;
+  readonly rounds?: number;
+}
+
+export async function compare(comparison: Comparison): Promise<number> {
+  const { question, prepare, ours, peer, peerName, aim, calls, rounds = 31 } = comparison;
+  const rates = { ours: [] as number[], peer: [] as number[] };
+  for (let round = 0; round <= rounds; round++) {
+    await prepare?.();
+    const [oursNow, peerNow] = [await rate(ours, calls), await rate(peer, calls)];
+    if (round === 0) continue; // warm-up
+    rates.ours.push(oursNow);
+    rates.peer.push(peerNow);
+  }
+  const ratio = median(rates.ours.map((rate, round) => rate / (rates.peer[round] as number)));
+  print(question, {
+    ours: `${whole(median(rates.ours))}/s`,
+    [peerName]: `${whole(median(rates.peer))}/s`,
+    ratio: ratio.toFixed(2),
+    ...(aim === undefined ? {} : { aim: `at least ${aim.toFixed(2)}`, met: ratio >= aim ? "yes" : "NO" }),
+  });
+  return ratio;
+}
+
+export function print(question: string, answers: Record<string, string>): void {
+  console.log(question);
+  for (const [name, answer] of Object.entries(answers)) console.log(`  ${name.padEnd(34)} ${answer}`);
+}
+
+export const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+
+export const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
+
+async function rate(call: () => void | Promise<void>, calls: number): Promise<number> {
+  const start = performance.now();
+  for (let i = 0; i < calls; i++) {
+    const pending = call();
+    if (pending !== undefined) await pending;
+  }
+  return (calls / (performance.now() - start)) * 1000;
+}
