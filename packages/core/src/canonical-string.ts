@@ -45,7 +45,8 @@ export function canonicalString(
 export function canonicalTarget(target: string): string {
   const mark = target.indexOf("?");
   if (mark < 0) return target;
-  const query = new URLSearchParams(target.slice(mark + 1));
+  // With the mark: the constructor drops one leading "?", and "/p??a" must not be taken for "/p?a".
+  const query = new URLSearchParams(target.slice(mark));
   query.sort();
   const sorted = query.toString();
   return sorted === "" ? target.slice(0, mark) : `${target.slice(0, mark)}?${sorted}`;

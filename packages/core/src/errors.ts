@@ -451,6 +451,12 @@ export const catalogue = {
     summary: "The relay cannot listen on this address and port.",
     fix: "Choose another port with --port N (0 takes a free one), or stop what listens there.",
   },
+  origin_refused: {
+    status: 403,
+    exit: 3,
+    summary: "A web page wants to speak to the relay, and the relay does not know its origin.",
+    fix: "If the page is yours, start the relay with --allow-origin ORIGIN.",
+  },
   relay_unreachable: {
     status: 0,
     exit: 5,
@@ -571,11 +577,12 @@ export class AmeshError extends Error {
 
 const toFailure = failure;
 
-/** Foreign text for a log line or an error: control characters escaped, cut at 64 code units. */
+/** Foreign text for a log line or an error: what is unseen or moves the cursor is escaped, cut at 64 code units. */
 export function quoteForeign(text: string): string {
   const cut = text.length > 64 ? `${text.slice(0, 64)}…` : text;
-  return JSON.stringify(cut).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  return JSON.stringify(cut).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, i) => escapeUnit(character.charCodeAt(i))).join(""),
   );
 }
+
+const escapeUnit = (unit: number): string => `\\u${unit.toString(16).padStart(4, "0")}`;

@@ -11,7 +11,7 @@ export interface Bound {
   readonly contentEncoding: string;
 }
 
-const plainHost = /^[^\s/?#@\\]+$/;
+const plainHost = /^[^\s\p{Cc}/?#@\\]+$/u;
 
 /**
  * One spelling for one host: lower case, punycode, bracketed IPv6, the port unless it is the scheme's default,

@@ -5,8 +5,8 @@ import type { NonceStore } from "./nonce-store.js";
 
 export interface InMemoryNonceStoreOptions {
   /**
-   * Nonces held at a time. At the cap an owner above its fair share is refused and the others go on, so that the
-   * store ends below twice this number. Default 1,000,000, about 100 MB.
+   * Nonces held at a time. At the cap an owner above its fair share is refused and the others go on, up to twice
+   * this number. Default 1,000,000, about 100 MB.
    */
   readonly maxNonces?: number;
   /** Refuse what was stamped before this store was made. Default false. */
@@ -81,9 +81,13 @@ export class InMemoryNonceStore implements NonceStore {
   }
 
   #makeRoom(owner: Owner, wall: number, monotonic: number): void {
-    for (const shard of this.#shards) this.#sweep(shard, wall, monotonic);
+    for (const shard of this.#shards) {
+      this.#sweep(shard, wall, monotonic);
+      if (this.#size < this.#maxNonces) return;
+    }
     const fairShare = this.#maxNonces / Math.max(1, this.#owners.size);
-    if (this.#size >= this.#maxNonces && owner.nonces >= fairShare) throw new AmeshError("replay_store_full");
+    if (owner.nonces >= fairShare || this.#size >= 2 * this.#maxNonces)
+      throw new AmeshError("replay_store_full");
   }
 
   #sweep(shard: NonceShard, wall: number, monotonic: number): void {

@@ -14,6 +14,8 @@ export interface IncomingRequest {
    * @throws AmeshError `payload_too_large`, `body_timeout`, `body_incomplete`, `body_parser_ordering_error`
    */
   bodyHash(limits: BodyLimits): Promise<string>;
+  /** The nonce this very request has recorded: it may pass a second verifier on its way through one server. */
+  recordedNonce?: string;
 }
 
 export interface BodyLimits {

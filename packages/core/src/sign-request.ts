@@ -42,7 +42,8 @@ export async function signRequest(request: OutgoingRequest, signer: RequestSigne
   const hasBody = request.body !== undefined && request.body.length > 0;
   const nonce = boundNonce(
     {
-      host: withoutTrailingDot(url.host),
+      // A verifier knows the Host header and not the scheme, and takes :80 for the default.
+      host: withoutTrailingDot(url.port === "80" ? url.hostname : url.host),
       contentType: hasBody ? (request.contentType ?? "").trim() : "",
       contentEncoding: hasBody ? (request.contentEncoding ?? "").trim() : "",
     },

@@ -1,4 +1,5 @@
 import { crypto } from "#crypto";
+import type { SigningKey } from "./crypto/provider.js";
 import { AmeshError } from "./errors.js";
 import { PublicKey } from "./public-key.js";
 
@@ -10,9 +11,13 @@ import { PublicKey } from "./public-key.js";
  * @throws TypeError when `privateKey` is not a private key of P-256
  */
 export function signMessage(privateKey: Uint8Array, message: Uint8Array): Uint8Array {
+  return toLowS(importPrivateKey(privateKey).sign(message));
+}
+
+function importPrivateKey(privateKey: Uint8Array): SigningKey {
   if (privateKey.length !== 32) throw new TypeError("A P-256 private key has 32 bytes.");
   try {
-    return toLowS(crypto.importPrivateKey(privateKey).sign(message));
+    return crypto.importPrivateKey(privateKey);
   } catch (cause) {
     throw new TypeError("These 32 bytes are not a P-256 private key.", { cause });
   }
@@ -37,8 +42,14 @@ export function verifyMessage(signature: Uint8Array, message: Uint8Array, public
 const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const halfOrder = order >> 1n;
 
-/** The same signature with s in the lower half, as many verifiers insist; TPMs and OpenSSL return either. */
+/**
+ * The same signature with s in the lower half, as many verifiers insist; TPMs and OpenSSL return either.
+ *
+ * @param signature raw r‖s
+ * @throws AmeshError `signature_invalid` unless it has 64 bytes
+ */
 export function toLowS(signature: Uint8Array): Uint8Array {
+  if (signature.length !== 64) throw new AmeshError("signature_invalid", "A raw signature has 64 bytes.");
   // s > n/2 has a first byte of at least 0x7f: decided without arithmetic for nearly every low one.
   if ((signature[32] as number) < 0x7f) return signature;
   const s = readBigInt(signature.subarray(32));

@@ -1,4 +1,6 @@
 const none = -1;
+/** How long to leave an entry alone that the wall clock still holds, in milliseconds: that clock may come back. */
+const recheckAfter = 10_000;
 
 /** Whoever a nonce belongs to: what stands before its last colon. */
 export interface Owner {
@@ -63,7 +65,7 @@ export class NonceShard {
       const left = (this.#wallExpiry[slot] as number) - wall;
       if (left > 0) {
         // The wall clock went back: its timestamps will be acceptable again, so the entry waits for it.
-        this.#monotonicExpiry[slot] = monotonic + left;
+        this.#monotonicExpiry[slot] = monotonic + Math.min(left, recheckAfter);
         this.#siftDown(0, slot);
         continue;
       }

@@ -10,6 +10,13 @@ import type { VerificationContext, VerifierSettings } from "./context.js";
  */
 export function bindingFits(context: VerificationContext, settings: VerifierSettings): Failure | undefined {
   const configured = settings.audience.length > 0 ? settings.audience : settings.trust.audience;
+  if (settings.requireHostBinding && configured.length === 0) {
+    return failure(
+      "verifier_not_ready",
+      "requireHostBinding needs to know this server's hosts, and there is no audience.",
+      "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
+    );
+  }
   const received = receivedHost(context, settings, configured);
   if (
     hostsFor(configured, received).some((host) =>
@@ -17,13 +24,6 @@ export function bindingFits(context: VerificationContext, settings: VerifierSett
     )
   ) {
     return undefined;
-  }
-  if (settings.requireHostBinding && configured.length === 0) {
-    return failure(
-      "verifier_not_ready",
-      "requireHostBinding needs to know this server's hosts, and there is no audience.",
-      "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
-    );
   }
   const detail = whatDiffers(context, configured, received);
   if (context.device.bound || settings.requireHostBinding) return failure("host_mismatch", detail);
@@ -65,8 +65,11 @@ function whatDiffers(
     nonceBinds(context.header.nonceBytes, { host, contentType: type, contentEncoding: encoding });
 
   const asked = configured.length > 0 ? configured.join(", ") : "none configured";
-  if (received !== undefined && fits(received, contentType, contentEncoding)) {
-    return `signed for the host ${quoteForeign(received)}, which is not in the audience (${asked})`;
+  const signedFor = hosts.find((host) => fits(host, contentType, contentEncoding));
+  if (signedFor !== undefined) {
+    return configured.includes(signedFor)
+      ? `signed for the host ${quoteForeign(signedFor)}, but came for ${quoteForeign(received ?? "")}`
+      : `signed for the host ${quoteForeign(signedFor)}, which is not in the audience (${asked})`;
   }
   for (const host of hosts) {
     if (likelyTypes.some((type) => fits(host, type, contentEncoding))) {

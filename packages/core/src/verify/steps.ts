@@ -1,6 +1,7 @@
 import { crypto } from "#crypto";
 import { parseAuthMeshHeader } from "../authorization-header.js";
-import { type Failure, failure, quoteForeign } from "../errors.js";
+import { AmeshError, type Failure, failure, quoteForeign } from "../errors.js";
+import type { NonceStore } from "../nonce-store.js";
 import { PublicKey } from "../public-key.js";
 import { targetProblem } from "../request-target.js";
 import { signableRequest } from "../signable.js";
@@ -8,7 +9,7 @@ import { bindingFits } from "./binding.js";
 import type { Step, VerificationContext, VerifierSettings } from "./context.js";
 
 const hashOfNothing = crypto.sha256Hex("");
-const printable = /^[\x20-\x7e]*$/;
+const printable = /^[\t\x20-\x7e]*$/;
 const overrideHeaders = [
   "x-http-method-override",
   "x-http-method",
@@ -66,10 +67,10 @@ const bodyReadsOneWay: Step = {
     for (const name of ["content-type", "content-encoding"] as const) {
       const values = request.headers(name);
       if (values.length > 1) return failure("malformed_header", `There is more than one ${name} header.`);
-      const value = (values[0] ?? "").trim();
+      const value = values[0] ?? "";
       if (!printable.test(value))
         return failure("malformed_header", `The header ${name} is not plain ASCII.`);
-      context[name === "content-type" ? "contentType" : "contentEncoding"] = value;
+      context[name === "content-type" ? "contentType" : "contentEncoding"] = value.trim();
     }
     const encoding = context.contentEncoding.toLowerCase();
     if (encoding !== "" && encoding !== "identity" && !contentEncodings.includes(encoding)) {
@@ -174,14 +175,33 @@ const signatureFits: Step = {
 
 const nonceFresh: Step = {
   name: "nonce",
-  async run({ header, timestamp, device }, { nonces, nonceWindowSeconds, clockSkewSeconds }) {
+  async run({ request, header, timestamp, device }, { nonces, nonceWindowSeconds, clockSkewSeconds }) {
     if (nonces.acceptsFrom !== undefined && timestamp <= nonces.acceptsFrom) return failure("replay_epoch");
+    const nonce = `am:${device.deviceId}:${header.nonce}`;
+    if (request.recordedNonce === nonce) return undefined;
     // Twice the skew is how long a timestamp can be acceptable; 1 s for rounding, 10 s for instances whose clocks differ.
     const windowSeconds = Math.max(nonceWindowSeconds, 2 * clockSkewSeconds + 11);
-    const fresh = await nonces.checkAndRecord(`am:${device.deviceId}:${header.nonce}`, windowSeconds);
-    return fresh ? undefined : failure("replay_detected");
+    if (!(await recorded(nonces, nonce, windowSeconds))) return failure("replay_detected");
+    request.recordedNonce = nonce;
+    return undefined;
   },
 };
+
+/** A store that fails in its own words is a store that cannot be asked. */
+async function recorded(nonces: NonceStore, nonce: string, windowSeconds: number): Promise<boolean> {
+  try {
+    return await nonces.checkAndRecord(nonce, windowSeconds);
+  } catch (cause) {
+    if (cause instanceof AmeshError) throw cause;
+    // Not its message, which may hold an address with a password in it.
+    const kind = cause instanceof Error ? ((cause as { code?: unknown }).code ?? cause.name) : typeof cause;
+    throw new AmeshError(
+      "replay_store_unavailable",
+      `The nonce store failed: ${quoteForeign(String(kind))}.`,
+      { cause },
+    );
+  }
+}
 
 const scopeSuffices: Step = {
   name: "scope",

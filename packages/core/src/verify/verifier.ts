@@ -114,6 +114,9 @@ function claimed({ device }: VerificationContext) {
 const decisionId = (): string => toBase64Url(crypto.randomBytes(12));
 
 function checkOptions(options: VerifierOptions): VerifierSettings {
+  if (typeof options.trust?.find !== "function") throw new TypeError("trust must be a TrustStore.");
+  if (typeof options.nonces?.checkAndRecord !== "function")
+    throw new TypeError("nonces must be a NonceStore.");
   return {
     trust: options.trust,
     nonces: options.nonces,
