@@ -1,0 +1,66 @@
+import type { Socket } from "node:net";
+import {
+  formatRelayMessage,
+  type RelayClosing,
+  type RelayMessage,
+  relayClosings,
+  relayErrorCodes,
+} from "@authmesh/core";
+import type { WebSocket } from "ws";
+import type { ClientAddress } from "./client-address.js";
+import type { Session } from "./session-registry.js";
+
+/** Where a socket is in its one session. */
+export type Phase = "greeting" | "waiting" | "paired" | "closed";
+
+/** One device's socket. */
+export class Connection {
+  readonly address: ClientAddress;
+  phase: Phase = "greeting";
+  session: Session<Connection> | undefined;
+  /** A ping is out and nothing came since. */
+  awaitsPong = false;
+  readonly #socket: WebSocket;
+  readonly #stream: Socket;
+
+  /** @param stream what the socket speaks over */
+  constructor(socket: WebSocket, stream: Socket, address: ClientAddress) {
+    this.#socket = socket;
+    this.#stream = stream;
+    this.address = address;
+  }
+
+  /** Of its whole life, framing and the opening request included. */
+  get bytesReceived(): number {
+    return this.#stream.bytesRead;
+  }
+
+  /** Sent by us and not yet taken by the network. */
+  get bytesWaiting(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(message: RelayMessage): void {
+    this.#socket.send(formatRelayMessage(message));
+  }
+
+  ping(): void {
+    this.awaitsPong = true;
+    this.#socket.ping();
+  }
+
+  /** Says why, as an `error` message too where the reason is one, and closes. The first reason counts. */
+  close(reason: RelayClosing): void {
+    if (this.phase === "closed") return;
+    this.phase = "closed";
+    const code = relayErrorCodes.find((candidate) => candidate === reason);
+    if (code !== undefined) this.send({ type: "error", code });
+    this.#socket.close(relayClosings[reason], reason);
+  }
+
+  /** Ends the socket at once, for a peer that no closing frame would reach. */
+  drop(): void {
+    this.phase = "closed";
+    this.#socket.terminate();
+  }
+}

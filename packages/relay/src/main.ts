@@ -1,0 +1,88 @@
+import { AmeshError, lookUp } from "@authmesh/core";
+import { pino } from "pino";
+import { asUsage, helpText, readArguments } from "./command-line.js";
+import type { RelayAddress } from "./listen-on.js";
+import { createRelay } from "./server.js";
+
+/** What a run of the relay takes from the process around it. */
+export interface RelayRun {
+  /** How the person called it, for the help text. Default: `"authmesh-relay"`. */
+  readonly command?: string;
+  /** Default: `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Default: `process.stdout`. */
+  readonly stdout?: Output;
+  /** Default: `process.stderr`. */
+  readonly stderr?: Output;
+  /** What `SIGTERM` and `SIGINT` arrive at. Default: `process`. */
+  readonly signals?: Signals;
+}
+
+interface Output {
+  write(text: string): unknown;
+}
+
+interface Signals {
+  on(name: SignalName, listener: () => void): unknown;
+  off(name: SignalName, listener: () => void): unknown;
+}
+
+const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
+type SignalName = keyof typeof signalNumbers;
+
+/**
+ * Runs a relay until a signal stops it: the program behind `authmesh-relay` and `amesh relay`.
+ *
+ * @param argv what follows the command's name; `--help` describes it
+ * @returns the exit status, to end the process with: a second signal leaves sockets open
+ */
+export async function runRelay(argv: readonly string[], run: RelayRun = {}): Promise<number> {
+  const { command = "authmesh-relay", env = process.env } = run;
+  const { stdout = process.stdout, stderr = process.stderr, signals = process } = run;
+  try {
+    const { options, json, help } = readArguments(argv, env);
+    if (help) {
+      stdout.write(helpText(command));
+      return 0;
+    }
+    const logger = pino({ base: null }, { write: (line: string) => void stderr.write(line) });
+    const relay = asUsage(() => createRelay({ ...options, logger }));
+    const address = await relay.listen();
+    if (json) {
+      const { url, port } = address;
+      stdout.write(`${JSON.stringify({ event: "listening", url, port })}\n`);
+    }
+    stderr.write(greeting(address));
+    return await untilStopped(signals, () => relay.close());
+  } catch (error) {
+    if (!(error instanceof AmeshError)) throw error;
+    stderr.write(`amesh: error: ${error.message}\namesh: hint: ${error.fix}\n`);
+    return lookUp(error.code)?.exit ?? 1;
+  }
+}
+
+function greeting({ host, port, url }: RelayAddress): string {
+  const everywhere = host === "0.0.0.0" || host === "::";
+  return `The relay listens on ${host} port ${port}: ${url}
+Next, on the machine that will be called: amesh listen --relay ${url}
+${everywhere ? "On other machines, put this one's name or address into the URL.\n" : ""}`;
+}
+
+/** The first signal closes the relay; the second does not wait for that. */
+function untilStopped(signals: Signals, close: () => Promise<void>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let stopping = false;
+    const stop = (name: SignalName): void => {
+      if (stopping) finish(128 + signalNumbers[name]);
+      else close().then(() => finish(0), reject);
+      stopping = true;
+    };
+    const listeners = { SIGINT: () => stop("SIGINT"), SIGTERM: () => stop("SIGTERM") };
+    const names = ["SIGINT", "SIGTERM"] as const;
+    const finish = (status: number): void => {
+      for (const name of names) signals.off(name, listeners[name]);
+      resolve(status);
+    };
+    for (const name of names) signals.on(name, listeners[name]);
+  });
+}

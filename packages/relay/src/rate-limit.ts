@@ -1,0 +1,117 @@
+import { ExpiryQueue } from "./expiry-queue.js";
+import { lifetimes, type RelayLimits } from "./limits.js";
+import { SlidingWindow } from "./sliding-window.js";
+
+/** `rate_limited`: this address used its share. `relay_capacity`: all addresses together used the relay's. */
+export type Overuse = "rate_limited" | "relay_capacity";
+
+/** What one address, or all of them together, use now and have used in the last minute. */
+class Usage {
+  connections = 0;
+  sockets = 0;
+  readonly openings: SlidingWindow;
+  readonly listens: SlidingWindow;
+  readonly failures: SlidingWindow;
+  readonly limits: { readonly connections: number; readonly sockets: number };
+
+  constructor(limits: RelayLimits, scope: "address" | "relay") {
+    this.limits = { connections: limits[`${scope}.connections`], sockets: limits[`${scope}.sockets`] };
+    this.openings = new SlidingWindow(limits[`${scope}.openings`], lifetimes.window);
+    this.listens = new SlidingWindow(limits[`${scope}.listens`], lifetimes.window);
+    this.failures = new SlidingWindow(limits[`${scope}.failures`], lifetimes.window);
+  }
+}
+
+/** What is asked of a usage before each act. Both guesses are refused after failures, or one could stand in for the other. */
+const exhausted = {
+  connection: (usage: Usage) => usage.connections >= usage.limits.connections,
+  socket: (usage: Usage, now: number) => usage.sockets >= usage.limits.sockets || usage.openings.isFull(now),
+  listen: (usage: Usage, now: number) => usage.listens.isFull(now) || usage.failures.isFull(now),
+  connect: (usage: Usage, now: number) => usage.failures.isFull(now),
+} as const;
+
+/** Counts what each address and the whole relay use, and says when it is too much. Times in milliseconds. */
+export class RateLimits {
+  readonly #limits: RelayLimits;
+  readonly #whole: Usage;
+  readonly #addresses = new Map<string, Usage>();
+  /** Once a minute has passed, nothing that an address did counts any more. */
+  readonly #idle = new ExpiryQueue<string>(lifetimes.window);
+
+  constructor(limits: RelayLimits) {
+    this.#limits = limits;
+    this.#whole = new Usage(limits, "relay");
+  }
+
+  get sockets(): number {
+    return this.#whole.sockets;
+  }
+
+  openConnection(address: string, now: number): Overuse | undefined {
+    return this.#take("connection", address, now, (usage) => usage.connections++);
+  }
+
+  closeConnection(address: string): void {
+    this.#each(address, (usage) => usage.connections--);
+  }
+
+  openSocket(address: string, now: number): Overuse | undefined {
+    return this.#take("socket", address, now, (usage) => {
+      usage.sockets++;
+      usage.openings.record(now);
+    });
+  }
+
+  closeSocket(address: string): void {
+    this.#each(address, (usage) => usage.sockets--);
+  }
+
+  listen(address: string, now: number): Overuse | undefined {
+    return this.#take("listen", address, now, (usage) => usage.listens.record(now));
+  }
+
+  connect(address: string, now: number): Overuse | undefined {
+    return this.#take("connect", address, now, () => {});
+  }
+
+  /** A guess that missed: `connect` to a code that is not there, or `listen` for one that is. */
+  recordFailure(address: string, now: number): void {
+    this.#idle.add(address, now);
+    this.#each(address, (usage) => usage.failures.record(now));
+  }
+
+  /** Forgets addresses that use nothing and did nothing for a minute. */
+  expire(now: number): void {
+    for (const address of this.#idle.takeExpired(now)) {
+      const usage = this.#addresses.get(address);
+      if (usage && usage.connections + usage.sockets > 0) this.#idle.add(address, now);
+      else this.#addresses.delete(address);
+    }
+  }
+
+  #take(
+    act: keyof typeof exhausted,
+    address: string,
+    now: number,
+    take: (usage: Usage) => void,
+  ): Overuse | undefined {
+    let usage = this.#addresses.get(address);
+    if (usage === undefined) {
+      if (this.#addresses.size >= this.#limits["relay.addresses"]) return "relay_capacity";
+      usage = new Usage(this.#limits, "address");
+      this.#addresses.set(address, usage);
+    }
+    this.#idle.add(address, now);
+    if (exhausted[act](usage, now)) return "rate_limited";
+    if (exhausted[act](this.#whole, now)) return "relay_capacity";
+    take(usage);
+    take(this.#whole);
+    return undefined;
+  }
+
+  #each(address: string, change: (usage: Usage) => void): void {
+    const usage = this.#addresses.get(address);
+    if (usage) change(usage);
+    change(this.#whole);
+  }
+}
