@@ -148,7 +148,7 @@ export const catalogue = {
     status: 403,
     exit: 3,
     summary: "The device is known but was not granted what this route requires.",
-    fix: "Grant the scope on the verifier: `amesh add … --scope NAME:rw`, or pair with the scope.",
+    fix: "Grant it on the verifier: `amesh grant ID NAME:rw`.",
   },
   replay_store_unavailable: {
     status: 503,
@@ -514,6 +514,18 @@ export const catalogue = {
     exit: 2,
     summary: "There is no such code.",
     fix: "Run `amesh explain` for the list.",
+  },
+  package_missing: {
+    status: 0,
+    exit: 4,
+    summary: "The command needs a package that is not installed.",
+    fix: "Install the package with npm, beside @authmesh/cli.",
+  },
+  unexpected_error: {
+    status: 0,
+    exit: 1,
+    summary: "Something failed that amesh has no name for.",
+    fix: "Run the command again with AMESH_DEBUG=1 and report what it prints.",
   },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
