@@ -1,7 +1,7 @@
 import { crypto } from "#crypto";
 import type { Caller, Decision, StepResult } from "../decision.js";
 import { toBase64Url } from "../encoding.js";
-import { AmeshError, type Failure } from "../errors.js";
+import { AmeshError, type Failure, failure } from "../errors.js";
 import { normalizeHost } from "../host-binding.js";
 import type { NonceStore } from "../nonce-store.js";
 import type { IncomingRequest } from "../request.js";
@@ -61,18 +61,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const context = new VerificationContext(request);
     const steps: StepResult[] = [];
     for (const step of authMeshSteps) {
-      const refusal = await runStep(step, context, settings);
-      if (refusal !== undefined) {
-        steps.push({ step: step.name, outcome: "refused" });
-        return {
-          allowed: false,
-          id: decisionId(),
-          failure: refusal,
-          step: step.name,
-          ...claimed(context),
-          steps,
-        };
-      }
+      const pending = attempt(step, context, settings);
+      // Nearly every step is synchronous; waiting for each of them would cost more than most of them do.
+      const refusal = pending instanceof Promise ? await pending.catch(asFailure) : pending;
+      if (refusal !== undefined) return refuse(refusal, step, context, steps);
       steps.push(passed.get(step) as StepResult);
     }
     const caller = callerOf(context, settings);
@@ -82,17 +74,27 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 const passed = new Map(authMeshSteps.map((step) => [step, { step: step.name, outcome: "passed" } as const]));
 
-async function runStep(
+function attempt(
   step: Step,
   context: VerificationContext,
   settings: VerifierSettings,
-): Promise<Failure | undefined> {
+): ReturnType<Step["run"]> {
   try {
-    return await step.run(context, settings);
+    return step.run(context, settings);
   } catch (error) {
-    if (error instanceof AmeshError) return error.failure;
-    throw error;
+    return asFailure(error);
   }
+}
+
+/** What a step throws refuses the request; what is not of the catalogue is for the adapter to report. */
+function asFailure(error: unknown): Failure {
+  if (!(error instanceof AmeshError)) throw error;
+  return error.failure.status > 0 ? error.failure : failure("verifier_not_ready", error.message, error.fix);
+}
+
+function refuse(refusal: Failure, step: Step, context: VerificationContext, steps: StepResult[]): Decision {
+  steps.push({ step: step.name, outcome: "refused" });
+  return { allowed: false, id: decisionId(), failure: refusal, step: step.name, ...claimed(context), steps };
 }
 
 function callerOf({ device }: VerificationContext, { now }: VerifierSettings): Caller {

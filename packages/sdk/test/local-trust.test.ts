@@ -1,0 +1,153 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  addDevice,
+  createIdentity,
+  type OpenIdentity,
+  openIdentity,
+  revokeDevice,
+  setAudience,
+} from "@authmesh/keystore";
+import { amesh, createClient, type Decision, type VerifyOptions } from "@authmesh/sdk";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { makeIdentity, silent } from "./fixtures/pair.js";
+import { serve } from "./fixtures/servers.js";
+
+const folder = mkdtempSync(join(tmpdir(), "amesh-sdk-"));
+const dir = join(folder, "server");
+const file = join(dir, "allow_list.json");
+const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
+const env = { AUTH_MESH_PASSPHRASE: "of the tests" };
+const caller = makeIdentity();
+const client = createClient({ identity: caller });
+let server: OpenIdentity;
+
+beforeAll(async () => {
+  vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
+
+  await createIdentity({ dir, env, friendlyName: "server", argon2 });
+  server = await openIdentity({ dir, env });
+});
+
+beforeEach(() => trustCaller());
+
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+async function trustCaller(): Promise<void> {
+  const list = await server.openAllowList();
+  const { publicKey } = caller;
+  await list.update((draft) =>
+    addDevice(draft, {
+      publicKey,
+      friendlyName: "caller",
+      role: "controller",
+      status: "active",
+      addedBy: "manual",
+      bound: true,
+      liftRevocation: true,
+      now: 1_800_000_000,
+    }),
+  );
+}
+
+async function startServer(options: VerifyOptions = {}) {
+  const decisions: Decision[] = [];
+  const verify = amesh.verify({
+    allowList: dir,
+    logger: silent,
+    onDecision: (d) => void decisions.push(d),
+    ...options,
+  });
+  const { url, host } = await serve((request, response) => {
+    verify(request, response, () => response.end("in"));
+  });
+  const reason = () => {
+    const last = decisions.at(-1);
+    return last?.allowed === false ? last.failure.code : "allowed";
+  };
+  return { url, host, reason, call: async () => (await client.fetch(url)).status };
+}
+
+test("a running server notices a revocation, and a pairing, without a restart", async () => {
+  const { call, reason } = await startServer();
+  expect(await call()).toBe(200);
+  const list = await server.openAllowList();
+  await list.update((draft) =>
+    revokeDevice(draft, { deviceId: caller.publicKey.deviceId, now: 1_800_000_001 }),
+  );
+  await expect.poll(call, { timeout: 2000 }).toBe(401);
+  expect(reason()).toBe("device_revoked");
+  await trustCaller();
+  await expect.poll(call, { timeout: 2000 }).toBe(200);
+});
+
+test("a running server lets nobody in on an edited list, and recovers with a good one", async () => {
+  const { call, reason } = await startServer();
+  expect(await call()).toBe(200);
+  const good = readFileSync(file, "utf8");
+  writeFileSync(file, good.replace('"caller"', '"someone"'));
+  await expect.poll(call, { timeout: 2000 }).toBe(500);
+  expect(reason()).toBe("allow_list_integrity_failure");
+  writeFileSync(file, good);
+  await expect.poll(call, { timeout: 2000 }).toBe(200);
+});
+
+test("an older list is refused by a running server and by a new one, and both answer alike", async () => {
+  const older = readFileSync(file);
+  const list = await server.openAllowList();
+  await list.update((draft) =>
+    revokeDevice(draft, { deviceId: caller.publicKey.deviceId, now: 1_800_000_001 }),
+  );
+  const running = await startServer();
+  expect(await running.call()).toBe(401);
+  const newest = readFileSync(file);
+  writeFileSync(file, older);
+  await expect.poll(running.call, { timeout: 2000 }).toBe(500);
+  const fresh = await startServer();
+  const response = await client.fetch(fresh.url);
+  expect([response.status, await response.text()]).toEqual([500, '{"error":"allow_list_integrity_failure"}']);
+  expect([running.reason(), fresh.reason()]).toEqual(["allow_list_rollback", "allow_list_rollback"]);
+  writeFileSync(file, newest);
+});
+
+test("a server without an identity lets nobody in and says why, and recovers once there is one", async () => {
+  const late = join(folder, "late");
+  const errors: string[] = [];
+  const logger = { ...silent, error: (message: string) => void errors.push(message) };
+  const { call, reason } = await startServer({ allowList: late, logger });
+  expect(await call()).toBe(500);
+  expect(reason()).toBe("verifier_not_ready");
+  expect(errors[0]).toMatch(/nobody can be verified/);
+  await createIdentity({
+    dir: late,
+    env,
+    friendlyName: "late",
+    argon2,
+  });
+  await expect.poll(call, { timeout: 5000 }).toBe(401);
+  expect(reason()).toBe("device_unknown");
+});
+
+test("the sealed audience is used when no option names one, and changes without a restart", async () => {
+  const { call, host, reason } = await startServer();
+  const list = await server.openAllowList();
+  await list.update((draft) => setAudience(draft, ["elsewhere.example"]));
+  await expect.poll(call, { timeout: 2000 }).toBe(401);
+  expect(reason()).toBe("host_mismatch");
+  await list.update((draft) => setAudience(draft, [host]));
+  await expect.poll(call, { timeout: 2000 }).toBe(200);
+  await list.update((draft) => setAudience(draft, []));
+});
+
+test("a server without an audience warns once", async () => {
+  const warnings: string[] = [];
+  const logger = { ...silent, warn: (message: string) => void warnings.push(message) };
+  const { call } = await startServer({ logger });
+  await call();
+  await call();
+  expect(warnings.filter((message) => message.includes("no audience"))).toHaveLength(1);
+});
