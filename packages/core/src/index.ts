@@ -20,10 +20,26 @@ export {
 } from "./errors.js";
 export { friendlyName } from "./friendly-name.js";
 export { normalizeHost } from "./host-binding.js";
+export {
+  computeSharedSecret,
+  deriveSessionKey,
+  type EphemeralKeyPair,
+  generateEphemeralKeyPair,
+  type Random,
+} from "./key-agreement.js";
 export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
 export type { NonceStore } from "./nonce-store.js";
+export { pairingCooldown, recordPairingFailure } from "./pairing/cooldown.js";
+export {
+  type PairingHandshake,
+  type PairingOptions,
+  pairAsController,
+  pairAsTarget,
+} from "./pairing/handshake.js";
+export type { PairingPeer } from "./pairing/identity-statement.js";
 export * from "./pairing/one-time-code.js";
 export * from "./pairing/relay-messages.js";
+export type { PairingEffect, PairingInput } from "./pairing/vocabulary.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
 export type { BodyLimits, IncomingRequest } from "./request.js";
 export { parseRequirement, parseScopes, type Scopes } from "./scopes.js";
