@@ -1,0 +1,193 @@
+import {
+  AmeshError,
+  checkAudience,
+  friendlyName,
+  narrowScopes,
+  type PublicKey,
+  quoteForeign,
+  type Role,
+  type Scopes,
+} from "@authmesh/core";
+import type { AddedBy, AllowListDraft, DeviceEntry } from "./allow-list-format.js";
+
+/**
+ * What can happen to an allow list, as functions over a draft: `list.update((draft) => revokeDevice(draft, …))`.
+ * Times are Unix seconds.
+ */
+
+/** What only a person present may allow. */
+export interface Consent {
+  /** Let controllers go that stand in the way of a new one, the ones added first. Default false. */
+  readonly replace?: boolean | undefined;
+  /** Accept a device that was revoked here. Default false. */
+  readonly liftRevocation?: boolean | undefined;
+}
+
+export interface NewDevice extends Consent {
+  readonly publicKey: PublicKey;
+  readonly friendlyName: string;
+  readonly role: Role;
+  /** Pending until `activateDevice`; a device that is active already stays so. */
+  readonly status: "active" | "pending";
+  readonly addedBy: AddedBy;
+  readonly bound: boolean;
+  readonly scopes?: Scopes | undefined;
+  readonly expiresAt?: number | undefined;
+  readonly now: number;
+}
+
+/** A device in one role. */
+export interface EntryKey {
+  readonly deviceId: string;
+  readonly role: Role;
+}
+
+/**
+ * Adds a device, or updates the entry it has in this role: then scopes stay or become narrower, an expiry that has
+ * not passed stays or becomes earlier, and `bound` stays true.
+ *
+ * @throws AmeshError `device_revoked`, `controller_limit_reached`, `invalid_name`; `invalid_public_key` when another
+ * key has the same device id
+ */
+export function addDevice(draft: AllowListDraft, device: NewDevice): DeviceEntry {
+  const { publicKey, role, now } = device;
+  const { deviceId } = publicKey;
+  if (draft.devices.some((entry) => entry.deviceId === deviceId && entry.publicKey !== publicKey.base64))
+    throw new AmeshError("invalid_public_key", `Another key in the allow list has the id ${deviceId}.`);
+  const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role }));
+  const { scopes, expiresAt } = present === undefined ? device : narrowed(present, device);
+  const entry: DeviceEntry = {
+    deviceId,
+    publicKey: publicKey.base64,
+    friendlyName: friendlyName(device.friendlyName),
+    role,
+    status: present?.status === "active" ? "active" : device.status,
+    addedAt: now,
+    addedBy: device.addedBy,
+    bound: device.bound || present?.bound === true,
+    ...(scopes && { scopes }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
+  admit(draft, entry, device, now);
+  draft.devices = [...draft.devices.filter((other) => other !== present), entry];
+  return entry;
+}
+
+/**
+ * Makes a pending device active.
+ *
+ * @throws AmeshError `device_not_found`, `device_revoked`, `controller_limit_reached`
+ */
+export function activateDevice(
+  draft: AllowListDraft,
+  { deviceId, role, now, ...consent }: EntryKey & Consent & { readonly now: number },
+): DeviceEntry {
+  const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role }));
+  if (present === undefined)
+    throw new AmeshError("device_not_found", `${deviceId} is not listed as ${role}.`);
+  const active: DeviceEntry = { ...present, status: "active" };
+  admit(draft, active, consent, now);
+  draft.devices = draft.devices.map((entry) => (entry === present ? active : entry));
+  return active;
+}
+
+/** Takes back what a pairing that was not confirmed has written. An active entry stays. */
+export function removePendingDevice(draft: AllowListDraft, key: EntryKey): void {
+  draft.devices = draft.devices.filter((entry) => !(isEntry(entry, key) && entry.status === "pending"));
+}
+
+/**
+ * Removes a device in every role and leaves a tombstone.
+ *
+ * @returns the entries removed
+ * @throws AmeshError `device_not_found`
+ */
+export function revokeDevice(
+  draft: AllowListDraft,
+  { deviceId, now }: { readonly deviceId: string; readonly now: number },
+): readonly DeviceEntry[] {
+  const removed = draft.devices.filter((entry) => entry.deviceId === deviceId);
+  const [first] = removed;
+  if (first === undefined) throw notFound(deviceId);
+  draft.devices = draft.devices.filter((entry) => entry.deviceId !== deviceId);
+  withoutTombstone(draft, deviceId);
+  draft.revoked.push({ deviceId, friendlyName: first.friendlyName, revokedAt: now });
+  return removed;
+}
+
+/**
+ * Sets what a controller may do, wider or narrower than before. An empty map grants nothing.
+ *
+ * @throws AmeshError `device_not_found`
+ */
+export function setScopes(
+  draft: AllowListDraft,
+  { deviceId, scopes }: { readonly deviceId: string; readonly scopes: Scopes },
+): void {
+  const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role: "controller" }));
+  if (present === undefined) throw notFound(deviceId);
+  draft.devices = draft.devices.map((entry) => (entry === present ? { ...entry, scopes } : entry));
+}
+
+/** Sets the hosts this machine answers to; none removes them. @throws TypeError for what is not a host */
+export function setAudience(draft: AllowListDraft, hosts: readonly string[]): void {
+  if (hosts.length > 0) draft.audience = [...checkAudience(hosts)];
+  else delete draft.audience;
+}
+
+/**
+ * The controllers that a new one would replace, the ones added first; empty while there is room.
+ *
+ * @param newcomer its device id: it never stands in its own way
+ */
+export function controllersInTheWay(
+  list: { readonly devices: readonly DeviceEntry[]; readonly maxControllers: number },
+  newcomer: string,
+  now: number,
+): readonly DeviceEntry[] {
+  const others = list.devices.filter(
+    ({ role, status, deviceId, expiresAt }) =>
+      role === "controller" &&
+      status === "active" &&
+      deviceId !== newcomer &&
+      (expiresAt === undefined || expiresAt > now),
+  );
+  const excess = Math.max(0, others.length + 1 - list.maxControllers);
+  return others.sort((a, b) => a.addedAt - b.addedAt).slice(0, excess);
+}
+
+/** Whether a device may come in. What consent gives way to goes only once the entry is active. */
+function admit(draft: AllowListDraft, entry: DeviceEntry, consent: Consent, now: number): void {
+  const revoked = draft.revoked.some(({ deviceId }) => deviceId === entry.deviceId);
+  if (revoked && consent.liftRevocation !== true)
+    throw new AmeshError("device_revoked", `${entry.deviceId} was revoked on this machine.`);
+  const inTheWay = entry.role === "controller" ? controllersInTheWay(draft, entry.deviceId, now) : [];
+  if (inTheWay.length > 0 && consent.replace !== true) {
+    const names = inTheWay.map(({ deviceId }) => deviceId).join(", ");
+    throw new AmeshError("controller_limit_reached", `In the way: ${names}.`);
+  }
+  if (entry.status === "pending") return;
+  withoutTombstone(draft, entry.deviceId);
+  draft.devices = draft.devices.filter((other) => !inTheWay.includes(other));
+}
+
+function narrowed(present: DeviceEntry, device: NewDevice): Pick<NewDevice, "scopes" | "expiresAt"> {
+  const lapsed = present.expiresAt !== undefined && present.expiresAt <= device.now;
+  const expiries = [lapsed ? undefined : present.expiresAt, device.expiresAt].filter(
+    (at) => at !== undefined,
+  );
+  return {
+    scopes: device.scopes === undefined ? present.scopes : narrowScopes(present.scopes ?? {}, device.scopes),
+    expiresAt: expiries.length === 0 ? undefined : Math.min(...expiries),
+  };
+}
+
+function withoutTombstone(draft: AllowListDraft, deviceId: string): void {
+  draft.revoked = draft.revoked.filter((tombstone) => tombstone.deviceId !== deviceId);
+}
+
+const isEntry = (entry: DeviceEntry, { deviceId, role }: EntryKey) =>
+  entry.deviceId === deviceId && entry.role === role;
+
+const notFound = (deviceId: string) =>
+  new AmeshError("device_not_found", `${quoteForeign(deviceId)} is not in the allow list.`);

@@ -1,0 +1,155 @@
+import { deviceIdOf, fromBase64, type Role, type Scopes } from "@authmesh/core";
+import { cleanName, deviceId, publicKeyText } from "./identity-file.js";
+import {
+  integer,
+  listOf,
+  Misfit,
+  oneOf,
+  optional,
+  type Reader,
+  record,
+  text,
+  time,
+} from "./internal/record.js";
+
+/** How a device came to be in the list. */
+export type AddedBy = "handshake" | "bootstrap" | "enrollment" | "manual";
+
+/** One device in one role; (deviceId, role) is the key of the list. */
+export interface DeviceEntry {
+  readonly deviceId: string;
+  /** The compressed point in standard base64. */
+  readonly publicKey: string;
+  readonly friendlyName: string;
+  readonly role: Role;
+  /** Pending: written by a pairing that is not confirmed yet. Counts as unknown everywhere. */
+  readonly status: "active" | "pending";
+  /** Unix seconds. */
+  readonly addedAt: number;
+  readonly addedBy: AddedBy;
+  /** Whether its requests must be bound to a host; never goes back to false. */
+  readonly bound: boolean;
+  readonly scopes?: Scopes;
+  /** Unix seconds. */
+  readonly expiresAt?: number;
+}
+
+/** A device that was revoked here. It stays for ever: only a pairing between people lifts it. */
+export interface Tombstone {
+  readonly deviceId: string;
+  /** The name it had. */
+  readonly friendlyName: string;
+  /** Unix seconds. */
+  readonly revokedAt: number;
+}
+
+/** A bootstrap token that was used here, kept until it expires. */
+export interface ConsumedToken {
+  readonly jti: string;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+/** What a change may touch. */
+export interface AllowListDraft {
+  /** The hosts this machine answers to; absent when none are configured. */
+  audience?: string[];
+  maxControllers: number;
+  devices: DeviceEntry[];
+  revoked: Tombstone[];
+  consumed: ConsumedToken[];
+}
+
+/** allow_list.json without its seal (docs/protocol.md, section 11). */
+export interface AllowListContents extends AllowListDraft {
+  version: 1;
+  /** Rises by at least one a write. */
+  generation: number;
+  /** Unix seconds. */
+  updatedAt: number;
+}
+
+/** What others see of it. */
+export type AllowListState = {
+  readonly [K in keyof AllowListContents]: AllowListContents[K] extends readonly (infer T)[] | undefined
+    ? readonly T[]
+    : AllowListContents[K];
+};
+
+export const emptyAllowList = (maxControllers: number): AllowListDraft => ({
+  maxControllers,
+  devices: [],
+  revoked: [],
+  consumed: [],
+});
+
+export const maxGeneration = Number.MAX_SAFE_INTEGER;
+
+/** Devices, tombstones and tokens each. */
+const maxEntries = 10_000;
+/** Room for that many of each. */
+export const maxAllowListBytes = 8 << 20;
+
+const scopes: Reader<Scopes> = (value, at) => {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    const grants = Object.entries(value);
+    const fits = ([name, access]: [string, unknown]) =>
+      /^(\*|(__)?[a-z0-9-]{1,32}(\.[a-z0-9-]{1,32})?)$/.test(name) && (access === "r" || access === "rw");
+    if (grants.length <= 256 && grants.every(fits)) return Object.fromEntries(grants) as Scopes;
+  }
+  throw new Misfit(`${at} is not a map of scopes`);
+};
+
+const shape = record({
+  version: oneOf(1),
+  generation: integer(1, maxGeneration),
+  audience: optional(listOf(text(/^[\x21-\x7e]{1,262}$/, "a host"), 64)),
+  maxControllers: integer(1, 1000),
+  devices: listOf(
+    record({
+      deviceId,
+      publicKey: publicKeyText,
+      friendlyName: cleanName,
+      role: oneOf("controller", "target"),
+      status: oneOf("active", "pending"),
+      addedAt: time,
+      addedBy: oneOf("handshake", "bootstrap", "enrollment", "manual"),
+      bound: oneOf(true, false),
+      scopes: optional(scopes),
+      expiresAt: optional(time),
+    }),
+    maxEntries,
+  ),
+  revoked: listOf(record({ deviceId, friendlyName: cleanName, revokedAt: time }), maxEntries),
+  consumed: listOf(record({ jti: text(/^[\x21-\x7e]{1,128}$/, "a token id"), expiresAt: time }), maxEntries),
+  updatedAt: time,
+});
+
+/**
+ * Reads the members beside the seal and holds them to the rules that no single member shows: ids are those of the
+ * keys, no two keys share one, no entry is there twice, nobody is both revoked and active.
+ *
+ * @throws Misfit, to be given a code by the caller
+ */
+export const allowListContents: Reader<AllowListContents> = (value, at) => {
+  const contents = shape(value, at);
+  const keys = new Map<string, string>();
+  const entries = new Set<string>();
+  const revoked = new Set(contents.revoked.map((tombstone) => tombstone.deviceId));
+  if (revoked.size < contents.revoked.length) throw new Misfit("revoked names a device twice");
+  for (const { deviceId, publicKey, role, status } of contents.devices) {
+    if ((keys.get(deviceId) ?? publicKey) !== publicKey)
+      throw new Misfit(`two keys share the id ${deviceId}`);
+    if (entries.has(`${deviceId} ${role}`)) throw new Misfit(`${deviceId} is there twice as ${role}`);
+    if (status === "active" && revoked.has(deviceId)) throw new Misfit(`${deviceId} is active and revoked`);
+    keys.set(deviceId, publicKey);
+    entries.add(`${deviceId} ${role}`);
+  }
+  for (const [deviceId, publicKey] of keys) {
+    const bytes = fromBase64(publicKey);
+    if (bytes === undefined || deviceIdOf(bytes) !== deviceId) {
+      throw new Misfit(`${deviceId} is not the id of its key`);
+    }
+  }
+  return contents;
+};

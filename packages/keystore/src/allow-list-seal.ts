@@ -1,0 +1,48 @@
+import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import {
+  AmeshError,
+  canonicalJson,
+  fromBase64Url,
+  type JsonValue,
+  parseStrictJson,
+  toBase64Url,
+  utf8,
+} from "@authmesh/core";
+import { type AllowListContents, allowListContents, maxAllowListBytes } from "./allow-list-format.js";
+import { withCode } from "./internal/record.js";
+
+/** The key of the seal (docs/protocol.md, section 11), different for every identity even of one key store. */
+export function sealKeyOf(sealingSecret: Uint8Array, deviceId: string): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", sealingSecret, utf8(deviceId), utf8("amesh/allow-list/1"), 32));
+}
+
+/** The file's text: the contents and, last, their seal. */
+export function sealAllowList(contents: AllowListContents, key: Uint8Array): string {
+  const hmac = toBase64Url(sealOf(contents as unknown as JsonValue, key));
+  return `${JSON.stringify({ ...contents, hmac }, null, 2)}\n`;
+}
+
+/**
+ * Reads the file's bytes. The seal is looked at before anything else is believed.
+ *
+ * @throws AmeshError `allow_list_damaged`, `allow_list_integrity_failure`
+ */
+export function openAllowList(bytes: Uint8Array, key: Uint8Array): AllowListContents {
+  const { value, problem } = parseStrictJson(bytes, { maxLength: maxAllowListBytes });
+  if (problem !== undefined) throw damaged(problem);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw damaged("it is not an object");
+  const { hmac, ...members } = value as Readonly<Record<string, JsonValue>>;
+  const seal = typeof hmac === "string" ? fromBase64Url(hmac) : undefined;
+  if (seal?.length !== 32) throw damaged("it has no seal");
+  if (!timingSafeEqual(seal, sealOf(members, key))) throw new AmeshError("allow_list_integrity_failure");
+  return withCode(() => allowListContents(members, ""), "allow_list_damaged", "allow_list.json");
+}
+
+/** HMAC-SHA-256 over the canonical JSON of every member but `hmac`. */
+function sealOf(members: JsonValue, key: Uint8Array): Uint8Array {
+  return createHmac("sha256", key).update(canonicalJson(members)).digest();
+}
+
+const damaged = (problem: string) =>
+  new AmeshError("allow_list_damaged", `allow_list.json cannot be read: ${problem}.`);

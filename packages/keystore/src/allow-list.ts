@@ -1,0 +1,221 @@
+import { statSync } from "node:fs";
+import {
+  AmeshError,
+  type Failure,
+  failure,
+  PublicKey,
+  type Role,
+  type Scopes,
+  type TrustedDevice,
+  type TrustStore,
+} from "@authmesh/core";
+import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
+import type { AllowListContents, AllowListDraft, AllowListState, DeviceEntry } from "./allow-list-format.js";
+
+export interface AllowListOptions {
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+  /** Milliseconds that only grow. Default `performance.now`. */
+  readonly monotonic?: (() => number) | undefined;
+}
+
+const lookEveryMs = 500;
+
+/**
+ * Whom this machine accepts: allow_list.json, held in memory and kept fresh (docs/protocol.md, section 11).
+ *
+ * `check()` looks at the file at most every 500 ms and reads it again when it changed. A file that is gone, was
+ * edited, or is older than one seen before is refused: nobody is known then, until a good one is back.
+ */
+export class AllowList implements TrustStore {
+  readonly #file: AllowListFile;
+  readonly #now: () => number;
+  readonly #monotonic: () => number;
+  readonly #listeners = new Set<() => void>();
+  #index = new Index(undefined);
+  #failure: Failure | undefined;
+  /** No list below this generation is believed: the highest that this process or the key store has seen. */
+  #floor = 0;
+  /** Why the key store's memory cannot be believed. */
+  #forgotten: Failure | undefined;
+  #lookedAt: number;
+  #stamp: string | undefined;
+
+  private constructor(file: AllowListFile, options: AllowListOptions) {
+    this.#file = file;
+    this.#now = options.now ?? Date.now;
+    this.#monotonic = options.monotonic ?? (() => performance.now());
+    this.#lookedAt = this.#monotonic();
+  }
+
+  /**
+   * Opens the list of an identity. A list that cannot be trusted is opened too: `check()` says why, and a later,
+   * good file is taken.
+   *
+   * @throws AmeshError when the key store cannot be used: `passphrase_missing`, `passphrase_wrong`, `key_not_found`, …
+   */
+  static async open(owner: AllowListOwner, options: AllowListOptions = {}): Promise<AllowList> {
+    const list = new AllowList(await AllowListFile.of(owner), options);
+    list.#take(await list.#file.recall());
+    list.#stamp = list.#stampOfFile();
+    list.#judge(list.#file.read());
+    return list;
+  }
+
+  check(): Failure | undefined {
+    const now = this.#monotonic();
+    if (now - this.#lookedAt >= lookEveryMs) {
+      this.#lookedAt = now;
+      this.#look();
+    }
+    return this.#failure;
+  }
+
+  find(key: string, role: Role): TrustedDevice | undefined {
+    return this.#index[role].get(key);
+  }
+
+  isRevoked(deviceId: string): boolean {
+    return this.#failure !== undefined || this.#index.revoked.has(deviceId);
+  }
+
+  get audience(): readonly string[] {
+    return this.#index.audience;
+  }
+
+  /** Calls back, within `check` or `update`, after every change noticed. The listener must not throw. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Everything the list says. @throws AmeshError what `check()` returns */
+  get state(): AllowListState {
+    const problem = this.check();
+    if (problem !== undefined || this.#index.contents === undefined)
+      throw new AmeshError(problem ?? "allow_list_missing");
+    return this.#index.contents;
+  }
+
+  /**
+   * Changes the list: one writer at a time over all processes, read, changed, sealed and written as a whole. The
+   * verbs are in `allow-list-changes.ts`.
+   *
+   * @param change edits the draft in place; when it throws, nothing is written
+   * @returns what `change` returns
+   * @throws AmeshError `allow_list_locked` after 10 seconds, `storage_failed`, what `check()` returns, what `change` throws
+   */
+  update<T>(change: (draft: AllowListDraft) => T): Promise<T> {
+    return this.#file.locked(async (lock) => {
+      this.#take(await this.#file.recall());
+      const present = this.#file.read();
+      this.#judge(present);
+      if (isFailure(present) || this.#failure !== undefined)
+        throw new AmeshError(this.#failure ?? "allow_list_missing");
+      const draft = structuredClone(present);
+      const result = change(draft);
+      const seconds = Math.floor(this.#now() / 1000);
+      this.#judge(await this.#file.write(lock, draft, present.generation + 1, seconds));
+      this.#stamp = undefined;
+      return result;
+    });
+  }
+
+  #look(): void {
+    const stamp = this.#stampOfFile();
+    if (stamp !== undefined && stamp === this.#stamp && this.#failure === undefined) return;
+    this.#stamp = stamp;
+    this.#judge(this.#file.read());
+    // A key store that cannot be asked now changes nothing: what this process has seen still binds it.
+    this.#file.recall().then(
+      (remembered) => this.#reconsider(remembered),
+      () => undefined,
+    );
+  }
+
+  #reconsider(remembered: number | Failure): void {
+    const behind = isFailure(remembered) || remembered > this.#floor;
+    this.#take(remembered);
+    // The file is written before it is remembered, so read after, it must not be behind.
+    if (behind || this.#failure !== undefined) this.#judge(this.#file.read());
+  }
+
+  #take(remembered: number | Failure): void {
+    this.#forgotten = isFailure(remembered) ? remembered : undefined;
+    if (!isFailure(remembered)) this.#floor = Math.max(this.#floor, remembered);
+  }
+
+  #judge(read: AllowListContents | Failure): void {
+    const before = this.#failure?.code ?? this.#index.contents?.generation;
+    this.#failure = isFailure(read) ? read : (this.#forgotten ?? this.#rollback(read.generation));
+    const contents = isFailure(read) || this.#failure !== undefined ? undefined : read;
+    if (contents !== undefined) this.#floor = contents.generation;
+    if (before === (this.#failure?.code ?? contents?.generation)) return;
+    this.#index = new Index(contents);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #rollback(generation: number): Failure | undefined {
+    if (generation >= this.#floor) return undefined;
+    return failure(
+      "allow_list_rollback",
+      `The allow list is of generation ${generation}; ${this.#floor} was seen before.`,
+    );
+  }
+
+  /** Undefined, so equal to none, when the file is gone or so young that another write may leave the same stamp. */
+  #stampOfFile(): string | undefined {
+    const status = statSync(this.#file.path, { bigint: true, throwIfNoEntry: false });
+    if (status === undefined || Math.abs(this.#now() - Number(status.mtimeMs)) < 1000) return undefined;
+    // mtime can be set back by whoever puts an old file in place, ctime cannot.
+    return `${status.ino} ${status.size} ${status.mtimeNs} ${status.ctimeNs}`;
+  }
+}
+
+/** The list arranged for questions. Without contents it knows nobody. */
+class Index {
+  readonly contents: AllowListContents | undefined;
+  readonly controller = new Map<string, TrustedDevice>();
+  readonly target = new Map<string, TrustedDevice>();
+  readonly revoked: ReadonlySet<string>;
+  readonly audience: readonly string[];
+
+  constructor(contents: AllowListContents | undefined) {
+    this.contents = contents;
+    this.revoked = new Set(contents?.revoked.map(({ deviceId }) => deviceId));
+    this.audience = contents?.audience ?? [];
+    for (const entry of contents?.devices ?? []) {
+      if (entry.status === "active") this[entry.role].set(entry.publicKey, new ListedDevice(entry));
+    }
+  }
+}
+
+const noScopes: Scopes = Object.freeze({});
+
+class ListedDevice implements TrustedDevice {
+  readonly deviceId: string;
+  readonly friendlyName: string;
+  readonly role: Role;
+  readonly status = "active";
+  readonly bound: boolean;
+  readonly scopes: Scopes;
+  readonly expiresAt?: number;
+  readonly #base64: string;
+  #publicKey: PublicKey | undefined;
+
+  constructor(entry: DeviceEntry) {
+    this.deviceId = entry.deviceId;
+    this.friendlyName = entry.friendlyName;
+    this.role = entry.role;
+    this.bound = entry.bound;
+    this.scopes = entry.scopes ?? noScopes;
+    if (entry.expiresAt !== undefined) this.expiresAt = entry.expiresAt;
+    this.#base64 = entry.publicKey;
+  }
+
+  /** Imported on first use: that costs 50 µs, and most devices of a long list do not call. */
+  get publicKey(): PublicKey {
+    this.#publicKey ??= PublicKey.fromBase64(this.#base64);
+    return this.#publicKey;
+  }
+}

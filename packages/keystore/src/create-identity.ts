@@ -1,0 +1,170 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { AmeshError, checkAudience, friendlyName, type PublicKey } from "@authmesh/core";
+import { setAudience } from "./allow-list-changes.js";
+import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
+import { emptyAllowList } from "./allow-list-format.js";
+import type { Argon2Cost } from "./drivers/key-file.js";
+import { type FolderOptions, identityFolder, identityPath, lockPath } from "./folder.js";
+import { type Identity, writeIdentity } from "./identity-file.js";
+import { inspectStorage } from "./inspect-storage.js";
+import { type HeldLock, withLock } from "./internal/folder-lock.js";
+import { storageFailed } from "./internal/storage-error.js";
+import type { KeyStore } from "./key-store.js";
+import {
+  detectKeyStore,
+  type KeyStoreContext,
+  type KeyStoreDriver,
+  type KeyStoreFinding,
+} from "./key-store-drivers.js";
+import { generatedPassphraseInUse, passphraseForNewKey, resolvePassphrase } from "./passphrase.js";
+
+export interface CreateIdentityOptions extends FolderOptions {
+  readonly friendlyName: string;
+  /** Name of the key store to use. Default: the best one found. */
+  readonly backend?: string | undefined;
+  /** How many controllers this machine accepts, 1 to 1000. Default 1. */
+  readonly maxControllers?: number | undefined;
+  /** The hosts this machine answers to. Default none. */
+  readonly audience?: readonly string[] | undefined;
+  /** What the key file costs to open. Default 64 MiB, 3 passes, 1 lane. */
+  readonly argon2?: Argon2Cost | undefined;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** Something to tell the operator, though all went well. */
+export interface Warning {
+  readonly code: "passphrase_generated" | "allow_list_set_aside" | "storage_exposed";
+  readonly message: string;
+  readonly path: string;
+}
+
+export interface CreatedIdentity {
+  readonly dir: string;
+  readonly identity: Identity;
+  /** What was found of each key store, in the order in which they were tried. */
+  readonly findings: readonly KeyStoreFinding[];
+  readonly warnings: readonly Warning[];
+}
+
+const keyAlias = "device";
+
+/**
+ * Makes this machine's identity: key, allow list and, last of all, identity.json (docs/protocol.md, section 11).
+ *
+ * Never asks and never overwrites. identity.json is what makes an identity exist: killed before it is there, the
+ * next call goes on with the key and the list it finds.
+ *
+ * @throws AmeshError `identity_exists`, `invalid_name`, `key_store_unknown`, `key_store_unavailable`,
+ * `passphrase_missing`, `storage_failed`, `allow_list_locked`; `passphrase_wrong` when a key that an interrupted
+ * call left was made with another passphrase
+ */
+export async function createIdentity(options: CreateIdentityOptions): Promise<CreatedIdentity> {
+  const { env = process.env, now = Date.now } = options;
+  const settings = checkSettings(options);
+  const name = friendlyName(options.friendlyName);
+  const dir = identityFolder(options);
+  refuseExisting(dir);
+  const context: KeyStoreContext = {
+    dir,
+    env,
+    passphrase: () => passphraseForNewKey({ dir, env }),
+    argon2: options.argon2,
+  };
+  const [driver, findings] = await detectKeyStore(context, options.backend);
+  makeFolder(dir);
+  return withLock(lockPath(dir), async (lock) => {
+    refuseExisting(dir);
+    const { keyStore, publicKey } = await obtainKey(driver, context);
+    const identity: Identity = {
+      version: 1,
+      deviceId: publicKey.deviceId,
+      publicKey: publicKey.base64,
+      friendlyName: name,
+      backend: driver.info.name,
+      keyAlias,
+      createdAt: Math.floor(now() / 1000),
+    };
+    const aside = await writeAllowList(lock, { dir, identity, keyStore }, settings);
+    lock.assertHeld();
+    await writeIdentity(dir, identity);
+    return { dir, identity, findings, warnings: warningsOf(context, aside) };
+  });
+}
+
+/** The key that an interrupted call left, or a new one. */
+async function obtainKey(
+  driver: KeyStoreDriver,
+  context: KeyStoreContext,
+): Promise<{ keyStore: KeyStore; publicKey: PublicKey }> {
+  const present = driver.open({ ...context, passphrase: () => resolvePassphrase(context) });
+  try {
+    return { keyStore: present, publicKey: await present.publicKey(keyAlias) };
+  } catch (error) {
+    if (!(error instanceof AmeshError && error.code === "key_not_found")) throw error;
+  }
+  const keyStore = driver.open(context);
+  return { keyStore, publicKey: await keyStore.generate(keyAlias) };
+}
+
+/** Goes on with a list that fits the key; any other is kept under another name, whose path is returned. */
+async function writeAllowList(
+  lock: HeldLock,
+  owner: AllowListOwner & { readonly identity: Identity },
+  settings: Settings,
+): Promise<string | undefined> {
+  const file = await AllowListFile.of(owner);
+  const remembered = await file.recall();
+  const floor = isFailure(remembered) ? 0 : remembered;
+  const present = file.read();
+  const fits = !isFailure(present) && present.generation >= floor;
+  const { createdAt } = owner.identity;
+  const aside = fits ? undefined : await file.setAside(createdAt);
+  const draft = fits ? present : emptyAllowList(settings.maxControllers);
+  draft.maxControllers = settings.maxControllers;
+  setAudience(draft, settings.audience);
+  await file.write(lock, draft, (fits ? present.generation : floor) + 1, createdAt);
+  return aside;
+}
+
+interface Settings {
+  readonly maxControllers: number;
+  readonly audience: readonly string[];
+}
+
+function checkSettings({ maxControllers = 1, audience }: CreateIdentityOptions): Settings {
+  if (!Number.isInteger(maxControllers) || maxControllers < 1 || maxControllers > 1000)
+    throw new TypeError(`maxControllers must be an integer from 1 to 1000; it is ${maxControllers}.`);
+  return { maxControllers, audience: checkAudience(audience) };
+}
+
+function refuseExisting(dir: string): void {
+  const path = identityPath(dir);
+  if (existsSync(path)) throw new AmeshError("identity_exists", `There is a ${path} already.`);
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw storageFailed(dir, error);
+  }
+}
+
+function warningsOf({ dir, env }: KeyStoreContext, aside: string | undefined): readonly Warning[] {
+  const warnings: Warning[] = [];
+  const generated = generatedPassphraseInUse({ dir, env });
+  if (generated !== undefined) {
+    const message = `The key is encrypted under a generated passphrase that is kept in ${generated}. That protects a copy of the key file alone; it does not protect against whoever can read this folder. Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE before \`amesh init\` to keep the passphrase elsewhere.`;
+    warnings.push({ code: "passphrase_generated", path: generated, message });
+  }
+  if (aside !== undefined) {
+    const message = `There was an allow list that this key did not seal; it is kept as ${aside} and nobody in it is accepted.`;
+    warnings.push({ code: "allow_list_set_aside", path: aside, message });
+  }
+  for (const { path, problem, fix } of inspectStorage(dir)) {
+    if (path === dir)
+      warnings.push({ code: "storage_exposed", path, message: `${path}: ${problem}. Run \`${fix}\`.` });
+  }
+  return warnings;
+}

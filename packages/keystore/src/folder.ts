@@ -1,0 +1,22 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface FolderOptions {
+  /** The folder of the identity. Default `AUTH_MESH_DIR`, else `~/.amesh`. */
+  readonly dir?: string | undefined;
+  /** Default `process.env`. */
+  readonly env?: Environment | undefined;
+}
+
+/** The one place that says where an identity lives (docs/protocol.md, section 11). An empty variable is none. */
+export function identityFolder({ dir, env = process.env }: FolderOptions = {}): string {
+  return resolve(dir || env["AUTH_MESH_DIR"] || join(homedir(), ".amesh"));
+}
+
+export const identityPath = (dir: string) => join(dir, "identity.json");
+export const allowListPath = (dir: string) => join(dir, "allow_list.json");
+/** Whoever writes anything in the folder holds this lock. */
+export const lockPath = (dir: string) => join(dir, "allow_list.json.lock");
+export const passphrasePath = (dir: string) => join(dir, "passphrase");

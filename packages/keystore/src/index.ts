@@ -1,0 +1,50 @@
+/**
+ * What a machine keeps: its identity, its key, and the list of devices it accepts (docs/protocol.md, section 11).
+ *
+ * @module
+ */
+
+export { AllowList, type AllowListOptions } from "./allow-list.js";
+export {
+  activateDevice,
+  addDevice,
+  type Consent,
+  controllersInTheWay,
+  type EntryKey,
+  type NewDevice,
+  removePendingDevice,
+  revokeDevice,
+  setAudience,
+  setScopes,
+} from "./allow-list-changes.js";
+export type { AllowListOwner } from "./allow-list-file.js";
+export type {
+  AddedBy,
+  AllowListDraft,
+  AllowListState,
+  ConsumedToken,
+  DeviceEntry,
+  Tombstone,
+} from "./allow-list-format.js";
+export { acceptAllowList, type RepairOptions, startNewAllowList } from "./allow-list-repair.js";
+export {
+  type CreatedIdentity,
+  type CreateIdentityOptions,
+  createIdentity,
+  type Warning,
+} from "./create-identity.js";
+export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
+export type { Argon2Cost } from "./drivers/key-file.js";
+export { findDevice } from "./find-device.js";
+export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
+export type { Identity } from "./identity-file.js";
+export { inspectStorage, type StorageFinding } from "./inspect-storage.js";
+export type { KeyStore, KeyStoreInfo } from "./key-store.js";
+export {
+  detectKeyStore,
+  type KeyStoreContext,
+  type KeyStoreDriver,
+  type KeyStoreFinding,
+  keyStoreDrivers,
+} from "./key-store-drivers.js";
+export { type OpenIdentity, type OpenIdentityOptions, openIdentity } from "./open-identity.js";

@@ -1,0 +1,49 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { errorCode, storageFailed } from "./internal/storage-error.js";
+
+/** Something of the folder that others can reach. */
+export interface StorageFinding {
+  readonly path: string;
+  /** What is wrong, in a few plain words. */
+  readonly problem: string;
+  /** The command that mends it. */
+  readonly fix: string;
+}
+
+/**
+ * Looks whether anybody but the owner can reach the folder of an identity or a file in it: folder 0700, files 0600
+ * or less, both owned by whoever runs this. Nothing is changed. Windows has no such permissions and no findings.
+ *
+ * @throws AmeshError `storage_failed` when the folder cannot be looked at
+ */
+export function inspectStorage(dir: string): readonly StorageFinding[] {
+  const uid = process.getuid?.();
+  if (uid === undefined) return [];
+  try {
+    const paths = [dir, ...readdirSync(dir).map((name) => join(dir, name))];
+    return paths.flatMap((path) => inspect(path, uid));
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw storageFailed(dir, error);
+  }
+}
+
+function inspect(path: string, uid: number): readonly StorageFinding[] {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return [];
+  const findings: StorageFinding[] = [];
+  const mode = status.mode & 0o777;
+  if ((mode & 0o077) !== 0) {
+    const problem = `others can reach it (mode ${mode.toString(8).padStart(4, "0")})`;
+    findings.push({ path, problem, fix: `chmod go= ${quoteForShell(path)}` });
+  }
+  if (status.uid !== uid) {
+    const problem = `it belongs to another user (${status.uid})`;
+    findings.push({ path, problem, fix: `chown ${uid} ${quoteForShell(path)}` });
+  }
+  return findings;
+}
+
+const quoteForShell = (path: string) =>
+  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,172 @@
+import { randomBytes } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { AmeshError, parseStrictJson } from "@authmesh/core";
+import { readBounded } from "./bounded-read.js";
+import { sweepTemporaries, temporaryName } from "./durable-file.js";
+import { errorCode, storageFailed } from "./storage-error.js";
+
+/**
+ * One writer at a time, across processes.
+ *
+ * The lock is a folder that holds one file, named by a random token and telling who holds the lock. Taking it is
+ * renaming a complete folder into place, which the system does only where there is none or an empty one; so of any
+ * number of processes one succeeds. Breaking a dead holder's lock is removing the file *of that token*: two
+ * processes may see the same dead holder, but the slower one can only remove what is gone already, never the lock
+ * that somebody took in between, because no two locks share a name. The empty folder that remains is free to all.
+ */
+export interface HeldLock {
+  /**
+   * To be called just before the step that cannot be undone: a holder that was stopped for longer than a lock
+   * lives may have lost it.
+   *
+   * @throws AmeshError `allow_list_locked`
+   */
+  assertHeld(): void;
+}
+
+export interface LockOptions {
+  /** How long to wait for the lock, in milliseconds. Default 10,000. */
+  readonly waitMs?: number;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** No holder needs so long; one that does was stopped, or its host is gone. */
+const staleAfterMs = 30_000;
+
+interface Holder {
+  readonly token: string;
+  readonly pid: number;
+  readonly host: string;
+  readonly since: number;
+}
+
+/**
+ * Runs `work` while holding the lock at `path`.
+ *
+ * @throws AmeshError `allow_list_locked` when others hold it for all of `waitMs`; `storage_failed`; what `work` throws
+ */
+export function withLock<T>(
+  path: string,
+  work: (lock: HeldLock) => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
+  const deadline = performance.now() + (options.waitMs ?? 10_000);
+  return inTurn(path, async () => {
+    const token = await acquire(path, deadline, options.now ?? Date.now);
+    const own = join(path, token);
+    try {
+      sweepTemporaries(dirname(path));
+      return await work({
+        assertHeld() {
+          if (!existsSync(own)) throw locked("This process was stopped for so long that another took over.");
+        },
+      });
+    } finally {
+      remove(path, token);
+    }
+  });
+}
+
+const queues = new Map<string, Promise<unknown>>();
+
+/** Callers of one process come one after another, so that they do not poll against each other. */
+function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const turn = (queues.get(path) ?? Promise.resolve()).then(work);
+  const settled = turn
+    .catch(() => undefined)
+    .finally(() => {
+      if (queues.get(path) === settled) queues.delete(path);
+    });
+  queues.set(path, settled);
+  return turn;
+}
+
+async function acquire(path: string, deadline: number, now: () => number): Promise<string> {
+  const token = randomBytes(16).toString("hex");
+  try {
+    for (;;) {
+      const holder = holderOf(path);
+      if (holder === undefined && take(path, token)) return token;
+      if (holder !== undefined && isStale(holder, now())) remove(path, holder.token);
+      else if (performance.now() < deadline) await pause(2 + Math.random() * 10);
+      else throw locked(`${path} is held by the process ${holder?.pid} on ${holder?.host}.`);
+    }
+  } catch (error) {
+    throw storageFailed(path, error);
+  }
+}
+
+// ENOENT: a holder took this for a dead process's leavings and swept it away. The last two are Windows.
+const occupied = new Set(["EEXIST", "ENOTEMPTY", "ENOENT", "EPERM", "EACCES"]);
+
+function take(path: string, token: string): boolean {
+  const candidate = temporaryName(path);
+  mkdirSync(candidate, { mode: 0o700 });
+  try {
+    const holder = { pid: process.pid, host: hostname() };
+    writeFileSync(join(candidate, token), JSON.stringify(holder), { flag: "wx", mode: 0o600 });
+    if (process.platform === "win32") removeIfEmpty(path); // replaces no folder, not even an empty one
+    renameSync(candidate, path);
+    return true;
+  } catch (error) {
+    rmSync(candidate, { recursive: true, force: true });
+    if (occupied.has(errorCode(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+function holderOf(path: string): Holder | undefined {
+  try {
+    const [token] = readdirSync(path);
+    if (token === undefined) return undefined;
+    const file = join(path, token);
+    const since = statSync(file).mtimeMs;
+    const written = parseStrictJson(readBounded(file, 1024) ?? "").value as Partial<Holder> | undefined;
+    return { token, since, pid: Number(written?.pid), host: String(written?.host) };
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function isStale(holder: Holder, now: number): boolean {
+  if (Math.abs(now - holder.since) > staleAfterMs) return true;
+  return holder.host === hostname() && !isRunning(holder.pid);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === "EPERM"; // somebody else's process
+  }
+}
+
+function remove(path: string, token: string): void {
+  rmSync(join(path, token), { force: true });
+  removeIfEmpty(path);
+}
+
+function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Not empty: somebody else holds it now. Gone: somebody else was faster.
+  }
+}
+
+const locked = (detail: string) => new AmeshError("allow_list_locked", detail);

@@ -1,0 +1,94 @@
+import { AmeshError, type ErrorCode, type JsonValue, parseStrictJson, quoteForeign } from "@authmesh/core";
+
+/**
+ * The files of this package are read through tables of readers: exactly the members of the table, each of its
+ * kind, and nothing else. `at` names the place for the error.
+ */
+export type Reader<T> = ((value: JsonValue, at: string) => T) & { readonly optional?: boolean };
+
+/** A value is not what its place asks for. Never leaves this package: `readDocument` gives it a code. */
+export class Misfit extends Error {}
+
+type Shape = Readonly<Record<string, Reader<unknown>>>;
+type OptionalNames<S extends Shape> = {
+  [K in keyof S]: S[K] extends { readonly optional: true } ? K : never;
+}[keyof S];
+type Value<R> = R extends (value: JsonValue, at: string) => infer T ? T : never;
+export type RecordOf<S extends Shape> = { [K in Exclude<keyof S, OptionalNames<S>>]: Value<S[K]> } & {
+  [K in OptionalNames<S>]?: Value<S[K]>;
+};
+
+export const integer =
+  (min: number, max: number): Reader<number> =>
+  (value, at) => {
+    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max)
+      return value as number;
+    throw new Misfit(`${at} is not an integer from ${min} to ${max}`);
+  };
+
+/** Unix seconds. */
+export const time: Reader<number> = integer(0, 253_402_300_799);
+
+export const text =
+  (pattern: RegExp, kind: string): Reader<string> =>
+  (value, at) => {
+    if (typeof value === "string" && pattern.test(value)) return value;
+    throw new Misfit(`${at} is not ${kind}`);
+  };
+
+export const oneOf =
+  <const T extends string | number | boolean>(...values: readonly T[]): Reader<T> =>
+  (value, at) => {
+    if ((values as readonly JsonValue[]).includes(value)) return value as T;
+    throw new Misfit(`${at} is not ${values.join(" or ")}`);
+  };
+
+export const listOf =
+  <T>(reader: Reader<T>, max: number): Reader<T[]> =>
+  (value, at) => {
+    if (!Array.isArray(value) || value.length > max)
+      throw new Misfit(`${at} is not a list of at most ${max}`);
+    return value.map((item, index) => reader(item, `${at}[${index}]`));
+  };
+
+export const optional = <T>(reader: Reader<T>): Reader<T> & { readonly optional: true } =>
+  Object.assign((value: JsonValue, at: string) => reader(value, at), { optional: true } as const);
+
+export const record =
+  <S extends Shape>(shape: S): Reader<RecordOf<S>> =>
+  (value, at) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw new Misfit(`${at || "it"} is not an object`);
+    const members = value as Readonly<Record<string, JsonValue>>;
+    const unknown = Object.keys(members).find((name) => !Object.hasOwn(shape, name));
+    if (unknown !== undefined)
+      throw new Misfit(`${at || "it"} has an unknown member ${quoteForeign(unknown)}`);
+    const read: Record<string, unknown> = {};
+    for (const [name, reader] of Object.entries(shape)) {
+      const place = at === "" ? name : `${at}.${name}`;
+      if (Object.hasOwn(members, name)) read[name] = reader(members[name] as JsonValue, place);
+      else if (reader.optional !== true) throw new Misfit(`${place} is missing`);
+    }
+    return read as RecordOf<S>;
+  };
+
+/**
+ * Reads a whole file.
+ *
+ * @param name what errors call it
+ * @throws AmeshError `code`
+ */
+export function readDocument<T>(bytes: Uint8Array, reader: Reader<T>, code: ErrorCode, name: string): T {
+  const { value, problem } = parseStrictJson(bytes);
+  if (problem !== undefined) throw new AmeshError(code, `${name} cannot be read: ${problem}.`);
+  return withCode(() => reader(value, ""), code, name);
+}
+
+export function withCode<T>(read: () => T, code: ErrorCode, name: string): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Misfit) throw new AmeshError(code, `${name} cannot be read: ${error.message}.`);
+    throw error;
+  }
+}

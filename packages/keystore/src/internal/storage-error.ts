@@ -1,0 +1,26 @@
+import { AmeshError } from "@authmesh/core";
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file may not grow so large",
+  EMFILE: "too many files are open",
+  ENFILE: "too many files are open",
+  ENOENT: "it does not exist",
+  ENOTDIR: "a part of its path is not a folder",
+  EISDIR: "it is a folder",
+  ELOOP: "its path is a circle of links",
+  EIO: "the disk reports an error",
+};
+
+export const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
+
+/** What a call to the file system failed with, in plain words; what is typed already stays as it is. */
+export function storageFailed(path: string, error: unknown): AmeshError {
+  if (error instanceof AmeshError) return error;
+  const code = errorCode(error) ?? "unknown error";
+  return new AmeshError("storage_failed", `${path}: ${reasons[code] ?? code}.`, { cause: error });
+}

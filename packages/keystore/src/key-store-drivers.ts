@@ -1,0 +1,74 @@
+import { AmeshError, quoteForeign } from "@authmesh/core";
+import { EncryptedFileKeyStore, encryptedFileInfo } from "./drivers/encrypted-file.js";
+import type { Argon2Cost } from "./drivers/key-file.js";
+import type { Environment } from "./folder.js";
+import type { KeyStore, KeyStoreInfo } from "./key-store.js";
+
+/** What a driver is given to find out whether it can work here, and to open its store. */
+export interface KeyStoreContext {
+  /** The folder of the identity: a store that needs files of its own keeps them there. */
+  readonly dir: string;
+  readonly env: Environment;
+  /** Called only by a store that needs a passphrase, and only when it does. */
+  readonly passphrase: () => Promise<string>;
+  readonly argon2?: Argon2Cost | undefined;
+}
+
+/** One kind of key store. To add one, write its driver and put it into the table. */
+export interface KeyStoreDriver {
+  readonly info: KeyStoreInfo;
+  /** Whether it works on this machine. `reason` is a few plain words: "no /dev/tpmrm0". */
+  detect(context: KeyStoreContext): Promise<{ readonly available: boolean; readonly reason: string }>;
+  /** Opens nothing yet: a store does its work when it is asked for a key. */
+  open(context: KeyStoreContext): KeyStore;
+}
+
+/** In the order in which they are tried: the best protection first, what works everywhere last. */
+export const keyStoreDrivers: readonly KeyStoreDriver[] = [
+  {
+    info: encryptedFileInfo,
+    detect: async () => ({ available: true, reason: "works everywhere" }),
+    open: ({ dir, passphrase, argon2 }) => new EncryptedFileKeyStore({ dir, passphrase, cost: argon2 }),
+  },
+];
+
+/** What detection says of one driver. */
+export interface KeyStoreFinding {
+  readonly name: string;
+  readonly label: string;
+  readonly available: boolean;
+  /** Why it is available or not, in a few plain words. */
+  readonly reason: string;
+  readonly selected: boolean;
+}
+
+/**
+ * Looks for the key store to use: the first of the table that is available, or the one that is forced.
+ *
+ * @param forced name of a driver; no other is looked at then
+ * @returns one finding for each driver looked at, in order, the last one selected: after it nothing is tried
+ * @throws AmeshError `key_store_unknown`, `key_store_unavailable`
+ */
+export async function detectKeyStore(
+  context: KeyStoreContext,
+  forced?: string,
+  drivers: readonly KeyStoreDriver[] = keyStoreDrivers,
+): Promise<readonly [driver: KeyStoreDriver, findings: readonly KeyStoreFinding[]]> {
+  const findings: KeyStoreFinding[] = [];
+  for (const driver of forced === undefined ? drivers : [keyStoreDriver(forced, drivers)]) {
+    const { name, label } = driver.info;
+    const { available, reason } = await driver.detect(context);
+    findings.push({ name, label, available, reason, selected: available });
+    if (available) return [driver, findings];
+  }
+  const reasons = findings.map(({ label, reason }) => `${label}: ${reason}`).join("; ");
+  throw new AmeshError("key_store_unavailable", `No key store can be used here (${reasons}).`);
+}
+
+/** @throws AmeshError `key_store_unknown` */
+export function keyStoreDriver(name: string, drivers = keyStoreDrivers): KeyStoreDriver {
+  const driver = drivers.find(({ info }) => info.name === name);
+  if (driver !== undefined) return driver;
+  const names = drivers.map(({ info }) => info.name).join(", ");
+  throw new AmeshError("key_store_unknown", `${quoteForeign(name)} is no key store; there are: ${names}.`);
+}

@@ -1,0 +1,55 @@
+import type { PublicKey, Signable } from "@authmesh/core";
+
+/**
+ * Where a device's key lives (docs/protocol.md, section 11). The key never leaves it: callers name an alias and get
+ * signatures. Each driver passes the one conformance suite.
+ *
+ * An alias has 1 to 64 letters, digits, dots, hyphens and underscores and begins with a letter or digit; anything
+ * else is a TypeError. What an alias does not name is `key_not_found`.
+ */
+export interface KeyStore {
+  readonly info: KeyStoreInfo;
+
+  /**
+   * Makes a key pair and a sealing secret. Never overwrites.
+   *
+   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`, `key_store_unavailable`
+   */
+  generate(alias: string): Promise<PublicKey>;
+
+  /** @throws AmeshError `key_not_found`, `key_store_damaged`, `storage_failed` */
+  publicKey(alias: string): Promise<PublicKey>;
+
+  /**
+   * ECDSA-P256-SHA256: raw r‖s, 64 bytes, low-S.
+   *
+   * @throws AmeshError `key_not_found`, `passphrase_missing`, `passphrase_wrong`, `key_store_damaged`
+   */
+  sign(alias: string, message: Signable): Promise<Uint8Array>;
+
+  /** 32 random bytes that belong to the key and change never. Throws as `sign` does. */
+  sealingSecret(alias: string): Promise<Uint8Array>;
+
+  /** Forgets the key, its sealing secret and what it remembered. @throws AmeshError `key_not_found` */
+  delete(alias: string): Promise<void>;
+
+  /**
+   * Keeps a few bytes (at most 64) where whoever changes files beside it cannot change them unnoticed. A store has
+   * both `remember` and `recall`, or neither.
+   */
+  remember?(alias: string, bytes: Uint8Array): Promise<void>;
+
+  /** The bytes last remembered; undefined when there are none. @throws AmeshError `key_store_damaged` */
+  recall?(alias: string): Promise<Uint8Array | undefined>;
+}
+
+export interface KeyStoreInfo {
+  /** As in `--backend` and identity.json. */
+  readonly name: string;
+  /** As people read it: "Encrypted file". */
+  readonly label: string;
+  /** What it protects against, and what not. */
+  readonly protection: string;
+}
+
+export const aliasPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

@@ -1,0 +1,122 @@
+import { PublicKey, signableProbe, toLowS } from "@authmesh/core";
+import { describe, expect, it } from "vitest";
+import type { KeyStore } from "../../src/index.js";
+import { codeOf } from "../fixture.js";
+
+/**
+ * What every key store promises, as a function of the implementation.
+ *
+ * @param makeStore gives a store without keys, and a way to open what it holds a second time, as another process would
+ */
+export function keyStoreConformance(
+  name: string,
+  makeStore: () => Promise<{ store: KeyStore; reopen: () => Promise<KeyStore> }>,
+): void {
+  describe(`${name} keeps the promises of a key store`, () => {
+    it("signs, low-S, what the public key it names verifies", async () => {
+      const { store } = await makeStore();
+      const key = await store.generate("device");
+      expect(key).toBeInstanceOf(PublicKey);
+      for (let i = 0; i < 12; i++) {
+        const signature = await store.sign("device", signableProbe());
+        expect(signature).toHaveLength(64);
+        expect(toLowS(signature)).toBe(signature);
+        expect(key.verify(signableProbe(), signature)).toBe(true);
+      }
+    });
+
+    it("keeps key and sealing secret for whoever opens it next", async () => {
+      const { store, reopen } = await makeStore();
+      const key = await store.generate("device");
+      const secret = await store.sealingSecret("device");
+      const again = await reopen();
+      expect((await again.publicKey("device")).base64).toBe(key.base64);
+      expect(await again.sealingSecret("device")).toEqual(secret);
+      expect(key.verify(signableProbe(), await again.sign("device", signableProbe()))).toBe(true);
+    });
+
+    it("never overwrites a key, also when two ask for it at once", async () => {
+      const { store, reopen } = await makeStore();
+      const other = await reopen();
+      const results = await Promise.allSettled([store.generate("device"), other.generate("device")]);
+      const made = results.filter((result) => result.status === "fulfilled");
+      expect(made).toHaveLength(1);
+      expect(await codeOf(() => store.generate("device"))).toBe("key_exists");
+      expect((await (await reopen()).publicKey("device")).base64).toBe(made[0]?.value.base64);
+    });
+
+    it("keeps keys of different aliases apart", async () => {
+      const { store } = await makeStore();
+      const one = await store.generate("one");
+      const two = await store.generate("two");
+      expect(one.deviceId).not.toBe(two.deviceId);
+      expect(await store.sealingSecret("one")).not.toEqual(await store.sealingSecret("two"));
+      expect(two.verify(signableProbe(), await store.sign("one", signableProbe()))).toBe(false);
+    });
+
+    it("hands out a sealing secret of 32 bytes that no caller can change for another", async () => {
+      const { store } = await makeStore();
+      await store.generate("device");
+      const secret = await store.sealingSecret("device");
+      expect(secret).toHaveLength(32);
+      const before = Uint8Array.from(secret);
+      secret.fill(0);
+      expect(await store.sealingSecret("device")).toEqual(before);
+    });
+
+    it("says key_not_found of an alias that names nothing", async () => {
+      const { store } = await makeStore();
+      for (const ask of [
+        () => store.publicKey("none"),
+        () => store.sign("none", signableProbe()),
+        () => store.sealingSecret("none"),
+        () => store.delete("none"),
+      ]) {
+        expect(await codeOf(ask)).toBe("key_not_found");
+      }
+    });
+
+    it("forgets a deleted key and gives its alias to a new one", async () => {
+      const { store, reopen } = await makeStore();
+      const first = await store.generate("device");
+      await store.sign("device", signableProbe());
+      await store.delete("device");
+      expect(await codeOf(() => store.sign("device", signableProbe()))).toBe("key_not_found");
+      expect(await codeOf(async () => (await reopen()).publicKey("device"))).toBe("key_not_found");
+      expect((await store.generate("device")).base64).not.toBe(first.base64);
+    });
+
+    it.each(["", ".", "../device", "a/b", "a\\b", "a\0b", "x".repeat(65)])(
+      "refuses the alias %j as a mistake of the programmer",
+      async (alias) => {
+        const { store } = await makeStore();
+        await expect(store.generate(alias)).rejects.toThrow(TypeError);
+        await expect(store.publicKey(alias)).rejects.toThrow(TypeError);
+      },
+    );
+
+    it("says who it is and what it protects", async () => {
+      const { info } = (await makeStore()).store;
+      expect(info.name).toMatch(/^[a-z0-9-]{1,32}$/);
+      expect(info.label).not.toBe("");
+      expect(info.protection).toMatch(/\.$/);
+    });
+
+    it("remembers the last bytes it was given, for the next one too, or does not offer to", async () => {
+      const { store, reopen } = await makeStore();
+      expect(store.remember === undefined).toBe(store.recall === undefined);
+      if (store.remember === undefined || store.recall === undefined) return;
+      await store.generate("device");
+      expect(await store.recall("device")).toBeUndefined();
+      await store.remember("device", Uint8Array.of(1));
+      await store.remember("device", new Uint8Array(64).fill(7));
+      expect(Uint8Array.from((await (await reopen()).recall?.("device")) ?? [])).toEqual(
+        new Uint8Array(64).fill(7),
+      );
+      await expect(store.remember("device", new Uint8Array(65))).rejects.toThrow(TypeError);
+      await store.delete("device");
+      await store.generate("device");
+      expect(await store.recall("device")).toBeUndefined();
+    });
+  });
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import {
+  detectKeyStore,
+  EncryptedFileKeyStore,
+  type KeyStoreContext,
+  type KeyStoreDriver,
+  keyStoreDrivers,
+} from "../src/index.js";
+import { codeOf } from "./fixture.js";
+
+const context: KeyStoreContext = {
+  dir: "/nowhere",
+  env: {},
+  passphrase: () => Promise.reject(new Error("detection needs no passphrase")),
+};
+
+/** A driver for hardware that this machine has, or has not. */
+const driver = (name: string, available: boolean, reason: string): KeyStoreDriver => ({
+  info: { name, label: name.toUpperCase(), protection: "Test." },
+  detect: async () => ({ available, reason }),
+  open: () => {
+    throw new Error("detection opens nothing");
+  },
+});
+
+const machine = [
+  driver("enclave", false, "binary not signed"),
+  driver("tpm", true, "/dev/tpmrm0"),
+  driver("file", true, "works everywhere"),
+];
+
+describe("detectKeyStore", () => {
+  it("selects the first that is available and says why the ones before are not", async () => {
+    const [selected, findings] = await detectKeyStore(context, undefined, machine);
+    expect(selected.info.name).toBe("tpm");
+    expect(findings).toEqual([
+      { name: "enclave", label: "ENCLAVE", available: false, reason: "binary not signed", selected: false },
+      { name: "tpm", label: "TPM", available: true, reason: "/dev/tpmrm0", selected: true },
+    ]);
+  });
+
+  it("looks at nothing but the one that is forced", async () => {
+    const [selected, findings] = await detectKeyStore(context, "file", machine);
+    expect(selected.info.name).toBe("file");
+    expect(findings.map(({ name }) => name)).toEqual(["file"]);
+  });
+
+  it("refuses a forced one that is not available, and a machine that has none", async () => {
+    await expect(detectKeyStore(context, "enclave", machine)).rejects.toThrow("binary not signed");
+    expect(await codeOf(() => detectKeyStore(context, "enclave", machine))).toBe("key_store_unavailable");
+    expect(await codeOf(() => detectKeyStore(context, undefined, machine.slice(0, 1)))).toBe(
+      "key_store_unavailable",
+    );
+  });
+
+  it("names the key stores there are to whoever asks for another", async () => {
+    expect(await codeOf(() => detectKeyStore(context, "yubikey"))).toBe("key_store_unknown");
+    await expect(detectKeyStore(context, "yubi\u001bkey")).rejects.toThrow(/\\u001b.*encrypted-file/);
+  });
+
+  it("finds the encrypted file on every machine", async () => {
+    const [selected, findings] = await detectKeyStore(context);
+    expect(findings.at(-1)).toMatchObject({
+      name: "encrypted-file",
+      label: "Encrypted file",
+      selected: true,
+    });
+    expect(selected.open(context)).toBeInstanceOf(EncryptedFileKeyStore);
+  });
+
+  it("opens a store of the name the driver bears", () => {
+    for (const { info, open } of keyStoreDrivers) expect(open(context).info).toBe(info);
+  });
+});
