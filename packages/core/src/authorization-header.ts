@@ -19,6 +19,9 @@ const longest = 1024;
 const scheme = /^authmesh +/iy;
 const pair = /([a-z]+)="([^"\\]*)"( *, *)?/y;
 const names = ["v", "id", "ts", "nonce", "sig"];
+/** The form that every client of ours writes, read at one go; what does not fit it is read member by member. */
+const usual =
+  /^AuthMesh v="1",id="([A-Za-z0-9+/]{44})",ts="([1-9][0-9]{9,11})",nonce="([\w-]{22})",sig="([\w-]{86})"$/;
 const timestampPattern = /^[1-9][0-9]{9,11}$/;
 const keyPattern = /^(?:[A-Za-z0-9+/]{44}|[A-Za-z0-9_-]{44})$/;
 
@@ -29,6 +32,13 @@ const keyPattern = /^(?:[A-Za-z0-9+/]{44}|[A-Za-z0-9_-]{44})$/;
  */
 export function parseAuthMeshHeader(value: string): AuthMeshHeader | Failure {
   if (value.length > longest) return malformed(`it is longer than ${longest} characters`);
+  const [whole, key, timestamp, nonce, sig] = usual.exec(value) ?? [];
+  return whole === undefined
+    ? readMembers(value)
+    : complete(key as string, timestamp as string, nonce as string, sig as string);
+}
+
+function readMembers(value: string): AuthMeshHeader | Failure {
   scheme.lastIndex = 0;
   if (!scheme.test(value)) return malformed("it is not of the scheme AuthMesh");
 
@@ -58,17 +68,19 @@ export function parseAuthMeshHeader(value: string): AuthMeshHeader | Failure {
 
   const missing = names.find((name) => !members.has(name));
   if (missing !== undefined) return malformed(`the member ${missing} is missing`);
-  const key = members.get("id") as string;
-  const timestamp = members.get("ts") as string;
-  const nonce = members.get("nonce") as string;
-  const sig = members.get("sig") as string;
+  const [key, timestamp] = [members.get("id") as string, members.get("ts") as string];
   if (!keyPattern.test(key)) return malformed("id is not base64 of 33 bytes");
   if (!timestampPattern.test(timestamp)) return malformed("ts is not a Unix time in seconds");
+  const standardKey = key.replaceAll("-", "+").replaceAll("_", "/");
+  return complete(standardKey, timestamp, members.get("nonce") as string, members.get("sig") as string);
+}
+
+function complete(key: string, timestamp: string, nonce: string, sig: string): AuthMeshHeader | Failure {
   const nonceBytes = nonce.length === 22 ? fromBase64Url(nonce) : undefined;
   if (nonceBytes === undefined) return malformed("nonce is not base64url of 16 bytes");
   const signature = sig.length === 86 ? fromBase64Url(sig) : undefined;
   if (signature === undefined) return malformed("sig is not base64url of 64 bytes");
-  return { key: key.replaceAll("-", "+").replaceAll("_", "/"), timestamp, nonce, nonceBytes, signature };
+  return { key, timestamp, nonce, nonceBytes, signature };
 }
 
 /** Writes the header; `key` is standard base64, `nonce` and `signature` base64url. */

@@ -47,7 +47,8 @@ function receivedHost(
     if (host !== undefined && configured.includes(host)) return host;
   }
   const host = request.headers("host")[0];
-  return host === undefined ? undefined : normalizeHost(host);
+  // One that is spelt as the audience is needs no URL parser.
+  return host === undefined || configured.includes(host) ? host : normalizeHost(host);
 }
 
 /**

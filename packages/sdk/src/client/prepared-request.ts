@@ -7,7 +7,7 @@ export interface PreparedRequest {
   readonly method: string;
   readonly headers: Record<string, string>;
   readonly body: BufferedBody | undefined;
-  readonly redirect: RequestRedirect;
+  readonly redirect: NonNullable<RequestInit["redirect"]>;
   readonly rest: Omit<RequestInit, "headers" | "body" | "method" | "redirect">;
 }
 
@@ -47,7 +47,7 @@ function complete(
   method: string,
   headers: Record<string, string>,
   body: BufferedBody | undefined,
-  redirect: RequestRedirect,
+  redirect: PreparedRequest["redirect"],
   rest: PreparedRequest["rest"],
 ): PreparedRequest {
   if (headerValue(headers, "authorization") !== undefined) {

@@ -19,7 +19,7 @@ export interface Redirect {
 export function redirectOf(response: Response, from: URL, method: string): Redirect | undefined {
   const location = redirects.has(response.status) ? response.headers.get("location") : null;
   if (location === null) return undefined;
-  const url = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   if (url === undefined || url.origin !== from.origin) {
     throw new AmeshError(
       "redirect_refused",
