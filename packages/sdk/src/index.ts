@@ -9,6 +9,7 @@ import { verify } from "./express.js";
 
 export type { Caller, Decision, ErrorCode, Failure, NonceStore, TrustStore } from "@authmesh/core";
 export { AmeshError, InMemoryNonceStore } from "@authmesh/core";
+export { audienceFromEnvironment } from "./audience-variable.js";
 export {
   type Client,
   type ClientIdentity,

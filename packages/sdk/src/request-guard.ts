@@ -8,6 +8,7 @@ import {
   type NonceStore,
   type TrustStore,
 } from "@authmesh/core";
+import { audienceFromEnvironment } from "./audience-variable.js";
 import { knownContentEncodings } from "./body/decoded-body.js";
 import { LocalTrust } from "./local-trust.js";
 import { consoleLogger, type Logger } from "./logger.js";
@@ -93,14 +94,6 @@ function memoryOfThisProcess(logger: Logger): NonceStore {
   }
   shared ??= new InMemoryNonceStore();
   return shared;
-}
-
-function audienceFromEnvironment(): readonly string[] {
-  const text = process.env["AMESH_AUDIENCE"] ?? "";
-  return text
-    .split(",")
-    .map((host) => host.trim())
-    .filter((host) => host !== "");
 }
 
 const warned = new WeakMap<Logger, Set<string>>();
