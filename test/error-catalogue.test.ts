@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type CatalogueEntry, catalogue } from "@authmesh/core";
+import { describe, expect, it } from "vitest";
+
+const packages = fileURLToPath(new URL("../packages", import.meta.url));
+const sources = readdirSync(packages)
+  .flatMap((name) =>
+    readdirSync(join(packages, name, "src"), { recursive: true, encoding: "utf8" }).map((file) =>
+      join(packages, name, "src", file),
+    ),
+  )
+  .filter((file) => file.endsWith(".ts") && !file.endsWith(join("core", "src", "errors.ts")))
+  .map((file) => readFileSync(file, "utf8"))
+  .join("\n");
+const entries: readonly (readonly [string, CatalogueEntry])[] = Object.entries(catalogue);
+
+describe("the error catalogue", () => {
+  it("has 85 entries; whoever adds or removes one says so here", () => {
+    expect(entries).toHaveLength(85);
+  });
+
+  it.each(entries)("%s is raised somewhere", (code) => {
+    expect(sources.includes(`"${code}"`)).toBe(true);
+  });
+
+  it.each(entries)(
+    "%s is spelt as a code, and says in whole sentences what happened and what mends it",
+    (code, entry) => {
+      expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/);
+      for (const text of [entry.summary, entry.fix]) {
+        expect(text).toMatch(/^\S.*[^.]\.$/);
+        expect(text).toBe(text.trim());
+      }
+    },
+  );
+
+  it.each(entries.filter(([, { status }]) => status === 401))(
+    "%s shows the caller no reason",
+    (code, entry) => {
+      expect(entry.public ?? code).toBe("unauthorized");
+    },
+  );
+
+  it.each(entries)("%s has a status of HTTP, or none, and shows a code that is one", (_, entry) => {
+    expect([0, 400, 401, 403, 404, 408, 413, 415, 421, 429, 500, 502, 503, 504]).toContain(entry.status);
+    if (entry.public !== undefined)
+      expect(["unauthorized", ...Object.keys(catalogue)]).toContain(entry.public);
+  });
+});
