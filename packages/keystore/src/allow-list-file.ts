@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
-import { type AmeshError, type Failure, failure, utf8 } from "@authmesh/core";
+import { AmeshError, type Failure, failure, utf8 } from "@authmesh/core";
 import { type AllowListContents, type AllowListDraft, maxAllowListBytes } from "./allow-list-format.js";
 import { openAllowList, sealAllowList, sealKeyOf } from "./allow-list-seal.js";
 import { allowListPath, lockPath } from "./folder.js";
@@ -46,7 +46,8 @@ export class AllowListFile {
         ? failure("allow_list_missing", `There is no ${this.path}.`)
         : openAllowList(bytes, this.#sealKey);
     } catch (error) {
-      return (error as AmeshError).failure;
+      if (error instanceof AmeshError) return error.failure;
+      throw error;
     }
   }
 

@@ -163,12 +163,16 @@ export class AllowList implements TrustStore {
     );
   }
 
-  /** Undefined, so equal to none, when the file is gone or so young that another write may leave the same stamp. */
+  /** Undefined, which equals nothing, for a file that is gone or so young that the next write may leave its stamp. */
   #stampOfFile(): string | undefined {
-    const status = statSync(this.#file.path, { bigint: true, throwIfNoEntry: false });
-    if (status === undefined || Math.abs(this.#now() - Number(status.mtimeMs)) < 1000) return undefined;
-    // mtime can be set back by whoever puts an old file in place, ctime cannot.
-    return `${status.ino} ${status.size} ${status.mtimeNs} ${status.ctimeNs}`;
+    try {
+      const { ino, size, mtimeMs, mtimeNs, ctimeNs } = statSync(this.#file.path, { bigint: true });
+      if (Math.abs(this.#now() - Number(mtimeMs)) < 1000) return undefined;
+      // mtime can be set back by whoever puts an old file in place, ctime cannot.
+      return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+    } catch {
+      return undefined; // reading the file will say why
+    }
   }
 }
 

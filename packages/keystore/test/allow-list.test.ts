@@ -1,4 +1,14 @@
-import { readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { PrivateKey } from "@authmesh/core";
 import { describe, expect, it } from "vitest";
@@ -188,6 +198,19 @@ describe("an allow list that cannot be trusted", () => {
     expect(await codeOf(() => list.update(add()))).toBe("allow_list_missing");
     renameSync(`${pathOf(open)}.away`, pathOf(open));
     expect(later()).toBeUndefined();
+  });
+
+  it.each([
+    ["a folder", (path: string) => mkdirSync(path)],
+    ["a pipe", (path: string) => void execFileSync("mkfifo", [path])],
+    ["a link to itself", (path: string) => symlinkSync(path, path)],
+  ])("is refused, and waited for by nobody, when the file is %s", async (_, make) => {
+    const open = await newIdentity();
+    const { list, later } = await watched(open);
+    rmSync(pathOf(open));
+    make(pathOf(open));
+    expect(later()).toMatchObject({ code: "storage_failed", status: 500 });
+    expect(await codeOf(() => list.update(add()))).toBe("storage_failed");
   });
 
   it("is refused when it is older than this process has seen", async () => {

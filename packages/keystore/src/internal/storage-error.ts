@@ -18,9 +18,9 @@ const reasons: Readonly<Record<string, string>> = {
 
 export const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
 
-/** What a call to the file system failed with, in plain words; what is typed already stays as it is. */
-export function storageFailed(path: string, error: unknown): AmeshError {
-  if (error instanceof AmeshError) return error;
-  const code = errorCode(error) ?? "unknown error";
+/** What a call to the file system failed with, in plain words; any other error stays what it is. */
+export function storageFailed(path: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === undefined || syscall === undefined) return error;
   return new AmeshError("storage_failed", `${path}: ${reasons[code] ?? code}.`, { cause: error });
 }
