@@ -297,7 +297,7 @@ export const catalogue = {
     fix: "Check AUTH_MESH_PASSPHRASE and AMESH_PASSPHRASE_FILE.",
   },
   storage_failed: {
-    status: 0,
+    status: 500,
     exit: 1,
     summary: "A file could not be read or written.",
     fix: "Check the folder's owner, its permissions and the free space; `amesh doctor` does.",
@@ -488,6 +488,12 @@ export const catalogue = {
     exit: 5,
     summary: "The service cannot be reached.",
     fix: "Check the URL, that the service runs, and what stands between.",
+  },
+  service_error: {
+    status: 0,
+    exit: 1,
+    summary: "The service answered with an error that is not amesh's.",
+    fix: "Read the answer; the reason is in the service's own log.",
   },
 
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
