@@ -67,7 +67,7 @@ try {
   await attempt(
     "played to a second server, under that server's name",
     other,
-    await captured(/^host: .*$/im, "Host: other.example\r"),
+    await captured(/^host: .*$/im, "Host: other.example"),
     401,
     "host_mismatch",
   );
