@@ -43,8 +43,8 @@ export interface EntryKey {
 }
 
 /**
- * Adds a device, or updates the entry it has in this role: then scopes stay or become narrower, an expiry that has
- * not passed stays or becomes earlier, and `bound` stays true.
+ * Adds a device, or updates the entry it has in this role: of an active one, scopes stay or become narrower, an
+ * expiry that has not passed stays or becomes earlier, and `bound` stays true.
  *
  * @throws AmeshError `device_revoked`, `controller_limit_reached`, `invalid_name`; `invalid_public_key` when another
  * key has the same device id
@@ -55,7 +55,7 @@ export function addDevice(draft: AllowListDraft, device: NewDevice): DeviceEntry
   if (draft.devices.some((entry) => entry.deviceId === deviceId && entry.publicKey !== publicKey.base64))
     throw new AmeshError("invalid_public_key", `Another key in the allow list has the id ${deviceId}.`);
   const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role }));
-  const { scopes, expiresAt } = present === undefined ? device : narrowed(present, device);
+  const { scopes, expiresAt } = present?.status === "active" ? narrowed(present, device) : device;
   const entry: DeviceEntry = {
     deviceId,
     publicKey: publicKey.base64,

@@ -1,5 +1,5 @@
 import { deviceIdOf, fromBase64, type Role, type Scopes } from "@authmesh/core";
-import { cleanName, deviceId, publicKeyText } from "./identity-file.js";
+import { cleanName, deviceId, publicKey } from "./internal/members.js";
 import {
   integer,
   listOf,
@@ -108,7 +108,7 @@ const shape = record({
   devices: listOf(
     record({
       deviceId,
-      publicKey: publicKeyText,
+      publicKey,
       friendlyName: cleanName,
       role: oneOf("controller", "target"),
       status: oneOf("active", "pending"),

@@ -159,7 +159,7 @@ function warningsOf({ dir, env }: KeyStoreContext, aside: string | undefined): r
     warnings.push({ code: "passphrase_generated", path: generated, message });
   }
   if (aside !== undefined) {
-    const message = `There was an allow list that this key did not seal; it is kept as ${aside} and nobody in it is accepted.`;
+    const message = `There was an allow list that does not belong to this key, or is older than one that does; it is kept as ${aside} and nobody in it is accepted.`;
     warnings.push({ code: "allow_list_set_aside", path: aside, message });
   }
   for (const { path, problem, fix } of inspectStorage(dir)) {

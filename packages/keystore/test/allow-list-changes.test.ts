@@ -92,6 +92,15 @@ describe("addDevice", () => {
     expect(draft.devices[0]?.expiresAt).toBe(after);
   });
 
+  it("is not held to scopes of a pairing that was never confirmed", () => {
+    const draft = emptyAllowList(1);
+    const publicKey = keyOf();
+    addDevice(draft, controller({ publicKey, status: "pending", expiresAt: now + 1 }));
+    addDevice(draft, controller({ publicKey, scopes: { orders: "rw" } }));
+    expect(draft.devices).toMatchObject([{ status: "active", scopes: { orders: "rw" } }]);
+    expect(draft.devices[0]?.expiresAt).toBeUndefined();
+  });
+
   it("never takes bound back, nor makes an active device pending", () => {
     const draft = emptyAllowList(1);
     const publicKey = keyOf();

@@ -213,6 +213,12 @@ describe("an allow list that cannot be trusted", () => {
     expect(await codeOf(() => list.update(add()))).toBe("storage_failed");
   });
 
+  it("is refused when it is another identity's, though made with the same passphrase", async () => {
+    const [one, other] = [await newIdentity(), await newIdentity()];
+    writeFileSync(pathOf(one), readFileSync(pathOf(other)));
+    expect((await one.openAllowList()).check()?.code).toBe("allow_list_integrity_failure");
+  });
+
   it("is refused when it is older than this process has seen", async () => {
     const open = await newIdentity();
     const { list, later } = await watched(open);

@@ -9,7 +9,8 @@ import {
   toBase64Url,
   utf8,
 } from "@authmesh/core";
-import { integer, oneOf, type RecordOf, readDocument, record, text } from "../internal/record.js";
+import { base64Url, publicKey } from "../internal/members.js";
+import { integer, oneOf, type RecordOf, readDocument, record } from "../internal/record.js";
 
 /** What deriving a key from a passphrase costs. */
 export interface Argon2Cost {
@@ -35,12 +36,9 @@ const memoryKiB = integer(19 * 1024, 1024 * 1024);
 const passes = integer(1, 10);
 const lanes = integer(1, 4);
 
-const base64Url = (characters: number) =>
-  text(new RegExp(`^[A-Za-z0-9_-]{${characters}}$`), `${characters} characters of base64url`);
-
 const shape = {
   version: oneOf(1),
-  publicKey: text(/^[A-Za-z0-9+/]{44}$/, "base64 of 33 bytes"),
+  publicKey,
   kdf: record({ name: oneOf("argon2id"), memoryKiB, passes, lanes, salt: base64Url(22) }),
   cipher: record({ name: oneOf("aes-256-gcm"), nonce: base64Url(16) }),
   /** Private key ‖ sealing secret, encrypted, and the tag: 32 + 32 + 16 bytes. */
@@ -120,10 +118,10 @@ function isAuthentic(decipher: DecipherGCM): boolean {
   }
 }
 
-function unpack(plaintext: Uint8Array, publicKey: string): KeyFileSecrets {
+function unpack(plaintext: Uint8Array, named: string): KeyFileSecrets {
   try {
     const privateKey = PrivateKey.fromBytes(plaintext.subarray(0, 32));
-    if (privateKey.publicKey.base64 === publicKey)
+    if (privateKey.publicKey.base64 === named)
       return { privateKey, sealingSecret: Uint8Array.from(plaintext.subarray(32)) };
   } catch (cause) {
     throw new AmeshError("key_store_damaged", "The key file holds no private key.", { cause });

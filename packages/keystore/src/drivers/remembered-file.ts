@@ -1,11 +1,12 @@
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { AmeshError, fromBase64Url, toBase64Url, utf8 } from "@authmesh/core";
+import { base64Url } from "../internal/members.js";
 import { oneOf, readDocument, record, text } from "../internal/record.js";
 
 const shape = record({
   version: oneOf(1),
   value: text(/^[A-Za-z0-9_-]{0,86}$/, "at most 64 bytes of base64url"),
-  mac: text(/^[A-Za-z0-9_-]{43}$/, "32 bytes of base64url"),
+  mac: base64Url(43),
 });
 
 /** A few bytes under a MAC, its key derived from the sealing secret (docs/protocol.md, section 11). */

@@ -102,7 +102,7 @@ async function acquire(path: string, deadline: number, now: () => number): Promi
       if (holder === undefined && take(path, token)) return token;
       if (holder !== undefined && isStale(holder, now())) remove(path, holder.token);
       else if (performance.now() < deadline) await pause(2 + Math.random() * 10);
-      else throw locked(`${path} is held by the process ${holder?.pid} on ${holder?.host}.`);
+      else throw locked(holder && `${path} is held by the process ${holder.pid} on ${holder.host}.`);
     }
   } catch (error) {
     throw storageFailed(path, error);
@@ -169,4 +169,4 @@ function removeIfEmpty(path: string): void {
   }
 }
 
-const locked = (detail: string) => new AmeshError("allow_list_locked", detail);
+const locked = (detail?: string) => new AmeshError("allow_list_locked", detail);

@@ -1,0 +1,26 @@
+import { friendlyName } from "@authmesh/core";
+import { Misfit, type Reader, text } from "./record.js";
+
+/** Members that more than one file has. */
+
+export const deviceId: Reader<string> = text(/^am_[A-Za-z0-9_-]{16}$/, "a device id");
+
+/** A compressed point in standard base64; whether it lies on the curve is found out when it is imported. */
+export const publicKey: Reader<string> = text(/^[A-Za-z0-9+/]{44}$/, "base64 of 33 bytes");
+
+export const base64Url = (characters: number): Reader<string> =>
+  text(new RegExp(`^[A-Za-z0-9_-]{${characters}}$`), `${characters} characters of base64url`);
+
+/** A name that cleaning leaves as it is. */
+export const cleanName: Reader<string> = (value, at) => {
+  if (typeof value === "string" && isClean(value)) return value;
+  throw new Misfit(`${at} is not a name as friendlyName gives it`);
+};
+
+function isClean(name: string): boolean {
+  try {
+    return friendlyName(name) === name;
+  } catch {
+    return false;
+  }
+}
