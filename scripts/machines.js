@@ -76,6 +76,11 @@ export class Program {
     this.#child.stdin.write(text);
   }
 
+  /** Closes its standard input. */
+  end() {
+    this.#child.stdin.end();
+  }
+
   async stop() {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGTERM");
     await this.ended;

@@ -1,10 +1,8 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Machines } from "../scripts/machines.js";
-import { root } from "../scripts/run.js";
+import { example, startExample } from "./fixtures/example-server.js";
 
 const machines = new Machines();
-const example = (file: string) => join(root, "examples", file);
 
 beforeAll(async () => {
   await machines.startRelay();
@@ -14,30 +12,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => machines.close());
-
-/** Starts a server of an example on a free port that is its audience. */
-async function startServer(
-  file: string,
-  machine: string,
-  env: Record<string, string> = {},
-): Promise<{ url: string; log: string[] }> {
-  const port = await freePort();
-  const program = machines.start([example(file)], {
-    machine,
-    env: { PORT: String(port), AMESH_AUDIENCE: `127.0.0.1:${port}`, ...env },
-  });
-  await program.line((line) => (line.startsWith("listening") ? line : undefined));
-  return { url: `http://127.0.0.1:${port}`, log: program.lines };
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as import("node:net").AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Runs a client of an example to its end. */
 async function run(
@@ -52,7 +26,7 @@ async function run(
 
 describe("the recipes run as their README says", () => {
   test("Express API", async () => {
-    const { url } = await startServer("express-api/server.js", "called");
+    const { url } = await startExample(machines, "express-api/server.js", "called");
     const { status, output } = await run("express-api/client.js", "calling", url);
     expect(output).toContain('"message":"Authenticated!"');
     expect(output).toContain('"name":"the calling service","order":{"amount":100}');
@@ -63,15 +37,17 @@ describe("the recipes run as their README says", () => {
   });
 
   test("Express API: trust is one-way, so the called service cannot call", async () => {
-    const { url } = await startServer("express-api/server.js", "calling");
+    const { url } = await startExample(machines, "express-api/server.js", "calling");
     const { status, output } = await run("express-api/client.js", "called", url);
     expect(output).toBe('401 {"error":"unauthorized"}');
     expect(status).toBe(1);
   });
 
   test("service to service", async () => {
-    const users = await startServer("service-to-service/users.js", "called");
-    const orders = await startServer("service-to-service/orders.js", "calling", { USERS_URL: users.url });
+    const users = await startExample(machines, "service-to-service/users.js", "called");
+    const orders = await startExample(machines, "service-to-service/orders.js", "calling", {
+      USERS_URL: users.url,
+    });
     const answer = await fetch(`${orders.url}/orders/7`);
     expect(await answer.json()).toEqual({ order: "7", user: { id: "123", name: "user 123" } });
     expect(users.log).toContain("request from the calling service");
@@ -79,14 +55,14 @@ describe("the recipes run as their README says", () => {
   });
 
   test("webhooks", async () => {
-    const { url, log } = await startServer("webhooks/receiver.js", "called");
+    const { url, log } = await startExample(machines, "webhooks/receiver.js", "called");
     const { status, output } = await run("webhooks/sender.js", "calling", `${url}/webhooks`);
     expect([status, output]).toEqual([0, "attempt 1: 200"]);
     expect(log).toContain("webhook from the calling service: order.paid");
   });
 
   test("local development", async () => {
-    const { url } = await startServer("local-development/api.js", "called");
+    const { url } = await startExample(machines, "local-development/api.js", "called");
     const { status, output } = await run("local-development/job.js", "calling", url);
     expect([status, output]).toEqual([0, '200 {"from":"the calling service","query":"test"}']);
   });
