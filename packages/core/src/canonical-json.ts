@@ -9,9 +9,9 @@ export type JsonValue =
 
 /**
  * Canonical JSON (RFC 8785): members sorted by UTF-16 code units, no white space, numbers and strings as
- * ECMAScript writes them.
+ * ECMAScript writes them. A member that is undefined is left out.
  *
- * @throws TypeError for what JSON cannot hold: undefined, non-finite numbers, lone surrogates
+ * @throws TypeError for what JSON cannot hold: other undefined values, non-finite numbers, lone surrogates
  */
 export function canonicalJson(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;

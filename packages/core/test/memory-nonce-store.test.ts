@@ -34,6 +34,15 @@ describe("a nonce in memory", () => {
     expect(answers.filter((answer) => answer === true)).toHaveLength(1);
   });
 
+  it("is remembered among twenty thousand", async () => {
+    const { store } = storeOnClocks();
+    const nonces = Array.from({ length: 20_000 }, (_, i) => `am:owner:${i}`);
+    for (const nonce of nonces) await fresh(store, nonce);
+    expect(store.size).toBe(20_000);
+    const answers = await Promise.all(nonces.map((nonce) => fresh(store, nonce)));
+    expect(answers.every((answer) => answer === false)).toBe(true);
+  });
+
   it("is remembered up to its window and not a millisecond longer", async () => {
     const { store, clock, pass } = storeOnClocks();
     await fresh(store, "n", 60);
@@ -186,6 +195,14 @@ describe("a full nonce store", () => {
     await fill(store, "greedy", 150);
     pass(60);
     expect(await fill(store, "greedy", 150)).toBe(100);
+  });
+
+  it("counts no share for owners whose nonces are all gone", async () => {
+    const { store, pass } = storeOnClocks({ maxNonces: 100 });
+    for (let owner = 0; owner < 10; owner++) await fill(store, `gone${owner}`, 5);
+    pass(60);
+    await fill(store, "greedy", 100);
+    expect(await fill(store, "modest", 150)).toBe(50);
   });
 
   it("counts everything without a colon as one owner's", async () => {

@@ -76,6 +76,11 @@ describe("a request as it was signed", () => {
     expect(outcome(await verifierWith({ contentEncodings: ["gzip"] })(gzip))).toBe("allowed");
   });
 
+  it("is allowed with spaces and tabs around the content type on the wire", async () => {
+    const wire = withHeaders(await send(), { "content-type": [" \tapplication/json\t"] });
+    expect(outcome(await verifierWith()(wire))).toBe("allowed");
+  });
+
   it("is allowed with an override header that an option lets through", async () => {
     const wire = withHeaders(await send(), { "x-http-method-override": ["PATCH"] });
     const options = { allowOverrideHeaders: ["X-HTTP-Method-Override"] };
@@ -310,6 +315,24 @@ describe("a request is refused", () => {
     const verify = verifierWith({ nonces: full() });
     expect(outcome(await verify(await send()))).toBe("allowed");
     expect(outcome(await verify(await send()))).toBe("replay_store_full");
+  });
+
+  it("for a failure that has no status of HTTP, thrown or returned: verifier_not_ready, with its reason", async () => {
+    const locked = failure("allow_list_locked");
+    const returned = trusting((trust) => {
+      trust.problem = locked;
+    });
+    const thrown = trusting((trust) => {
+      trust.check = () => {
+        throw new AmeshError(locked);
+      };
+    });
+    for (const trust of [returned, thrown]) {
+      expect(await verifierWith({ trust })(await send())).toMatchObject({
+        step: "allow list",
+        failure: { code: "verifier_not_ready", status: 500, detail: locked.detail, fix: locked.fix },
+      });
+    }
   });
 
   it("with the one public answer behind every 401", async () => {

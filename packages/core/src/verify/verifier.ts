@@ -89,12 +89,23 @@ function attempt(
 /** What a step throws refuses the request; what is not of the catalogue is for the adapter to report. */
 function asFailure(error: unknown): Failure {
   if (!(error instanceof AmeshError)) throw error;
-  return error.failure.status > 0 ? error.failure : failure("verifier_not_ready", error.message, error.fix);
+  return error.failure;
 }
+
+/** What has no status of its own is no fault of the caller's. */
+const answerable = (refusal: Failure): Failure =>
+  refusal.status > 0 ? refusal : failure("verifier_not_ready", refusal.detail, refusal.fix);
 
 function refuse(refusal: Failure, step: Step, context: VerificationContext, steps: StepResult[]): Decision {
   steps.push({ step: step.name, outcome: "refused" });
-  return { allowed: false, id: decisionId(), failure: refusal, step: step.name, ...claimed(context), steps };
+  return {
+    allowed: false,
+    id: decisionId(),
+    failure: answerable(refusal),
+    step: step.name,
+    ...claimed(context),
+    steps,
+  };
 }
 
 function callerOf({ device }: VerificationContext, { now }: VerifierSettings): Caller {
