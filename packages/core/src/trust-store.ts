@@ -29,7 +29,7 @@ export interface TrustStore {
   find(key: string, role: Role): TrustedDevice | undefined;
   /** Whether the device was revoked here, even if no entry of it is left. */
   isRevoked(deviceId: string): boolean;
-  /** The hosts this server answers to, as the sealed state names them. */
+  /** The hosts this server answers to, as the sealed state names them, each as `normalizeHost` writes it. */
   readonly audience: readonly string[];
   /** Calls back after every change; returns the way to stop that. */
   onChange(listener: () => void): () => void;

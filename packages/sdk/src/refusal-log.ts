@@ -4,8 +4,8 @@ import type { Logger } from "./logger.js";
 type Refusal = Extract<Decision, { allowed: false }>;
 
 const quietMs = 1000;
-/** From here on the caller has shown that it holds a trusted key, so that it cannot flood the log unnoticed. */
-const provenSteps = new Set(["nonce", "scope"]);
+/** Only here has the caller shown, with a request of its own, that it holds a trusted key. */
+const provenStep = "scope";
 
 /**
  * Writes refusals to the log: each one of a proven caller, and of anybody else at most one a second and reason,
@@ -24,7 +24,7 @@ export class RefusalLog {
   write(decision: Refusal, method: string, target: string): void {
     const { failure } = decision;
     let leftOut = 0;
-    if (!provenSteps.has(decision.step)) {
+    if (decision.step !== provenStep) {
       const now = this.#monotonic();
       const reason = this.#reasons.get(failure.code);
       if (reason !== undefined && now - reason.openedAt < quietMs) {
