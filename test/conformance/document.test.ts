@@ -1,21 +1,41 @@
-import { readFileSync } from "node:fs";
-import { type CatalogueEntry, canonicalTarget, catalogue } from "@authmesh/core";
-import { describe, expect, it } from "vitest";
+import { createHmac, hkdfSync } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type CatalogueEntry,
+  canonicalTarget,
+  catalogue,
+  type PairingEffect,
+  type PairingHandshake,
+  type PairingInput,
+  PrivateKey,
+  pairAsController,
+  pairAsTarget,
+  type Role,
+  relayClosings,
+  relayErrorCodes,
+} from "@authmesh/core";
+import { createIdentity } from "@authmesh/keystore";
+import { createRelay, defaultLimits } from "@authmesh/relay";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { RequestVectors } from "./make-vectors.js";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 const document = read("../../docs/protocol.md");
 const vectors = JSON.parse(read("vectors/request-1.json")) as RequestVectors;
+const [pairing] = JSON.parse(read("vectors/pairing-1.json")).pairings;
 const entries: Readonly<Record<string, CatalogueEntry>> = catalogue;
 
+/** What stands below a heading, up to the next one. */
+const sectionOf = (heading: string): string => document.split(`${heading}\n`)[1]?.split(/\n##+ /)[0] ?? "";
 /** The cells of a section's tables, code marks kept. */
-const rowsOf = (heading: string): readonly (readonly string[])[] => {
-  const section = document.split(`\n### ${heading}\n`)[1]?.split("\n### ")[0] ?? "";
-  return section
+const rowsIn = (text: string): readonly (readonly string[])[] =>
+  text
     .split("\n")
     .filter((line) => line.startsWith("| "))
     .map((line) => line.split("|").slice(1, -1));
-};
+const rowsOf = (heading: string) => rowsIn(sectionOf(`\n### ${heading}`));
 const codesIn = (text: string) => [...text.matchAll(/`([a-z_]+)`/g)].map(([, code]) => code as string);
 
 describe("docs/protocol.md", () => {
@@ -48,5 +68,145 @@ describe("docs/protocol.md", () => {
     const row = rowsOf("2.7 Answers").find(([status]) => status?.trim() === "401");
     const reasons = Object.keys(entries).filter((code) => entries[code]?.public === "unauthorized");
     expect(codesIn(row?.[2] ?? "").toSorted()).toEqual(reasons.toSorted());
+  });
+});
+
+const bytes = (hex: string) => Buffer.from(hex, "hex");
+const leavesOf = (value: object): readonly string[] =>
+  Object.values(value).flatMap((member) => (typeof member === "object" ? leavesOf(member) : [member]));
+
+describe("docs/protocol.md, section 5", () => {
+  it("shows the values of the vectors in its example, cut where it says so", () => {
+    const example = sectionOf("\n### 5.9 Example");
+    const values = [...example.matchAll(/([0-9a-f]{16,})(?:…([0-9a-f]{16,}))?/g)];
+    expect(values.length).toBeGreaterThan(15);
+    const mac = createHmac("sha256", bytes(pairing.keys.sas)).update(bytes(pairing.transcript)).digest();
+    const known = [...leavesOf(pairing), mac.toString("hex"), String(mac.readBigUInt64BE())];
+    for (const [, start = "", end = ""] of values) {
+      const cut = new RegExp(`${start}[0-9a-f]*${end}`);
+      expect(known.some((value) => cut.test(value))).toBe(true);
+    }
+  });
+
+  it("lists every way in which a pairing fails", () => {
+    const codes = rowsOf("5.6 Failures").flatMap(([, code = ""]) => codesIn(code));
+    const own = Object.keys(entries).filter((code) => /^pairing_(?!code_malformed|cooldown)/.test(code));
+    expect(codes.toSorted()).toEqual([...own, "controller_limit_reached"].toSorted());
+  });
+
+  it.each(["controller", "target"] as const)("goes through the states of the %s in their order", (role) => {
+    const tables = sectionOf("\n### 5.5 States").split(/\n\*\*\w+\*\*\n/);
+    const rows = rowsIn(tables[role === "controller" ? 1 : 2] ?? "").slice(1);
+    const named = rows.map(([state = ""]) => state.trim().slice(1, -1));
+    expect([...new Set(named), "done"]).toEqual(statesOf(role));
+  });
+});
+
+/** The states of one side of a pairing that succeeds. */
+function statesOf(role: Role): readonly string[] {
+  const keys = { controller: PrivateKey.generate(), target: PrivateKey.generate() };
+  const options = (side: Role) => ({
+    publicKey: keys[side].publicKey,
+    friendlyName: side,
+    rendezvous: "482916",
+  });
+  const sides: Record<Role, PairingHandshake> = {
+    controller: pairAsController(options("controller")),
+    target: pairAsTarget(options("target")),
+  };
+  let shown = "";
+  const answerTo = (side: Role, effect: PairingEffect): PairingInput | undefined => {
+    if (effect.type === "show_code") shown = effect.code;
+    if (effect.type === "sign") return { type: "signed", signature: keys[side].sign(effect.message) };
+    if (effect.type === "confirm") return { type: "accepted" };
+    if (effect.type === "ask_code") return { type: "code_entered", text: shown };
+    return ["store_pending", "store_target", "activate"].includes(effect.type)
+      ? { type: "stored" }
+      : undefined;
+  };
+  const states = [sides[role].state];
+  const due: [Role, PairingInput][] = [["controller", { type: "start" }]];
+  for (let next = due.shift(); next !== undefined; next = due.shift()) {
+    const [side, input] = next;
+    for (const effect of sides[side].handle(input)) {
+      if (effect.type === "send")
+        due.push([side === "target" ? "controller" : "target", { type: "frame", bytes: effect.frame }]);
+      const answer = answerTo(side, effect);
+      if (answer !== undefined) due.push([side, answer]);
+    }
+    if (side === role) states.push(sides[role].state);
+  }
+  return states;
+}
+
+describe("docs/protocol.md, section 6", () => {
+  it("lists the closings of the relay, errors first", () => {
+    const rows = rowsOf("6.2 Ends").slice(1);
+    expect(rows.map(([reason = "", status]) => [codesIn(reason)[0], Number(status)])).toEqual(
+      Object.entries(relayClosings),
+    );
+    expect(rows.slice(0, 8).flatMap(([reason = ""]) => codesIn(reason))).toEqual(relayErrorCodes);
+  });
+
+  it("gives the relay's limits as they are by default", () => {
+    const numbers = rowsOf("6.3 Limits")
+      .slice(1)
+      .flatMap((cells) => cells.slice(1))
+      .map((cell) => Number(cell.replaceAll(",", "")))
+      .filter((value) => value > 0);
+    const { "socket.bytes": sent, "socket.buffered": unread, ...limits } = defaultLimits;
+    expect(numbers).toEqual(Object.values(limits));
+    for (const value of [sent, unread])
+      expect(sectionOf("\n### 6.3 Limits")).toContain(value.toLocaleString("en"));
+  });
+
+  it("names the relay's metrics, their types and labels", async () => {
+    const relay = createRelay({ host: "127.0.0.1", port: 0 });
+    onTestFinished(() => relay.close());
+    const { port } = await relay.listen();
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const types = [...text.matchAll(/^# TYPE amesh_relay_(\w+) (\w+)$/gm)].map(
+      ([, name, type]) => `${name} ${type}`,
+    );
+    const rows = rowsOf("6.5 HTTP").filter(([, type]) => /gauge|counter/.test(type ?? ""));
+    const named = rows.flatMap(([names = "", type = ""]) =>
+      codesIn(names).map((name) => `${name} ${type.trim()}`),
+    );
+    expect(named.toSorted()).toEqual(types.toSorted());
+    for (const [names = "", , label = ""] of rows) {
+      const [key, ...values] = codesIn(label);
+      if (key === undefined) continue;
+      const series = [
+        ...text.matchAll(new RegExp(`^amesh_relay_${codesIn(names)[0]}{${key}="(\\w+)"}`, "gm")),
+      ];
+      const written = series.map(([, value = ""]) => value);
+      const errors = values.includes("origin_refused") ? relayErrorCodes : [];
+      expect([...errors, ...values].toSorted()).toEqual(written.toSorted());
+    }
+  });
+});
+
+describe("docs/protocol.md, section 11", () => {
+  it("names the files of an identity and their modes", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "amesh-document-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const dir = join(folder, "amesh");
+    await createIdentity({ friendlyName: "prod-api", dir, env: {} });
+    const modes = readdirSync(dir).map((name) => [
+      name,
+      `0${(statSync(join(dir, name)).mode & 0o777).toString(8)}`,
+    ]);
+    const rows = rowsIn(sectionOf("\n## 11. Files").split("\n### ")[0] ?? "");
+    const listed = rows.map(([name = "", , mode = ""]) => [name.trim().slice(1, -1), mode.trim()]);
+    expect(listed).toEqual(expect.arrayContaining(modes));
+    expect(modes).toHaveLength(5);
+  });
+
+  it("shows the key and the seal of its example", () => {
+    const example = sectionOf("\n### 11.4 The seal");
+    const key = hkdfSync("sha256", Buffer.alloc(32, 0x5a), "am_GS6yJVVbPxo3EJ7v", "amesh/allow-list/1", 32);
+    expect(example).toContain(Buffer.from(key).toString("hex"));
+    const list = JSON.parse(read("../../packages/keystore/test/vectors/identity/allow_list.json"));
+    expect(example).toContain(list.hmac);
   });
 });

@@ -2,11 +2,10 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const script = fileURLToPath(new URL("peer.py", import.meta.url));
 const run = promisify(execFile);
 
 /**
- * Runs peer.py, which knows docs/protocol.md and none of our code.
+ * Runs peer.py, or another script beside it that knows docs/protocol.md and none of our code.
  *
  * @param verb its arguments, such as `["--key", file, "call", url]`
  * @param lines JSON, one request each
@@ -16,8 +15,9 @@ const run = promisify(execFile);
 export async function askPython<Answer>(
   verb: readonly string[],
   lines: readonly object[] = [],
+  script = "peer.py",
 ): Promise<readonly Answer[]> {
-  const running = run("/usr/bin/python3", [script, ...verb], {
+  const running = run("/usr/bin/python3", [fileURLToPath(new URL(script, import.meta.url)), ...verb], {
     timeout: 60_000,
     maxBuffer: 64 * 1024 * 1024,
   });
