@@ -15,7 +15,7 @@ import {
 } from "@authmesh/keystore";
 import { hashRaw } from "@node-rs/argon2";
 import fc from "fast-check";
-import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { askPython } from "./python-peer.js";
 
 type Verdict = Partial<AllowListState> & { readonly refused?: string };
@@ -132,12 +132,8 @@ describe("our reader and the one in Python agree", () => {
     devices: Members[];
     revoked: Members[];
   };
-  let sealKey: Buffer;
-
-  beforeAll(() => {
-    const secret = Buffer.alloc(32, 0x5a);
-    sealKey = Buffer.from(hkdfSync("sha256", secret, "am_GS6yJVVbPxo3EJ7v", "amesh/allow-list/1", 32));
-  });
+  const secret = Buffer.alloc(32, 0x5a);
+  const sealKey = Buffer.from(hkdfSync("sha256", secret, "am_GS6yJVVbPxo3EJ7v", "amesh/allow-list/1", 32));
 
   /** The list as somebody with the sealing secret, and without our code, can write it. */
   function sealed(change: (list: typeof contents) => void): string {
