@@ -10,8 +10,8 @@ import type { WebSocket } from "ws";
 import type { ClientAddress } from "./client-address.js";
 import type { Session } from "./session-registry.js";
 
-/** Where a socket is in its one session. */
-export type Phase = "greeting" | "waiting" | "paired" | "closed";
+/** Where a socket is in its one session; `closing` until the peer confirms it. */
+export type Phase = "greeting" | "waiting" | "paired" | "closing" | "closed";
 
 /** One device's socket. */
 export class Connection {
@@ -28,6 +28,11 @@ export class Connection {
     this.#socket = socket;
     this.#stream = stream;
     this.address = address;
+  }
+
+  /** Whether anything is still said and heard. */
+  get isOpen(): boolean {
+    return this.phase !== "closing" && this.phase !== "closed";
   }
 
   /** Of its whole life, framing and the opening request included. */
@@ -51,8 +56,8 @@ export class Connection {
 
   /** Says why, as an `error` message too where the reason is one, and closes. The first reason counts. */
   close(reason: RelayClosing): void {
-    if (this.phase === "closed") return;
-    this.phase = "closed";
+    if (!this.isOpen) return;
+    this.phase = "closing";
     const code = relayErrorCodes.find((candidate) => candidate === reason);
     if (code !== undefined) this.send({ type: "error", code });
     this.#socket.close(relayClosings[reason], reason);

@@ -14,7 +14,7 @@ import type { ClientAddress } from "./client-address.js";
 import { Connection, type Phase } from "./connection.js";
 import { ExpiryQueue } from "./expiry-queue.js";
 import { lifetimes, type RelayLimits } from "./limits.js";
-import type { Metrics, Outcome } from "./metrics.js";
+import type { DropReason, Metrics, Outcome } from "./metrics.js";
 import type { RateLimits } from "./rate-limit.js";
 import type { RefusalLog } from "./refusal-log.js";
 import { type Session, SessionRegistry } from "./session-registry.js";
@@ -24,6 +24,7 @@ const expected: Readonly<Record<Phase, readonly ClientMessage["type"][]>> = {
   greeting: ["listen", "connect"],
   waiting: [],
   paired: ["data", "done"],
+  closing: [],
   closed: [],
 };
 
@@ -105,13 +106,13 @@ export class Exchange {
   #hear(connection: Connection): void {
     connection.awaitsPong = false;
     if (connection.bytesReceived <= this.#parts.limits["socket.bytes"]) return;
-    if (connection.phase === "closed") connection.drop();
-    else this.#refuse(connection, "frame_too_large");
+    if (connection.isOpen) this.#refuse(connection, "frame_too_large");
+    else if (connection.phase === "closing") this.#drop(connection, "flooding");
   }
 
   #receive(connection: Connection, data: RawData, isBinary: boolean): void {
     this.#hear(connection);
-    if (connection.phase === "closed") return;
+    if (!connection.isOpen) return;
     const message = isBinary ? failure("bad_message") : parseClientMessage(data.toString());
     const refusal = this.#handle(connection, message);
     if (refusal !== undefined) this.#refuse(connection, refusal);
@@ -187,7 +188,7 @@ export class Exchange {
   }
 
   #refuse(connection: Connection, code: RelayErrorCode): void {
-    if (connection.phase === "closed") return;
+    if (!connection.isOpen) return;
     const { metrics, refusals, now } = this.#parts;
     metrics.add("refusals_total", code);
     refusals.note(code, connection.address.network, now());
@@ -195,8 +196,8 @@ export class Exchange {
     this.#leave(connection);
   }
 
-  /** For a peer that does not read or does not answer: nothing could be said to it. */
-  #drop(connection: Connection, reason: "silent" | "slow_reader"): void {
+  /** For a peer that words do not reach: it does not answer, does not read or does not stop. */
+  #drop(connection: Connection, reason: DropReason): void {
     this.#parts.metrics.add("sockets_dropped_total", reason);
     this.#parts.logger.info({ reason, network: connection.address.network }, "socket dropped");
     connection.drop();

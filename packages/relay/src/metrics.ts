@@ -9,6 +9,9 @@ export type Outcome = Extract<
   "done" | "peer_left" | "session_expired" | "otc_expired" | "relay_closing"
 >;
 
+/** Why a socket was ended without a word. */
+export type DropReason = "silent" | "slow_reader" | "flooding";
+
 interface Family {
   readonly type: "counter" | "gauge";
   readonly help: string;
@@ -38,7 +41,7 @@ const families = {
   sockets_dropped_total: {
     type: "counter",
     help: "Sockets ended without a word, by why.",
-    label: ["reason", ["silent", "slow_reader"]],
+    label: ["reason", ["silent", "slow_reader", "flooding"] satisfies DropReason[]],
   },
   messages_forwarded_total: { type: "counter", help: "Handshake messages handed on." },
   bytes_forwarded_total: { type: "counter", help: "Payload bytes handed on." },

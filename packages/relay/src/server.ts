@@ -100,8 +100,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
   function upgrade(request: IncomingMessage, _: unknown, head: Buffer): void {
     const stream = request.socket;
     stream.on("error", () => stream.destroy());
-    const wantsWebSocket = request.headers.upgrade?.toLowerCase() === "websocket";
-    if (wantsWebSocket && pathOf(request.url ?? "") === "/ws") admit(request, stream, head);
+    if (pathOf(request.url ?? "") === "/ws") admit(request, stream, head);
     // Some HTTP clients offer an upgrade to HTTP/2 with every request; we may ignore that.
     else answer(request, lastResponse(request));
   }

@@ -116,6 +116,11 @@ describe("an address", () => {
   });
 });
 
+test("behind a proxy, whose connections they all are, devices are told apart", async () => {
+  const { url } = await startRelay({ trustProxy: 1, limits: { "address.connections": 2 } });
+  for (let i = 0; i < 4; i++) await Device.open(url, `192.0.2.${i}`);
+});
+
 describe("the relay as a whole", () => {
   test("holds no more sockets than it may", async () => {
     const { url } = await startRelay({ trustProxy: 1, limits: { "relay.sockets": 2 } });

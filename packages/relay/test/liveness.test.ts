@@ -122,6 +122,7 @@ describe("a peer that sends too much", () => {
     const sending = setInterval(() => raw.send(flood, flood, flood, flood, flood, flood, flood, flood), 1);
     await raw.closed();
     expect(await metric('refusals_total{code="frame_too_large"}')).toBe(1);
+    expect(await metric('sockets_dropped_total{reason="flooding"}')).toBe(1);
     const device = await Device.open(url);
     await device.settle();
   });
