@@ -1,0 +1,135 @@
+import { createRequire } from "node:module";
+import { AmeshError, signableProbe } from "@authmesh/core";
+import { type AllowList, inspectStorage, type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import { relayUrl } from "@authmesh/sdk/pairing";
+import { audienceWarning, effectiveAudience } from "../audience-warning.js";
+import type { Finding } from "../finding.js";
+import { formatDevice } from "../layout.js";
+import { askRelay, type RelayHealth } from "./relay-health.js";
+
+/** What is examined, and what earlier checks brought to light for later ones. */
+export interface Examination {
+  readonly dir: string;
+  readonly promptPassphrase: (() => Promise<string>) | undefined;
+  /** Undefined: the network is not to be touched. */
+  readonly network: true | undefined;
+  /** The value of --relay. */
+  readonly relay: string | undefined;
+  identity?: OpenIdentity;
+  keySigns?: true;
+  list?: AllowList;
+  health?: RelayHealth;
+}
+
+export interface Check {
+  readonly name: string;
+  /** Without these it is skipped. */
+  readonly needs: readonly ("identity" | "keySigns" | "list" | "network" | "health")[];
+  /** What it throws is a FAIL. */
+  run(examination: Examination): Finding | Promise<Finding>;
+}
+
+/** In this order: what stands on nothing first. */
+export const checks: readonly Check[] = [
+  { name: "Node.js", needs: [], run: checkNode },
+  { name: "Identity", needs: [], run: checkIdentity },
+  { name: "Permissions", needs: ["identity"], run: checkPermissions },
+  { name: "Key store", needs: ["identity"], run: checkKeyStore },
+  { name: "Allow list", needs: ["identity", "keySigns"], run: checkAllowList },
+  { name: "Audience", needs: ["list"], run: checkAudience },
+  { name: "Relay", needs: ["network"], run: checkRelay },
+  { name: "Clock", needs: ["health"], run: checkClock },
+];
+
+/** How far clocks may differ before requests are refused, in seconds, and when to begin to care. */
+const clock = { refused: 30, noticed: 5 } as const;
+
+const ok = (detail: string): Finding => ({ verdict: "OK", detail });
+
+function checkNode(): Finding {
+  const { engines } = createRequire(import.meta.url)("../../package.json") as { engines: { node: string } };
+  const oldest = engines.node.replace(">=", "");
+  const { node } = process.versions;
+  const isOld = node.localeCompare(oldest, "en", { numeric: true }) < 0;
+  const detail = `${node}; ${oldest} or later is needed.`;
+  return isOld ? { verdict: "FAIL", detail, fix: `Install Node.js ${oldest} or later.` } : ok(detail);
+}
+
+async function checkIdentity(examination: Examination): Promise<Finding> {
+  const { dir, promptPassphrase } = examination;
+  examination.identity = await openIdentity({ dir, promptPassphrase });
+  return ok(`${formatDevice(examination.identity.identity)} in ${dir}.`);
+}
+
+/** A folder that others can look into is worth a warning; a file that they can reach is a failure. */
+function checkPermissions({ dir }: Examination): Finding {
+  const findings = inspectStorage(dir);
+  const worst = findings.find(({ path }) => path !== dir) ?? findings[0];
+  if (worst === undefined) return ok("Nobody else can reach the folder or its files.");
+  const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : "";
+  const detail = `${worst.path}: ${worst.problem}${more}.`;
+  return { verdict: worst.path === dir ? "WARN" : "FAIL", detail, fix: worst.fix };
+}
+
+async function checkKeyStore(examination: Examination): Promise<Finding> {
+  const { publicKey, sign, keyStore } = examination.identity as OpenIdentity;
+  const probe = signableProbe();
+  const [, openMillis] = await timed(() => sign(probe));
+  const [signature, signMillis] = await timed(() => sign(probe));
+  if (!publicKey.verify(probe, signature))
+    throw new AmeshError("key_mismatch", "The key store signs, but not with this identity's key.");
+  examination.keySigns = true;
+  const time = `${signMillis.toFixed(1)} ms a signature, ${openMillis.toFixed(0)} ms to open the key`;
+  return ok(`${keyStore.info.label}: ${time}.`);
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<[result: T, millis: number]> {
+  const start = performance.now();
+  const result = await work();
+  return [result, performance.now() - start];
+}
+
+async function checkAllowList(examination: Examination): Promise<Finding> {
+  const list = await (examination.identity as OpenIdentity).openAllowList();
+  const { devices, generation } = list.state;
+  examination.list = list;
+  return ok(
+    `The seal fits; ${devices.length} ${devices.length === 1 ? "device" : "devices"}, change number ${generation}.`,
+  );
+}
+
+function checkAudience({ list }: Examination): Finding {
+  const { audience, state } = list as AllowList;
+  const isCalled = state.devices.some(({ role }) => role === "controller");
+  const problem = audienceWarning(audience);
+  if (problem === undefined) return ok(effectiveAudience(audience).join(", "));
+  if (!isCalled && state.devices.length > 0) return ok("None is set, and nobody may call this machine.");
+  return { verdict: "WARN", ...problem };
+}
+
+/** A relay is needed only while machines pair, so one that nobody named may be out of reach. */
+async function checkRelay(examination: Examination): Promise<Finding> {
+  const url = relayUrl(examination.relay);
+  const isNamed = Boolean(examination.relay || process.env["AMESH_RELAY_URL"]);
+  try {
+    examination.health = await askRelay(url);
+    return ok(`${url} answered in ${examination.health.roundTripMillis} ms.`);
+  } catch (error) {
+    if (!(error instanceof AmeshError) || isNamed) throw error;
+    return {
+      verdict: "WARN",
+      detail: `${error.message} It is needed only while machines pair.`,
+      fix: error.fix,
+    };
+  }
+}
+
+function checkClock({ health }: Examination): Finding {
+  const { aheadSeconds } = health as RelayHealth;
+  const off = Math.abs(aheadSeconds);
+  const detail = `${off.toFixed(1)} s ${aheadSeconds < 0 ? "behind" : "ahead of"} the relay's.`;
+  if (off <= clock.noticed) return ok(detail);
+  const fix = "Set the clock by NTP: timedatectl set-ntp true";
+  if (off <= clock.refused) return { verdict: "WARN", detail, fix };
+  return { verdict: "FAIL", detail: `${detail} Requests are refused beyond ${clock.refused} s.`, fix };
+}

@@ -1,0 +1,57 @@
+import { AmeshError } from "@authmesh/core";
+import { readHidden } from "./hidden-line.js";
+import { LineReader } from "./line-reader.js";
+
+/** Asks people. Where there is nobody to ask, or the answer ends, the answer is an error, never a wait. */
+export class Questions {
+  /** Whether standard input may be read. */
+  readonly mayAsk: boolean;
+  readonly #lines = new LineReader(process.stdin);
+
+  constructor(mayAsk: boolean) {
+    this.mayAsk = mayAsk;
+  }
+
+  /** Whether a person sits there. */
+  get interactive(): boolean {
+    return this.mayAsk && process.stdin.isTTY === true && process.stderr.isTTY === true;
+  }
+
+  /** Asks for yes or no; anything but yes is no. Nobody there is a no, too. */
+  async agrees(question: string): Promise<boolean> {
+    if (!this.interactive) return false;
+    process.stderr.write(`${question} [y/N] `);
+    const answer = await this.#lines.next();
+    if (answer === undefined) process.stderr.write("\n");
+    return /^\s*y(es)?\s*$/i.test(answer ?? "");
+  }
+
+  /**
+   * Goes on only with a yes.
+   *
+   * @param fix which flag says yes, for when there is nobody to ask
+   * @throws AmeshError `input_required` when there is nobody, `declined` for a no
+   */
+  async require(question: string, fix: string): Promise<void> {
+    if (!this.interactive)
+      throw new AmeshError("input_required", `There is no terminal to ask on: ${question}`, { fix });
+    if (!(await this.agrees(question))) throw new AmeshError("declined");
+  }
+
+  /**
+   * A line of text, also from a standard input that is no terminal.
+   *
+   * @throws AmeshError `input_required` when there is none
+   */
+  async line(question: string, fix: string): Promise<string> {
+    if (this.interactive) process.stderr.write(question);
+    const line = this.mayAsk ? await this.#lines.next() : undefined;
+    if (line === undefined) throw new AmeshError("input_required", "The input ended.", { fix });
+    return line;
+  }
+
+  /** Asks for the passphrase of the key file, without showing it; undefined where nobody can be asked. */
+  get passphrase(): (() => Promise<string>) | undefined {
+    return this.interactive ? () => readHidden("Passphrase of the key file: ") : undefined;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Verb } from "./verb.js";
+
+/** A verb as the overview shows it. The verb itself is loaded when it is run, so that `amesh` starts fast. */
+export interface VerbRow {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly verb: Verb }>;
+}
+
+export const verbs: readonly VerbRow[] = [
+  {
+    name: "init",
+    summary: "make this machine's identity",
+    load: () => import("./verbs/init.js"),
+  },
+  {
+    name: "list",
+    summary: "show this machine and the devices it trusts",
+    load: () => import("./verbs/list.js"),
+  },
+  {
+    name: "listen",
+    summary: "let a controller pair with this machine",
+    load: () => import("./verbs/listen.js"),
+  },
+  {
+    name: "invite",
+    summary: "pair this machine, as controller, with a target that listens",
+    load: () => import("./verbs/invite.js"),
+  },
+  {
+    name: "revoke",
+    summary: "take a device's trust away",
+    load: () => import("./verbs/revoke.js"),
+  },
+  {
+    name: "grant",
+    summary: "set what a controller may do",
+    load: () => import("./verbs/grant.js"),
+  },
+  {
+    name: "add",
+    summary: "trust a device by its public key, without a pairing",
+    load: () => import("./verbs/add.js"),
+  },
+  {
+    name: "request",
+    summary: "send a signed HTTP request",
+    load: () => import("./verbs/request.js"),
+  },
+  {
+    name: "status",
+    summary: "say how this machine stands, warnings first",
+    load: () => import("./verbs/status.js"),
+  },
+  {
+    name: "doctor",
+    summary: "check everything that can keep amesh from working",
+    load: () => import("./verbs/doctor.js"),
+  },
+  {
+    name: "explain",
+    summary: "explain an error code",
+    load: () => import("./verbs/explain.js"),
+  },
+  {
+    name: "repair",
+    summary: "accept or replace an allow list that is refused",
+    load: () => import("./verbs/repair.js"),
+  },
+  {
+    name: "relay",
+    summary: "run a pairing relay",
+    load: () => import("./verbs/relay.js"),
+  },
+];

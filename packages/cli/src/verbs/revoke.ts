@@ -1,0 +1,43 @@
+import { findDevice, revokeDevice } from "@authmesh/keystore";
+import { done, formatDevice } from "../layout.js";
+import { openMachine } from "../open-machine.js";
+import { unixSeconds } from "../time.js";
+import type { Verb } from "../verb.js";
+
+export const verb: Verb = {
+  manual: {
+    description: [
+      "Removes a device from the allow list, in every role it has, and seals the list anew. Servers that run on this machine refuse its requests within half a second. The device stays on record as revoked: only pairing with it again trusts it again.",
+      "Asks before it does so. Other machines keep their own lists; revoke the device there too.",
+    ],
+    arguments: [{ name: "ID|NAME", about: "device id, or its name if no other device bears it" }],
+    options: [{ flags: "--yes", about: "do not ask" }],
+    examples: [
+      ["amesh revoke am_1a2b3c4d5e6f7a8b", "by id"],
+      ['amesh revoke "Dev Laptop" --yes', "by name, in a script"],
+    ],
+    exit: [
+      ["0", "the device is revoked"],
+      ["1", "there is no such device, or the answer was no"],
+      ["2", "several devices bear the name, or there is no terminal to ask on"],
+      ["4", "there is no identity yet"],
+    ],
+  },
+
+  async run(call) {
+    const { terminal } = call;
+    const { list } = await openMachine(call);
+    const [device, ...others] = findDevice(list.state, call.args[0] ?? "");
+    const roles = [device, ...others].map(({ role }) => role);
+    const shown = formatDevice(device);
+    if (!call.flag("yes")) {
+      const question = `Remove ${shown} [${roles.join("] [")}] from the allow list?`;
+      await terminal.questions.require(question, "Give --yes to revoke without being asked.");
+    }
+    const { deviceId, friendlyName } = device;
+    await list.update((draft) => revokeDevice(draft, { deviceId, now: unixSeconds() }));
+    terminal.answer({ revoked: { deviceId, friendlyName, roles } }, () => done(`${shown} revoked.`));
+    terminal.next("amesh list");
+    return undefined;
+  },
+};
