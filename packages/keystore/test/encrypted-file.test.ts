@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { signableProbe, toHex } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { keyStoreConformance } from "../../../test/conformance/suites/key-store.js";
 import { parseKeyFile } from "../src/drivers/key-file.js";
 import { EncryptedFileKeyStore } from "../src/index.js";
-import { keyStoreConformance } from "./conformance/key-store.js";
 import { cheap, codeOf, temporaryFolder } from "./fixture.js";
 
 const open = (dir: string, passphrase: string | (() => Promise<string>) = "correct horse") =>

@@ -1,7 +1,7 @@
 import { PublicKey, signableProbe, toLowS } from "@authmesh/core";
+import type { KeyStore } from "@authmesh/keystore";
 import { describe, expect, it } from "vitest";
-import type { KeyStore } from "../../src/index.js";
-import { codeOf } from "../fixture.js";
+import { codeOf } from "../../../packages/keystore/test/fixture.js";
 
 /**
  * What every key store promises, as a function of the implementation.
