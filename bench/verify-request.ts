@@ -1,5 +1,5 @@
 /** What does a full verification cost beside the signature check it cannot do without? No HTTP. */
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createPublicKey, hash, verify } from "node:crypto";
 import {
   createVerifier,
   type IncomingRequest,
@@ -11,7 +11,7 @@ import { p256 } from "@noble/curves/nist.js";
 import { compare } from "./compare.js";
 import { trusting } from "./trusted-devices.js";
 
-const calls = 400;
+const calls = 1000;
 const host = "api.example.com";
 const body = Buffer.from("x".repeat(100));
 
@@ -79,7 +79,8 @@ async function prepareRequests(count: number): Promise<IncomingRequest[]> {
       signer,
     );
     const headers: Record<string, readonly string[]> = {
-      authorization: [authorization],
+      // One flat string, as the HTTP parser makes it, and not the rope that concatenation leaves.
+      authorization: [Buffer.from(authorization, "latin1").toString("latin1")],
       host: [host],
       "content-type": ["application/json"],
       "content-length": [String(body.length)],
@@ -89,7 +90,7 @@ async function prepareRequests(count: number): Promise<IncomingRequest[]> {
       target: "/api/orders?b=2&a=1",
       headers: (name) => headers[name] ?? [],
       hasBody: true,
-      bodyHash: async () => createHash("sha256").update(body).digest("hex"),
+      bodyHash: async () => hash("sha256", body, "hex"),
     });
   }
   return prepared;

@@ -59,20 +59,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const settings = checkOptions(options);
   return async (request) => {
     const context = new VerificationContext(request);
-    const steps: StepResult[] = [];
-    for (const step of authMeshSteps) {
+    for (const [index, step] of authMeshSteps.entries()) {
       const pending = attempt(step, context, settings);
       // Nearly every step is synchronous; waiting for each of them would cost more than most of them do.
       const refusal = pending instanceof Promise ? await pending.catch(asFailure) : pending;
-      if (refusal !== undefined) return refuse(refusal, step, context, steps);
-      steps.push(passed.get(step) as StepResult);
+      if (refusal !== undefined) return refuse(refusal, index, context);
     }
     const caller = callerOf(context, settings);
-    return { allowed: true, id: decisionId(), caller, steps, warnings: context.warnings };
+    return { allowed: true, id: decisionId(), caller, steps: allPassed, warnings: context.warnings };
   };
 }
 
-const passed = new Map(authMeshSteps.map((step) => [step, { step: step.name, outcome: "passed" } as const]));
+const allPassed: readonly StepResult[] = authMeshSteps.map(({ name }) => ({ step: name, outcome: "passed" }));
 
 function attempt(
   step: Step,
@@ -96,15 +94,15 @@ function asFailure(error: unknown): Failure {
 const answerable = (refusal: Failure): Failure =>
   refusal.status > 0 ? refusal : failure("verifier_not_ready", refusal.detail, refusal.fix);
 
-function refuse(refusal: Failure, step: Step, context: VerificationContext, steps: StepResult[]): Decision {
-  steps.push({ step: step.name, outcome: "refused" });
+function refuse(refusal: Failure, index: number, context: VerificationContext): Decision {
+  const { step } = allPassed[index] as StepResult;
   return {
     allowed: false,
     id: decisionId(),
     failure: answerable(refusal),
-    step: step.name,
+    step,
     ...claimed(context),
-    steps,
+    steps: [...allPassed.slice(0, index), { step, outcome: "refused" }],
   };
 }
 
