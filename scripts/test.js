@@ -12,10 +12,6 @@ await provideComponents();
 
 const folder = mkdtempSync(join(tmpdir(), "amesh-test-"));
 const report = join(folder, "report.json");
-const { all, rest } = {
-  all: process.argv.includes("--all"),
-  rest: process.argv.slice(2).filter((a) => a !== "--all"),
-};
 const status = await run(
   process.execPath,
   [
@@ -24,9 +20,9 @@ const status = await run(
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,
-    ...rest,
+    ...process.argv.slice(2),
   ],
-  { cwd: root, env: { ...process.env, ...(all ? { AMESH_TEST_ALL: "1" } : {}) } },
+  { cwd: root },
 );
 const { numPassedTests = 0, numFailedTests = 0 } = readReport();
 rmSync(folder, { recursive: true });

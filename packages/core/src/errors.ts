@@ -168,6 +168,12 @@ export const catalogue = {
     summary: "Too many bodies are waiting to be verified.",
     fix: "Retry later, or raise maxPendingBodies.",
   },
+  http_version_unsupported: {
+    status: 505,
+    exit: 3,
+    summary: "The request came over HTTP/2, which this adapter does not verify.",
+    fix: "Serve HTTP/1.1 to callers, or let a proxy speak HTTP/2 in front of this server.",
+  },
   verifier_not_ready: {
     status: 500,
     exit: 4,
@@ -209,6 +215,12 @@ export const catalogue = {
     exit: 1,
     summary: "Another process is changing the allow list and does not finish.",
     fix: "Try again; if it stays, look at the process named in allow_list.json.lock.",
+  },
+  allow_list_full: {
+    status: 0,
+    exit: 1,
+    summary: "The allow list has no room for what was to be added; nothing was changed. Revoking always works.",
+    fix: "Revoke devices that are not needed. If most of it is revocations, run `amesh repair --new-list` and pair again.",
   },
   device_not_found: {
     status: 0,
@@ -300,7 +312,7 @@ export const catalogue = {
     status: 500,
     exit: 1,
     summary: "A file could not be read or written.",
-    fix: "Check the folder's owner, its permissions and the free space; `amesh doctor` does.",
+    fix: "Check the owner and the permissions of the folder and its files, and the free space of the disk.",
   },
   invalid_name: {
     status: 0,
@@ -367,7 +379,7 @@ export const catalogue = {
   pairing_unconfirmed: {
     status: 0,
     exit: 1,
-    summary: "The controller did not acknowledge in time; its entry was removed again.",
+    summary: "The controller did not acknowledge in time, so it was not let in.",
     fix: "Run `amesh list` on the controller, revoke a stale entry there, then pair anew.",
   },
   pairing_timeout: {
@@ -528,10 +540,10 @@ export const catalogue = {
     fix: "Install the package with npm, beside @authmesh/cli.",
   },
   unexpected_error: {
-    status: 0,
+    status: 500,
     exit: 1,
     summary: "Something failed that amesh has no name for.",
-    fix: "Run the command again with AMESH_DEBUG=1 and report what it prints.",
+    fix: "Report what the log or, with AMESH_DEBUG=1, the command prints.",
   },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 

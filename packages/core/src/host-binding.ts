@@ -16,7 +16,7 @@ const encoder = new TextEncoder();
 const half = 8;
 /** Filled and hashed at one go, so that a verification allocates nothing for it. */
 const scratch = new Uint8Array(1024);
-const plainHost = /^[^\s\p{Cc}/?#@\\]+$/u;
+const plainHost = /^[^\s\p{Cc}/?#@\\,*]+$/u;
 
 /**
  * One spelling for one host: lower case, punycode, bracketed IPv6, the port unless it is the scheme's default,

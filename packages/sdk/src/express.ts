@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { nodeRequest } from "./body/node-request.js";
 import { tapRequests } from "./body/wire-tap.js";
-import { refusalResponse } from "./refusal-response.js";
+import { type Refusal, refusalResponse } from "./refusal-response.js";
 import { createRequestGuard } from "./request-guard.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
@@ -35,24 +35,31 @@ export type VerifyMiddleware = (
  * app.use(amesh.verify({ audience: "api.example.com" }));
  * app.post("/api/orders", (req, res) => res.json({ from: req.authMesh.friendlyName }));
  *
+ * HTTP/1.1 only; a request that comes over HTTP/2 is refused. `next` is called without an argument and only for a
+ * request that is let in.
+ *
  * @throws TypeError for options that make no sense
  */
 export function verify(options: VerifyOptions = {}): VerifyMiddleware {
   tapRequests();
   const guard = createRequestGuard(options);
   return function ameshVerify(request, response, next) {
-    guard
-      .decide(nodeRequest(request))
-      .then((decision) => {
-        if (!decision.allowed) {
-          const { status, headers, body } = refusalResponse(decision);
-          response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
-          return;
-        }
-        const { id, name, verifiedAt } = decision.caller;
-        (request as AuthenticatedRequest).authMesh = { deviceId: id, friendlyName: name, verifiedAt };
-        next();
-      })
-      .catch(next);
+    void guard.decide(nodeRequest(request)).then((decision) => {
+      if (!decision.allowed) return refuse(response, decision);
+      const { id, name, verifiedAt } = decision.caller;
+      (request as AuthenticatedRequest).authMesh = { deviceId: id, friendlyName: name, verifiedAt };
+      // On a turn of its own: what a handler throws is the application's, and never leads back here.
+      process.nextTick(next);
+    });
   };
+}
+
+/** A refused request ends here: `next` would run a handler that does not look at its argument. */
+function refuse(response: ServerResponse, decision: Refusal): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { status, headers, body } = refusalResponse(decision);
+  response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
 }

@@ -17,3 +17,15 @@ export const consoleLogger: Logger = {
 function line(message: string, fields: object | undefined): string {
   return fields === undefined ? `amesh: ${message}` : `amesh: ${message} ${JSON.stringify(fields)}`;
 }
+
+/** The same logger, unable to break what it reports on. */
+export function harmless(logger: Logger): Logger {
+  const guarded = (level: keyof Logger) => (message: string, fields?: object) => {
+    try {
+      logger[level](message, fields);
+    } catch {
+      // There is no other place to say it.
+    }
+  };
+  return { debug: guarded("debug"), info: guarded("info"), warn: guarded("warn"), error: guarded("error") };
+}

@@ -1,7 +1,6 @@
-import { type Decision, quoteForeign } from "@authmesh/core";
+import { quoteForeign } from "@authmesh/core";
 import type { Logger } from "./logger.js";
-
-type Refusal = Extract<Decision, { allowed: false }>;
+import type { Refusal } from "./refusal-response.js";
 
 const quietMs = 1000;
 /** Only here has the caller shown, with a request of its own, that it holds a trusted key. */

@@ -1,6 +1,6 @@
 import type { Decision } from "@authmesh/core";
 
-type Refusal = Extract<Decision, { allowed: false }>;
+export type Refusal = Extract<Decision, { allowed: false }>;
 
 /** What an adapter answers to a refused request. */
 export interface RefusalResponse {

@@ -1,8 +1,10 @@
 import cluster from "node:cluster";
+import { randomUUID } from "node:crypto";
 import {
   checkAudience,
   createVerifier,
   type Decision,
+  failure,
   type IncomingRequest,
   InMemoryNonceStore,
   type NonceStore,
@@ -11,57 +13,97 @@ import {
 import { audienceFromEnvironment } from "./audience-variable.js";
 import { knownContentEncodings } from "./body/decoded-body.js";
 import { LocalTrust } from "./local-trust.js";
-import { consoleLogger, type Logger } from "./logger.js";
+import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { RefusalLog } from "./refusal-log.js";
 import type { VerifyOptions } from "./verify-options.js";
 
 /** Decides on requests for an adapter: the one verifier, fed from this machine, with log and callbacks. */
 export interface RequestGuard {
+  /** Never rejects: what fails within refuses the request. */
   decide(request: IncomingRequest): Promise<Decision>;
 }
 
 /** @throws TypeError for options that make no sense */
 export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
-  const logger = options.logger ?? consoleLogger;
-  const unknownEncoding = options.contentEncodings?.find(
-    (encoding) => !knownContentEncodings.has(encoding.toLowerCase()),
-  );
-  if (unknownEncoding !== undefined) {
-    throw new TypeError(
-      `contentEncodings: ${unknownEncoding} is none of ${[...knownContentEncodings].join(", ")}.`,
-    );
-  }
+  refuseUnknownOptions(options);
+  const logger = harmless(options.logger ?? consoleLogger);
   const audience = checkAudience(options.audience ?? audienceFromEnvironment());
   const { allowList } = options;
   const trust = typeof allowList === "object" ? allowList : new LocalTrust(allowList, logger);
-  const verifier = createVerifier({
-    ...options,
-    audience,
-    trust,
-    nonces: options.nonceStore ?? memoryOfThisProcess(logger),
-  });
+  const nonces = options.nonceStore ?? memoryOfThisProcess(logger);
+  const verifier = createVerifier({ ...options, audience, trust, nonces });
+  refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
   const ready = prepare(trust, audience, logger);
 
   return {
     async decide(request) {
-      await ready();
-      const decision = await verifier(request);
+      const decision = await ready()
+        .then(() => verifier(request))
+        .catch((error: unknown) => unexpected(error, logger));
       if (!decision.allowed) refusals.write(decision, request.method, request.target);
       else
         for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
-      report(options, decision, request, logger);
+      void report(options, decision, request, logger);
       return decision;
     },
   };
 }
 
-function report(options: VerifyOptions, decision: Decision, request: IncomingRequest, logger: Logger): void {
+/** What the verifier has no name for: nobody is let in, and the log says what it was. */
+function unexpected(error: unknown, logger: Logger): Decision {
+  logger.error("the verifier failed", { error: error instanceof Error ? error.stack : String(error) });
+  return {
+    allowed: false,
+    id: randomUUID(),
+    failure: failure("unexpected_error"),
+    step: "verifier",
+    steps: [],
+  };
+}
+
+async function report(
+  options: VerifyOptions,
+  decision: Decision,
+  request: IncomingRequest,
+  logger: Logger,
+): Promise<void> {
   try {
-    options.onDecision?.(decision, { method: request.method, target: request.target });
+    await options.onDecision?.(decision, { method: request.method, target: request.target });
   } catch (error) {
-    logger.error("onDecision threw", { message: error instanceof Error ? error.message : String(error) });
+    logger.error("onDecision failed", { message: error instanceof Error ? error.message : String(error) });
   }
+}
+
+/** Every option there is. A misspelt one would leave a server open that its author believes closed. */
+const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
+  allowList: true,
+  allowOverrideHeaders: true,
+  audience: true,
+  bodyTimeoutSeconds: true,
+  clockSkewSeconds: true,
+  contentEncodings: true,
+  logger: true,
+  maxBodyBytes: true,
+  maxPendingBodies: true,
+  nonceStore: true,
+  nonceWindowSeconds: true,
+  onDecision: true,
+  requireHostBinding: true,
+  scope: true,
+  trustProxy: true,
+};
+
+function refuseUnknownOptions(options: VerifyOptions): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name));
+  if (unknown === undefined) return;
+  throw new TypeError(`${unknown} is not an option; there are: ${Object.keys(optionNames).join(", ")}.`);
+}
+
+function refuseUnknownEncodings({ contentEncodings = [] }: VerifyOptions): void {
+  const unknown = contentEncodings.find((encoding) => !knownContentEncodings.has(encoding.toLowerCase()));
+  if (unknown === undefined) return;
+  throw new TypeError(`contentEncodings: ${unknown} is none of ${[...knownContentEncodings].join(", ")}.`);
 }
 
 /** Opens the trust store at once, so that what is wrong is seen at start and not by the first caller. */
@@ -69,7 +111,7 @@ function prepare(trust: TrustStore, audience: readonly string[], logger: Logger)
   const ready = async () => {
     if (trust instanceof LocalTrust) await trust.ready();
   };
-  void ready().then(() => {
+  const look = () => {
     if (trust.check() === undefined && audience.length === 0 && trust.audience.length === 0) {
       warnOnce(
         logger,
@@ -77,7 +119,11 @@ function prepare(trust: TrustStore, audience: readonly string[], logger: Logger)
           "Name this server's hosts: amesh.verify({ audience }), AMESH_AUDIENCE, or `amesh init --audience`.",
       );
     }
-  });
+  };
+  // What fails here fails again for the first request, and is reported then.
+  ready()
+    .then(look)
+    .catch(() => {});
   return ready;
 }
 

@@ -45,11 +45,11 @@ export interface VerifyOptions {
   readonly allowOverrideHeaders?: readonly string[];
   /** What the caller must have been granted: "orders:r" or "orders:w". Default: to be known is enough. */
   readonly scope?: string;
-  /** Called with every decision. What it throws is logged and changes nothing. */
+  /** Called with every decision, and not waited for. What it throws, or rejects with, is logged and changes nothing. */
   readonly onDecision?: (
     decision: Decision,
     request: { readonly method: string; readonly target: string },
-  ) => void;
+  ) => void | Promise<void>;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger;
 }

@@ -16,6 +16,7 @@ const sha256 = (text: string | Buffer) => createHash("sha256").update(text).dige
 async function hashOf(
   body: string | Buffer,
   prepare: (request: Prepared) => Promise<void> | void,
+  type = "application/json",
 ): Promise<string> {
   const { host } = await serve(async (request, response) => {
     await prepare(request);
@@ -25,7 +26,7 @@ async function hashOf(
     response.setHeader("Connection", "close");
     response.end(result);
   });
-  const head = `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  const head = `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
   const answer = await rawExchange(host, Buffer.concat([Buffer.from(head), Buffer.from(body)]));
   return answer.split("\r\n\r\n")[1] ?? "";
 }
@@ -69,6 +70,11 @@ describe("a body that was not seen on the wire is refused when it is left as", (
   ];
   test.each(cases)("%s", async (_, left) => {
     const result = await hashOf('{"a":1}', leave("body", left));
+    expect(result).toBe("body_parser_ordering_error");
+  });
+
+  test("an object that a form was parsed into", async () => {
+    const result = await hashOf('{"a":"1"}', leave("body", { a: "1" }), "application/x-www-form-urlencoded");
     expect(result).toBe("body_parser_ordering_error");
   });
 

@@ -140,6 +140,42 @@ describe("amesh.fetch takes what fetch takes", () => {
   });
 });
 
+test("a signal ends the wait for a body that never comes", async () => {
+  for (const make of [
+    (body: BodyInit, signal: AbortSignal) =>
+      client.fetch("http://a.example", { method: "POST", body, signal, duplex: "half" } as RequestInit),
+    (body: BodyInit, signal: AbortSignal) =>
+      client.fetch(
+        new Request("http://a.example", { method: "POST", body, signal, duplex: "half" } as RequestInit),
+      ),
+  ]) {
+    const controller = new AbortController();
+    const answer = make(new ReadableStream() as BodyInit, controller.signal);
+    controller.abort(new Error("enough"));
+    await expect(answer).rejects.toThrow("enough");
+  }
+});
+
+test("what fetch does not know, such as a dispatcher, goes along with a Request too", async () => {
+  const seen: unknown[] = [];
+  const fetch = async (_: string, init: SignedInit) => {
+    seen.push((init as { dispatcher?: unknown }).dispatcher);
+    return new Response();
+  };
+  const signing = createClient({ identity: caller, fetch });
+  const dispatcher = {};
+  await signing.fetch("http://a.example/", { dispatcher } as RequestInit);
+  await signing.fetch(new Request("http://a.example/"), { dispatcher } as RequestInit);
+  expect(seen).toEqual([dispatcher, dispatcher]);
+});
+
+test("two spellings of a header are signed as the one value that is sent", async () => {
+  const { url } = await echoServer();
+  const headers = { "content-type": "a/b", "Content-Type": "c/d", "x-none": undefined as unknown as string };
+  const response = await client.fetch(url, { method: "POST", body: "x", headers });
+  expect(await response.json()).toMatchObject({ type: "a/b, c/d" });
+});
+
 test("every request is signed anew", async () => {
   const seen: string[] = [];
   const fetch = async (_: string, init: SignedInit) => {

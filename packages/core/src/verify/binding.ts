@@ -31,24 +31,33 @@ export function bindingFits(context: VerificationContext, settings: VerifierSett
   return undefined;
 }
 
+/** Routers look at the name and not at the port, so one that is configured under any port narrows too. */
 function hostsFor(configured: readonly string[], received: string | undefined): readonly string[] {
-  const named = received !== undefined && (configured.length === 0 || configured.includes(received));
-  return named ? [received] : configured;
+  if (received === undefined) return configured;
+  if (configured.length === 0 || configured.includes(received)) return [received];
+  const named = configured.filter((host) => nameOf(host) === nameOf(received));
+  return named.length > 0 ? named : configured;
 }
+
+const nameOf = (host: string): string => host.replace(/:\d+$/, "");
 
 function receivedHost(
   { request }: VerificationContext,
   settings: VerifierSettings,
   configured: readonly string[],
 ): string | undefined {
-  if (settings.trustProxy) {
-    const forwarded = request.headers("x-forwarded-host");
-    const host = forwarded.length === 1 ? normalizeHost(forwarded[0] as string) : undefined;
-    if (host !== undefined && configured.includes(host)) return host;
+  // Of several names frameworks take the first, which the proxy nearest to the caller wrote.
+  const forwarded = settings.trustProxy
+    ? request.headers("x-forwarded-host")[0]?.split(",")[0]?.trim()
+    : undefined;
+  for (const host of [forwarded, request.headers("host")[0]]) {
+    // One that is spelt as the audience is needs no URL parser.
+    const normal = host === undefined || configured.includes(host) ? host : normalizeHost(host);
+    if (normal === undefined) continue;
+    const known = configured.some((own) => nameOf(own) === nameOf(normal));
+    if (known || host !== forwarded) return normal;
   }
-  const host = request.headers("host")[0];
-  // One that is spelt as the audience is needs no URL parser.
-  return host === undefined || configured.includes(host) ? host : normalizeHost(host);
+  return undefined;
 }
 
 /**

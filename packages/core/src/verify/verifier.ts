@@ -132,15 +132,15 @@ function checkOptions(options: VerifierOptions): VerifierSettings {
     trust: options.trust,
     nonces: options.nonces,
     audience: checkAudience(options.audience),
-    trustProxy: options.trustProxy ?? false,
-    requireHostBinding: options.requireHostBinding ?? false,
+    trustProxy: flag("trustProxy", options.trustProxy ?? false),
+    requireHostBinding: flag("requireHostBinding", options.requireHostBinding ?? false),
     clockSkewSeconds: integer("clockSkewSeconds", options.clockSkewSeconds ?? 30, 0, 300),
     nonceWindowSeconds: integer("nonceWindowSeconds", options.nonceWindowSeconds ?? 60, 0, 86_400),
     maxBodyBytes: integer("maxBodyBytes", options.maxBodyBytes ?? 1_048_576, 0, Number.MAX_SAFE_INTEGER),
     bodyTimeoutSeconds: integer("bodyTimeoutSeconds", options.bodyTimeoutSeconds ?? 30, 1, 3600),
     maxPendingBodies: integer("maxPendingBodies", options.maxPendingBodies ?? 256, 1, 1_000_000),
-    contentEncodings: (options.contentEncodings ?? []).map((encoding) => encoding.toLowerCase()),
-    allowOverrideHeaders: (options.allowOverrideHeaders ?? []).map((name) => name.toLowerCase()),
+    contentEncodings: names("contentEncodings", options.contentEncodings ?? []),
+    allowOverrideHeaders: names("allowOverrideHeaders", options.allowOverrideHeaders ?? []),
     scopeSuffices: options.scope === undefined ? undefined : checkRequirement(options.scope),
     now: options.now ?? Date.now,
     pendingBodies: 0,
@@ -159,7 +159,10 @@ function checkRequirement(scope: string): VerifierSettings["scopeSuffices"] {
 export function checkAudience(audience: string | readonly string[] | undefined): readonly string[] {
   const hosts = typeof audience === "string" ? [audience] : (audience ?? []);
   return hosts.map((host) => {
-    const normal = normalizeHost(host);
+    const normal = typeof host === "string" ? normalizeHost(host) : undefined;
+    if (normal?.endsWith(":443")) {
+      throw new TypeError(`audience: ${JSON.stringify(host)}: leave out the default port, as clients do.`);
+    }
     if (normal === undefined) {
       throw new TypeError(
         `audience: ${JSON.stringify(host)} is not a host such as "api.example.com" or "localhost:3000".`,
@@ -167,6 +170,18 @@ export function checkAudience(audience: string | readonly string[] | undefined):
     }
     return normal;
   });
+}
+
+function flag(name: string, value: boolean): boolean {
+  if (typeof value !== "boolean") throw new TypeError(`${name} must be true or false.`);
+  return value;
+}
+
+function names(name: string, values: readonly string[]): readonly string[] {
+  if (!Array.isArray(values) || values.some((value) => typeof value !== "string")) {
+    throw new TypeError(`${name} must be an array of names.`);
+  }
+  return values.map((value) => value.toLowerCase());
 }
 
 function integer(name: string, value: number, lowest: number, highest: number): number {

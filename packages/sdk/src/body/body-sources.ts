@@ -22,7 +22,7 @@ const sources: readonly ((request: ParsedRequest, limits: BodyLimits) => BodySou
   (request) => (wasRead(request) && Buffer.isBuffer(request.body) ? request.body : undefined),
   (request, limits) => (request.readableDidRead ? undefined : readStream(request, limits)),
   (request) => (wasRead(request) && typeof request.body === "string" ? Buffer.from(request.body) : undefined),
-  (request) => (wasRead(request) ? reserialize(request.body) : undefined),
+  (request) => (wasRead(request) && isJson(request) ? reserialize(request.body) : undefined),
 ];
 
 type BodySource = Buffer | Promise<Buffer> | undefined;
@@ -46,6 +46,10 @@ export const sha256Hex = (bytes: Uint8Array): string => createHash("sha256").upd
 
 export const tooLarge = (maxBytes: number) =>
   new AmeshError("payload_too_large", `The body has more than ${maxBytes} bytes, which is the limit.`);
+
+export const jsonType = /^application\/(?:[a-z0-9.+-]+\+)?json\b/i;
+
+const isJson = (request: ParsedRequest): boolean => jsonType.test(request.headers["content-type"] ?? "");
 
 const wasRead = (request: ParsedRequest): boolean => request.readableEnded;
 

@@ -1,5 +1,5 @@
-import type { BodyLimits, IncomingRequest } from "@authmesh/core";
-import { findBody, type ParsedRequest, sha256Hex } from "./body-sources.js";
+import { AmeshError, type BodyLimits, type IncomingRequest } from "@authmesh/core";
+import { findBody, jsonType, type ParsedRequest, sha256Hex, tooLarge } from "./body-sources.js";
 import { decodeBody } from "./decoded-body.js";
 import { tapOf } from "./wire-tap.js";
 
@@ -22,16 +22,19 @@ class NodeRequest implements IncomingRequest {
   readonly hasBody: boolean;
   recordedNonce?: string;
   readonly #request: ParsedRequest;
-  #bodyHash: string | undefined;
+  #body: { readonly hash: string; readonly length: number } | undefined;
 
   constructor(request: ParsedRequest & { originalUrl?: string }) {
     this.#request = request;
     this.method = request.method ?? "";
     // A router that mounts applications strips the prefix from `url`; the caller signed the whole.
     this.target = request.originalUrl ?? request.url ?? "";
-    const { headers } = request;
-    const length = headers["content-length"];
-    this.hasBody = headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+    // The parser's own headers: middleware may have changed the others.
+    const [length] = this.headers("content-length");
+    const announced =
+      this.headers("transfer-encoding").length > 0 || (length !== undefined && !/^0+$/.test(length));
+    // HTTP/2 announces nothing; such a request is refused when its body is asked for.
+    this.hasBody = announced || request.httpVersionMajor !== 1;
   }
 
   headers(name: string): readonly string[] {
@@ -46,17 +49,20 @@ class NodeRequest implements IncomingRequest {
   }
 
   async bodyHash(limits: BodyLimits): Promise<string> {
-    this.#bodyHash ??= await this.#readBody(limits);
-    return this.#bodyHash;
+    this.#body ??= await this.#readBody(limits);
+    // An earlier verifier may have had a higher limit.
+    if (this.#body.length > limits.maxBytes) throw tooLarge(limits.maxBytes);
+    return this.#body.hash;
   }
 
-  async #readBody(limits: BodyLimits): Promise<string> {
+  async #readBody(limits: BodyLimits): Promise<{ readonly hash: string; readonly length: number }> {
     const request = this.#request;
+    if (request.httpVersionMajor !== 1) throw new AmeshError("http_version_unsupported");
     const tap = tapOf(request);
     if (tap !== undefined) {
       const hash = await tap.hash(limits);
       if (tap.unreadBody !== undefined) await provideBody(request, tap.unreadBody, limits);
-      return hash;
+      return { hash, length: tap.length };
     }
     const readHere = !request.readableDidRead;
     const body = await findBody(request, limits);
@@ -64,12 +70,12 @@ class NodeRequest implements IncomingRequest {
       await provideBody(request, body, limits);
       request._body = true;
     }
-    return sha256Hex(body);
+    return { hash: sha256Hex(body), length: body.length };
   }
 }
 
 const parsers: readonly { readonly types: RegExp; readonly parse: (body: Buffer) => unknown }[] = [
-  { types: /^application\/(?:[a-z0-9.+-]+\+)?json\b/i, parse: parseJson },
+  { types: jsonType, parse: parseJson },
   { types: /^text\//i, parse: (body) => body.toString("utf8") },
   { types: /^/, parse: (body) => body },
 ];

@@ -44,6 +44,11 @@ export class WireTap {
     };
   }
 
+  /** Bytes seen so far. */
+  get length(): number {
+    return this.#length;
+  }
+
   /** The raw body, if it is complete and nobody has begun to read it. */
   get unreadBody(): Buffer | undefined {
     return this.#hex === undefined || this.#request.readableDidRead || this.#chunks === undefined

@@ -11,9 +11,14 @@ export interface BufferedBody {
  * Buffers a body as fetch would send it.
  *
  * @param maxBytes how much of a stream to buffer
- * @throws AmeshError `body_too_large_to_sign`
+ * @param signal ends the wait for a stream
+ * @throws AmeshError `body_too_large_to_sign`; what `signal` gives as its reason
  */
-export async function bufferBody(body: unknown, maxBytes: number): Promise<BufferedBody | undefined> {
+export async function bufferBody(
+  body: unknown,
+  maxBytes: number,
+  signal?: AbortSignal | null,
+): Promise<BufferedBody | undefined> {
   if (body === undefined || body === null) return undefined;
   if (typeof body === "string") return { content: body, contentType: "text/plain;charset=UTF-8" };
   if (body instanceof URLSearchParams) {
@@ -30,7 +35,7 @@ export async function bufferBody(body: unknown, maxBytes: number): Promise<Buffe
     return contentType === null ? { content } : { content, contentType };
   }
   if (typeof body === "object" && Symbol.asyncIterator in body) {
-    return { content: await collect(body as AsyncIterable<unknown>, maxBytes) };
+    return { content: await collect(body as AsyncIterable<unknown>, maxBytes, signal) };
   }
   return { content: String(body), contentType: "text/plain;charset=UTF-8" };
 }
@@ -38,10 +43,14 @@ export async function bufferBody(body: unknown, maxBytes: number): Promise<Buffe
 /** What is signed must be what is sent, whatever the caller does to its buffer in between. */
 const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => Uint8Array.from(bytes);
 
-async function collect(stream: AsyncIterable<unknown>, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function collect(
+  stream: AsyncIterable<unknown>,
+  maxBytes: number,
+  signal: AbortSignal | null | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of stream) {
+  for await (const chunk of untilAborted(stream, signal)) {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     if (!(bytes instanceof Uint8Array)) throw new TypeError("A body stream must yield bytes or text.");
     length += bytes.length;
@@ -54,4 +63,36 @@ async function collect(stream: AsyncIterable<unknown>, maxBytes: number): Promis
     chunks.push(bytes);
   }
   return Uint8Array.from(Buffer.concat(chunks));
+}
+
+/** The stream, left at once when the signal says so, even if it never yields again. */
+async function* untilAborted(
+  stream: AsyncIterable<unknown>,
+  signal: AbortSignal | null | undefined,
+): AsyncGenerator<unknown> {
+  signal?.throwIfAborted();
+  const iterator = stream[Symbol.asyncIterator]();
+  const { promise: aborted, reject } = rejectable();
+  const onAbort = () => reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    // Not waited for: a stream that hangs would hang here too.
+    void Promise.resolve(iterator.return?.()).catch(() => {});
+  }
+}
+
+function rejectable(): { readonly promise: Promise<never>; readonly reject: (reason: unknown) => void } {
+  let reject: (reason: unknown) => void = () => {};
+  const promise = new Promise<never>((_, whenRejected) => {
+    reject = whenRejected;
+  });
+  promise.catch(() => {});
+  return { promise, reject };
 }

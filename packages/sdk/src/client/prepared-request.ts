@@ -22,23 +22,29 @@ export async function prepareRequest(
   init: RequestInit | undefined,
   maxBodyBytes: number,
 ): Promise<PreparedRequest> {
-  if (input instanceof Request) return readRequest(new Request(input, init), maxBodyBytes);
+  if (input instanceof Request) return readRequest(new Request(input, init), init, maxBodyBytes);
   const { method = "GET", headers, body, redirect = "follow", ...rest } = init ?? {};
   return complete(
     new URL(input),
     method,
     plainHeaders(headers),
-    await bufferBody(body, maxBodyBytes),
+    await bufferBody(body, maxBodyBytes, rest.signal),
     redirect,
     rest,
   );
 }
 
-async function readRequest(request: Request, maxBodyBytes: number): Promise<PreparedRequest> {
+async function readRequest(
+  request: Request,
+  init: RequestInit | undefined,
+  maxBodyBytes: number,
+): Promise<PreparedRequest> {
   const { cache, credentials, integrity, keepalive, mode, referrerPolicy, signal } = request;
-  const rest = { cache, credentials, integrity, keepalive, mode, referrerPolicy, signal };
+  // What a Request does not show, such as a dispatcher, goes along from the init.
+  const { method, headers: _, body: __, redirect, ...others } = init ?? {};
+  const rest = { ...others, cache, credentials, integrity, keepalive, mode, referrerPolicy, signal };
   const headers = plainHeaders(request.headers);
-  const body = await bufferBody(request.body, maxBodyBytes);
+  const body = await bufferBody(request.body, maxBodyBytes, signal);
   return complete(new URL(request.url), request.method, headers, body, request.redirect, rest);
 }
 
@@ -72,7 +78,10 @@ export function redirected(request: PreparedRequest, next: Redirect): PreparedRe
 function plainHeaders(headers: RequestInit["headers"]): Record<string, string> {
   if (headers === undefined) return {};
   if (Symbol.iterator in headers) return Object.fromEntries(new Headers(headers));
-  return { ...(headers as Record<string, string>) };
+  const given = Object.entries(headers).filter(([, value]) => value !== undefined) as [string, string][];
+  const names = new Set(given.map(([name]) => name.toLowerCase()));
+  // Two spellings of one name are sent as one value, so they must be signed as one.
+  return Object.fromEntries(names.size === given.length ? given : new Headers(given));
 }
 
 /** A header by its lower-case name. */
