@@ -82,7 +82,7 @@ DEVICE = record(
 ALLOW_LIST = record(
     version=one_of(1), generation=integer(1, 2**53 - 1), audience_=list_of(text(r"[\x21-\x7e]{1,262}"), 64),
     maxControllers=integer(1, 1000), devices=list_of(DEVICE, 10000),
-    revoked=list_of(record(deviceId=an_id, friendlyName=name, revokedAt=time), 10000),
+    revoked=list_of(record(deviceId=an_id, friendlyName=name, revokedAt=time), 100000),
     consumed=list_of(record(jti=text(r"[\x21-\x7e]{1,128}"), expiresAt=time), 10000), updatedAt=time)
 
 def distinct(values): return len(set(values)) == len(values)
@@ -95,7 +95,7 @@ def consistent(members):
 
 # 11.4 and 11.5
 def read_allow_list(data, secret, device, remembered):
-    members = strict_object(data, 8388608, "allow_list_damaged")
+    members = strict_object(data, 33554432, "allow_list_damaged")
     seal = unb64u(members.pop("hmac", None), 32, "allow_list_damaged")
     key = derive(secret, device.encode(), "amesh/allow-list/1")
     refuse_if(not hmac.compare_digest(seal, mac(key, canonical(members))), "allow_list_integrity_failure")

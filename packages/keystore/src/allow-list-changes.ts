@@ -8,7 +8,13 @@ import {
   type Role,
   type Scopes,
 } from "@authmesh/core";
-import type { AddedBy, AllowListDraft, DeviceEntry } from "./allow-list-format.js";
+import {
+  type AddedBy,
+  type AllowListDraft,
+  type DeviceEntry,
+  maxEntries,
+  maxTombstones,
+} from "./allow-list-format.js";
 
 /**
  * What can happen to an allow list, as functions over a draft: `list.update((draft) => revokeDevice(draft, …))`.
@@ -46,8 +52,8 @@ export interface EntryKey {
  * Adds a device, or updates the entry it has in this role: of an active one, scopes stay or become narrower, an
  * expiry that has not passed stays or becomes earlier, and `bound` stays true.
  *
- * @throws AmeshError `device_revoked`, `controller_limit_reached`, `invalid_name`; `invalid_public_key` when another
- * key has the same device id
+ * @throws AmeshError `device_revoked`, `controller_limit_reached`, `allow_list_full`, `invalid_name`; `invalid_public_key`
+ * when another key has the same device id
  */
 export function addDevice(draft: AllowListDraft, device: NewDevice): DeviceEntry {
   const { publicKey, role, now } = device;
@@ -55,6 +61,7 @@ export function addDevice(draft: AllowListDraft, device: NewDevice): DeviceEntry
   if (draft.devices.some((entry) => entry.deviceId === deviceId && entry.publicKey !== publicKey.base64))
     throw new AmeshError("invalid_public_key", `Another key in the allow list has the id ${deviceId}.`);
   const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role }));
+  if (present === undefined) assertRoom(draft);
   const { scopes, expiresAt } = present?.status === "active" ? narrowed(present, device) : device;
   const entry: DeviceEntry = {
     deviceId,
@@ -154,6 +161,13 @@ export function controllersInTheWay(
   );
   const excess = Math.max(0, others.length + 1 - list.maxControllers);
   return others.sort((a, b) => a.addedAt - b.addedAt).slice(0, excess);
+}
+
+/** Every device keeps room for its tombstone free. */
+function assertRoom({ devices, revoked }: AllowListDraft): void {
+  if (devices.length < maxEntries && devices.length + revoked.length < maxTombstones) return;
+  const detail = `The allow list has ${devices.length} devices and ${revoked.length} revocations.`;
+  throw new AmeshError("allow_list_full", detail);
 }
 
 /** Whether a device may come in. What consent gives way to goes only once the entry is active. */

@@ -67,7 +67,8 @@ export class AllowListFile {
    *
    * @param updatedAt Unix seconds
    * @returns what was written, a copy
-   * @throws AmeshError `storage_failed`, `allow_list_locked`; `allow_list_damaged` for what could not be read back
+   * @throws AmeshError `storage_failed`, `allow_list_locked`, `allow_list_full`; `allow_list_damaged` for what could
+   * not be read back
    */
   async write(
     lock: HeldLock,
@@ -89,7 +90,10 @@ export class AllowListFile {
       },
       this.#sealKey,
     );
-    const written = openAllowList(utf8(text), this.#sealKey);
+    const bytes = utf8(text);
+    if (bytes.length > maxAllowListBytes)
+      throw new AmeshError("allow_list_full", `The allow list would have ${bytes.length} bytes.`);
+    const written = openAllowList(bytes, this.#sealKey);
     await replaceFile(this.path, text, () => lock.assertHeld());
     await rememberGeneration(this.#owner.keyStore, this.#owner.identity.keyAlias, generation);
     return written;

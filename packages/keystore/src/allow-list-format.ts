@@ -85,10 +85,15 @@ export const emptyAllowList = (maxControllers: number): AllowListDraft => ({
 
 export const maxGeneration = Number.MAX_SAFE_INTEGER;
 
-/** Devices, tombstones and tokens each. */
-const maxEntries = 10_000;
-/** Room for that many of each. */
-export const maxAllowListBytes = 8 << 20;
+/** Devices and tokens each. */
+export const maxEntries = 10_000;
+/**
+ * Tombstones, which stay for ever. A device is let in only while its own would find room, too, so that revoking
+ * never fails.
+ */
+export const maxTombstones = 100_000;
+/** Room for that many of each, with names of ordinary length. Revoking makes the file smaller, not larger. */
+export const maxAllowListBytes = 32 << 20;
 
 const scopes: Reader<Scopes> = (value, at) => {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
@@ -120,7 +125,7 @@ const shape = record({
     }),
     maxEntries,
   ),
-  revoked: listOf(record({ deviceId, friendlyName: cleanName, revokedAt: time }), maxEntries),
+  revoked: listOf(record({ deviceId, friendlyName: cleanName, revokedAt: time }), maxTombstones),
   consumed: listOf(record({ jti: text(/^[\x21-\x7e]{1,128}$/, "a token id"), expiresAt: time }), maxEntries),
   updatedAt: time,
 });

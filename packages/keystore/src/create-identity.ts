@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { AmeshError, checkAudience, friendlyName, type PublicKey } from "@authmesh/core";
 import { setAudience } from "./allow-list-changes.js";
 import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
-import { emptyAllowList } from "./allow-list-format.js";
+import { type AllowListContents, emptyAllowList } from "./allow-list-format.js";
 import type { Argon2Cost } from "./drivers/key-file.js";
 import { type FolderOptions, identityFolder, identityPath, lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
@@ -34,7 +34,7 @@ export interface CreateIdentityOptions extends FolderOptions {
 
 /** Something to tell the operator, though all went well. */
 export interface Warning {
-  readonly code: "passphrase_generated" | "allow_list_set_aside" | "storage_exposed";
+  readonly code: "passphrase_generated" | "key_adopted" | "allow_list_set_aside" | "storage_exposed";
   readonly message: string;
   readonly path: string;
 }
@@ -53,7 +53,8 @@ const keyAlias = "device";
  * Makes this machine's identity: key, allow list and, last of all, identity.json (docs/protocol.md, section 11).
  *
  * Never asks and never overwrites. identity.json is what makes an identity exist: killed before it is there, the
- * next call goes on with the key and the list it finds.
+ * next call goes on with the key it finds, and says so, and with the list if that is the latest one the key store
+ * remembers.
  *
  * @throws AmeshError `identity_exists`, `invalid_name`, `key_store_unknown`, `key_store_unavailable`,
  * `passphrase_missing`, `storage_failed`, `allow_list_locked`; `passphrase_wrong` when a key that an interrupted
@@ -75,7 +76,7 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
   makeFolder(dir);
   return withLock(lockPath(dir), async (lock) => {
     refuseExisting(dir);
-    const { keyStore, publicKey } = await obtainKey(driver, context);
+    const { keyStore, publicKey, adopted } = await obtainKey(driver, context);
     const identity: Identity = {
       version: 1,
       deviceId: publicKey.deviceId,
@@ -86,9 +87,10 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
       createdAt: Math.floor(now() / 1000),
     };
     const aside = await writeAllowList(lock, { dir, identity, keyStore }, settings);
+    const warnings = warningsOf(context, adopted ? identity : undefined, aside);
     lock.assertHeld();
-    await writeIdentity(dir, identity);
-    return { dir, identity, findings, warnings: warningsOf(context, aside) };
+    await writeIdentity(dir, identity); // nothing may fail after this
+    return { dir, identity, findings, warnings };
   });
 }
 
@@ -96,18 +98,22 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
 async function obtainKey(
   driver: KeyStoreDriver,
   context: KeyStoreContext,
-): Promise<{ keyStore: KeyStore; publicKey: PublicKey }> {
+): Promise<{ keyStore: KeyStore; publicKey: PublicKey; adopted: boolean }> {
   const present = driver.open({ ...context, passphrase: () => resolvePassphrase(context) });
   try {
-    return { keyStore: present, publicKey: await present.publicKey(keyAlias) };
+    return { keyStore: present, publicKey: await present.publicKey(keyAlias), adopted: true };
   } catch (error) {
     if (!(error instanceof AmeshError && error.code === "key_not_found")) throw error;
   }
   const keyStore = driver.open(context);
-  return { keyStore, publicKey: await keyStore.generate(keyAlias) };
+  return { keyStore, publicKey: await keyStore.generate(keyAlias), adopted: false };
 }
 
-/** Goes on with a list that fits the key; any other is kept under another name, whose path is returned. */
+/**
+ * Goes on with the latest list of the key; any other is kept under another name, whose path is returned. Where the
+ * key store remembers nothing, nobody can tell the latest from an older one in which a revoked device is back: only
+ * what an interrupted call wrote, a list that says nothing yet, is gone on with.
+ */
 async function writeAllowList(
   lock: HeldLock,
   owner: AllowListOwner & { readonly identity: Identity },
@@ -117,15 +123,19 @@ async function writeAllowList(
   const remembered = await file.recall();
   const floor = isFailure(remembered) ? 0 : remembered;
   const present = file.read();
-  const fits = !isFailure(present) && present.generation >= floor;
+  const fits = !isFailure(present) && (floor === 0 ? isUntouched(present) : present.generation >= floor);
   const { createdAt } = owner.identity;
   const aside = fits ? undefined : await file.setAside(createdAt);
   const draft = fits ? present : emptyAllowList(settings.maxControllers);
   draft.maxControllers = settings.maxControllers;
   setAudience(draft, settings.audience);
-  await file.write(lock, draft, (fits ? present.generation : floor) + 1, createdAt);
+  const last = fits && floor > 0 ? present.generation : floor;
+  await file.write(lock, draft, last + 1, createdAt);
   return aside;
 }
+
+const isUntouched = ({ generation, devices, revoked, consumed }: AllowListContents) =>
+  generation === 1 && devices.length + revoked.length + consumed.length === 0;
 
 interface Settings {
   readonly maxControllers: number;
@@ -151,15 +161,23 @@ function makeFolder(dir: string): void {
   }
 }
 
-function warningsOf({ dir, env }: KeyStoreContext, aside: string | undefined): readonly Warning[] {
+function warningsOf(
+  { dir, env }: KeyStoreContext,
+  adopted: Identity | undefined,
+  aside: string | undefined,
+): readonly Warning[] {
   const warnings: Warning[] = [];
   const generated = generatedPassphraseInUse({ dir, env });
   if (generated !== undefined) {
     const message = `The key is encrypted under a generated passphrase that is kept in ${generated}. That protects a copy of the key file alone; it does not protect against whoever can read this folder. Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE before \`amesh init\` to keep the passphrase elsewhere.`;
     warnings.push({ code: "passphrase_generated", path: generated, message });
   }
+  if (adopted !== undefined) {
+    const message = `A key was in ${dir} already, that of ${adopted.deviceId}; amesh went on with it. That is right after an \`amesh init\` that was interrupted. Otherwise find out who removed identity.json, or move the folder away and run \`amesh init\` again.`;
+    warnings.push({ code: "key_adopted", path: dir, message });
+  }
   if (aside !== undefined) {
-    const message = `There was an allow list that does not belong to this key, or is older than one that does; it is kept as ${aside} and nobody in it is accepted.`;
+    const message = `There was an allow list that does not belong to this key, or that cannot be shown to be its latest; it is kept as ${aside} and nobody in it is accepted.`;
     warnings.push({ code: "allow_list_set_aside", path: aside, message });
   }
   for (const { path, problem, fix } of inspectStorage(dir)) {

@@ -1,8 +1,8 @@
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { errorCode, storageFailed } from "./internal/storage-error.js";
+import { lstatSync, readdirSync, type Stats, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errorCode, storageFailed, storageReason } from "./internal/storage-error.js";
 
-/** Something of the folder that others can reach. */
+/** Something of the folder that others can reach, or that nobody can look at. */
 export interface StorageFinding {
   readonly path: string;
   /** What is wrong, in a few plain words. */
@@ -13,9 +13,10 @@ export interface StorageFinding {
 
 /**
  * Looks whether anybody but the owner can reach the folder of an identity or a file in it: folder 0700, files 0600
- * or less, both owned by whoever runs this. Nothing is changed. Windows has no such permissions and no findings.
+ * or less, both owned by whoever runs this. A link counts as what it leads to. Nothing is changed. Windows has no such
+ * permissions and no findings.
  *
- * @throws AmeshError `storage_failed` when the folder cannot be looked at
+ * @throws AmeshError `storage_failed` when the folder cannot be listed
  */
 export function inspectStorage(dir: string): readonly StorageFinding[] {
   const uid = process.getuid?.();
@@ -30,7 +31,26 @@ export function inspectStorage(dir: string): readonly StorageFinding[] {
 }
 
 function inspect(path: string, uid: number): readonly StorageFinding[] {
-  const status = statSync(path, { throwIfNoEntry: false });
+  try {
+    const entry = lstatSync(path, { throwIfNoEntry: false });
+    return entry?.isSymbolicLink() ? inspectLink(path, uid) : exposures(path, entry, uid);
+  } catch (error) {
+    const problem = `it cannot be looked at: ${storageReason(error)}`;
+    return [{ path, problem, fix: `chmod u+rwx ${quoteForShell(dirname(path))}` }];
+  }
+}
+
+function inspectLink(path: string, uid: number): readonly StorageFinding[] {
+  try {
+    return exposures(path, statSync(path, { throwIfNoEntry: false }), uid);
+  } catch (error) {
+    const problem = `it is a link that cannot be followed: ${storageReason(error)}`;
+    return [{ path, problem, fix: `rm ${quoteForShell(path)}` }];
+  }
+}
+
+/** Nothing to say of what is gone, and of a link that leads to nothing. */
+function exposures(path: string, status: Stats | undefined, uid: number): readonly StorageFinding[] {
   if (status === undefined) return [];
   const findings: StorageFinding[] = [];
   const mode = status.mode & 0o777;

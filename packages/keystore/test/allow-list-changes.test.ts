@@ -1,6 +1,13 @@
 import { AmeshError, PrivateKey, type Scopes } from "@authmesh/core";
 import { describe, expect, it } from "vitest";
-import { type AllowListDraft, allowListContents, emptyAllowList } from "../src/allow-list-format.js";
+import {
+  type AllowListDraft,
+  allowListContents,
+  emptyAllowList,
+  maxEntries,
+  maxTombstones,
+} from "../src/allow-list-format.js";
+import { openAllowList, sealAllowList } from "../src/allow-list-seal.js";
 import {
   activateDevice,
   addDevice,
@@ -212,6 +219,47 @@ describe("a pending device", () => {
   it("cannot be confirmed when it is not there", () => {
     const key = { deviceId: keyOf().deviceId, role: "controller", now } as const;
     expect(codeOf(() => activateDevice(emptyAllowList(1), key))).toBe("device_not_found");
+  });
+});
+
+describe("a list that is full", () => {
+  /** Names of the right form that nobody's key has. */
+  const tombstones = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      deviceId: `am_${String(i).padStart(16, "0")}`,
+      friendlyName: "x".repeat(64),
+      revokedAt: now,
+    }));
+
+  it("lets every device be revoked, though 10,000 were before, and can be read back from its bytes", () => {
+    const draft = emptyAllowList(1);
+    const { deviceId } = addDevice(draft, controller());
+    draft.revoked = tombstones(maxTombstones - 1);
+    revokeDevice(draft, { deviceId, now });
+    expect(draft.revoked).toHaveLength(maxTombstones);
+    const key = new Uint8Array(32);
+    const contents = { version: 1, generation: 1, updatedAt: now, ...draft } as const;
+    expect(openAllowList(Buffer.from(sealAllowList(contents, key)), key).revoked).toHaveLength(maxTombstones);
+  }, 60_000);
+
+  it("refuses a new device while its tombstone would find no room, and updates those it has", () => {
+    const draft = emptyAllowList(2);
+    const present = controller();
+    const { deviceId } = addDevice(draft, present);
+    draft.revoked = tombstones(maxTombstones - 1);
+    expect(codeOf(() => addDevice(draft, controller()))).toBe("allow_list_full");
+    expect(addDevice(draft, { ...present, friendlyName: "renamed" }).friendlyName).toBe("renamed");
+    draft.revoked.pop();
+    addDevice(draft, controller());
+    for (const id of [deviceId, draft.devices[1]?.deviceId ?? ""]) revokeDevice(draft, { deviceId: id, now });
+    expectWritable(draft);
+  }, 60_000);
+
+  it("refuses a device beyond 10,000", () => {
+    const draft = emptyAllowList(1);
+    const entry = addDevice(draft, newDevice());
+    draft.devices = Array.from({ length: maxEntries }, () => entry);
+    expect(codeOf(() => addDevice(draft, newDevice()))).toBe("allow_list_full");
   });
 });
 

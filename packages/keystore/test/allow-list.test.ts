@@ -139,6 +139,19 @@ describe("AllowList", () => {
     expect((await open.openAllowList()).check()).toBeUndefined();
   });
 
+  it("writes nothing that is too long to be read back, and says that the list is full", async () => {
+    const open = await newIdentity();
+    const list = await open.openAllowList();
+    const scopes = Object.fromEntries(
+      Array.from({ length: 256 }, (_, i) => [`${i}`.padStart(32, "s"), "rw"] as const),
+    );
+    const entry = { ...newDevice(), scopes };
+    const update = list.update((draft) => void draft.devices.push(...Array(3000).fill(entry)));
+    expect(await codeOf(() => update)).toBe("allow_list_full");
+    await list.update(add());
+    expect((await open.openAllowList()).state.devices).toHaveLength(1);
+  }, 30_000);
+
   it("loses nothing when many in one process write at once", async () => {
     const open = await newIdentity();
     const lists = await Promise.all(Array.from({ length: 4 }, () => open.openAllowList()));

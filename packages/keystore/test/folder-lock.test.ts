@@ -1,7 +1,18 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { AmeshError } from "@authmesh/core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { withLock } from "../src/internal/folder-lock.js";
 import { codeOf, temporaryFolder } from "./fixture.js";
@@ -121,6 +132,67 @@ describe("the lock of a folder", () => {
     expect(await codeOf(() => take(join(folder, "none", "lock")))).toBe("storage_failed");
     writeFileSync(join(folder, "lock"), "a file");
     expect(await codeOf(() => take(join(folder, "lock")))).toBe("storage_failed");
+  });
+
+  describe("with something else in its place", () => {
+    const token = "0123456789abcdef0123456789abcdef";
+    const longAgo = new Date(0);
+    const refusal = async (path: string) => {
+      const error = await take(path).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(AmeshError);
+      expect((error as AmeshError).code).toBe("storage_failed");
+      expect((error as AmeshError).message).toContain(path);
+      expect((error as AmeshError).fix).toContain(`move it out of the way`);
+      return error as AmeshError;
+    };
+
+    it("does not follow a link, and removes nothing where it leads, whatever the names there", async () => {
+      const victim = temporaryFolder();
+      const path = lockIn(temporaryFolder());
+      symlinkSync(victim, path);
+      for (const name of [token, "letter.txt"]) {
+        writeFileSync(join(victim, name), "");
+        utimesSync(join(victim, name), longAgo, longAgo);
+        await refusal(path);
+        expect(readdirSync(victim)).toContain(name);
+      }
+      expect(lstatSync(path).isSymbolicLink()).toBe(true);
+    });
+
+    it.each([
+      ["a file", (path: string) => writeFileSync(path, "")],
+      ["a pipe", (path: string) => execFileSync("mkfifo", [path])],
+      ["a link to nothing", (path: string) => symlinkSync(`${path}.none`, path)],
+      ["a link to itself", (path: string) => symlinkSync(path, path)],
+    ])("refuses %s at once, and leaves it", async (_, make) => {
+      const path = lockIn(temporaryFolder());
+      make(path);
+      await refusal(path);
+      expect(lstatSync(path, { throwIfNoEntry: false })).toBeDefined();
+    });
+
+    it.each([
+      ["a file of a name that is no token", "letter.txt", writeFileSync],
+      ["a folder of another name", "letters", (path: string) => mkdirSync(path)],
+      ["a folder of a token's name", token, (path: string) => mkdirSync(path)],
+      ["a link of a token's name", token, (path: string) => symlinkSync("/etc/hostname", path)],
+    ])("never takes for stale %s", async (_, name, make) => {
+      const path = lockIn(temporaryFolder());
+      mkdirSync(path);
+      make(join(path, name), "");
+      if (!lstatSync(join(path, name)).isSymbolicLink()) utimesSync(join(path, name), longAgo, longAgo);
+      expect((await refusal(path)).message).toContain(`"${name}"`);
+      expect(readdirSync(path)).toEqual([name]);
+    });
+
+    it("waits for a name to go that a file system puts there for an instant", async () => {
+      const path = lockIn(temporaryFolder());
+      mkdirSync(path);
+      writeFileSync(join(path, ".nfs0001"), "");
+      const waiting = take(path, { waitMs: 10_000 });
+      setImmediate(() => rmSync(join(path, ".nfs0001")));
+      expect(await waiting).toBe("taken");
+    });
   });
 
   describe("between processes", () => {

@@ -7,16 +7,17 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { signableProbe } from "@authmesh/core";
+import { PrivateKey, signableProbe } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseIdentity } from "../src/identity-file.js";
-import { createIdentity, identityFolder, openIdentity } from "../src/index.js";
+import { createIdentity, identityFolder, openIdentity, revokeDevice } from "../src/index.js";
 import { add, cheap, codeOf, env, newIdentity, temporaryFolder } from "./fixture.js";
 
 const create = (dir: string, more = {}) =>
@@ -122,13 +123,21 @@ describe("createIdentity", () => {
     expect(warnings[0]?.message).toContain("chmod go=");
   });
 
+  it("completes in a folder that holds a link to itself", async () => {
+    const dir = temporaryFolder();
+    symlinkSync(join(dir, "loop"), join(dir, "loop"));
+    expect((await create(dir)).warnings).toEqual([]);
+    expect((await openIdentity({ dir, env })).identity.friendlyName).toBe("prod-api");
+  });
+
   describe("after an interrupted call", () => {
     it("goes on with the key and the list that are there", async () => {
       const open = await newIdentity();
       await (await open.openAllowList()).update(add());
       rmSync(join(open.dir, "identity.json"));
       const { identity, warnings } = await create(open.dir, { friendlyName: "renamed", maxControllers: 2 });
-      expect(warnings).toEqual([]);
+      expect(warnings).toMatchObject([{ code: "key_adopted", path: open.dir }]);
+      expect(warnings[0]?.message).toContain(open.identity.deviceId);
       expect(identity.deviceId).toBe(open.identity.deviceId);
       const again = await openIdentity({ dir: open.dir, env });
       expect((await again.openAllowList()).state).toMatchObject({ maxControllers: 2, generation: 3 });
@@ -160,9 +169,36 @@ describe("createIdentity", () => {
       writeFileSync(join(open.dir, "allow_list.json"), old);
       rmSync(join(open.dir, "identity.json"));
       const { warnings } = await create(open.dir);
-      expect(warnings).toMatchObject([{ code: "allow_list_set_aside" }]);
+      expect(warnings).toMatchObject([{ code: "key_adopted" }, { code: "allow_list_set_aside" }]);
       const list = await (await openIdentity({ dir: open.dir, env })).openAllowList();
       expect(list.state.generation).toBe(3);
+    });
+
+    it("never accepts a list of which the key remembers nothing: a revoked controller would be back", async () => {
+      const open = await newIdentity();
+      const publicKey = PrivateKey.generate().publicKey;
+      const list = await open.openAllowList();
+      await list.update(add({ publicKey, role: "controller" }));
+      const old = readFileSync(join(open.dir, "allow_list.json"), "utf8");
+      await list.update((draft) => revokeDevice(draft, { deviceId: publicKey.deviceId, now: 1_760_000_000 }));
+      for (const name of ["identity.json", "device.remembered"]) rmSync(join(open.dir, name));
+      writeFileSync(join(open.dir, "allow_list.json"), old);
+      const { identity, warnings } = await create(open.dir);
+      expect(identity.deviceId).toBe(open.identity.deviceId);
+      expect(warnings).toMatchObject([{ code: "key_adopted" }, { code: "allow_list_set_aside" }]);
+      expect(readFileSync(warnings[1]?.path ?? "", "utf8")).toBe(old);
+      const again = await (await openIdentity({ dir: open.dir, env })).openAllowList();
+      expect(again.state).toMatchObject({ generation: 1, devices: [], revoked: [] });
+      expect(again.find(publicKey.base64, "controller")).toBeUndefined();
+    });
+
+    it("goes on with an untouched list though the key remembers nothing yet", async () => {
+      const open = await newIdentity();
+      for (const name of ["identity.json", "device.remembered"]) rmSync(join(open.dir, name));
+      const { warnings } = await create(open.dir, { audience: ["api.example.com"] });
+      expect(warnings).toMatchObject([{ code: "key_adopted" }]);
+      const again = await (await openIdentity({ dir: open.dir, env })).openAllowList();
+      expect(again.state).toMatchObject({ generation: 1, audience: ["api.example.com"] });
     });
 
     it("says passphrase_wrong, and removes nothing, when the key was made with another passphrase", async () => {

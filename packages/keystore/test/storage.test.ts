@@ -146,6 +146,20 @@ describe("inspectStorage", () => {
     expect(inspectStorage(dir)).toEqual([]);
   });
 
+  it("names a link that cannot be followed, and still looks at the rest", () => {
+    const dir = temporaryFolder();
+    symlinkSync(join(dir, "a loop"), join(dir, "a loop"));
+    writeFileSync(join(dir, "device.key"), "");
+    chmodSync(join(dir, "device.key"), 0o644);
+    const findings = inspectStorage(dir);
+    expect(findings).toMatchObject([
+      { path: join(dir, "a loop"), problem: expect.stringContaining("a circle of links") },
+      { path: join(dir, "device.key"), problem: "others can reach it (mode 0644)" },
+    ]);
+    for (const { fix } of findings) expect(spawnSync("sh", ["-c", fix]).status).toBe(0);
+    expect(inspectStorage(dir)).toEqual([]);
+  });
+
   it.runIf(root)("names what belongs to another user", async () => {
     const { dir } = await newIdentity();
     spawnSync("chown", ["65534", join(dir, "allow_list.json")]);

@@ -1,18 +1,18 @@
 import { randomBytes } from "node:crypto";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   renameSync,
   rmdirSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { AmeshError, parseStrictJson } from "@authmesh/core";
+import { AmeshError, parseStrictJson, quoteForeign } from "@authmesh/core";
 import { readBounded } from "./bounded-read.js";
 import { sweepTemporaries, temporaryName } from "./durable-file.js";
 import { errorCode, storageFailed } from "./storage-error.js";
@@ -25,6 +25,9 @@ import { errorCode, storageFailed } from "./storage-error.js";
  * number of processes one succeeds. Breaking a dead holder's lock is removing the file *of that token*: two
  * processes may see the same dead holder, but the slower one can only remove what is gone already, never the lock
  * that somebody took in between, because no two locks share a name. The empty folder that remains is free to all.
+ *
+ * What is no such folder (a link to another one above all), or holds anything but such files, is not ours: it is
+ * never touched, and the lock cannot be had until a person has looked.
  */
 export interface HeldLock {
   /**
@@ -46,6 +49,8 @@ export interface LockOptions {
 /** No holder needs so long; one that does was stopped, or its host is gone. */
 const staleAfterMs = 30_000;
 
+const tokenPattern = /^[0-9a-f]{32}$/;
+
 interface Holder {
   readonly token: string;
   readonly pid: number;
@@ -56,7 +61,8 @@ interface Holder {
 /**
  * Runs `work` while holding the lock at `path`.
  *
- * @throws AmeshError `allow_list_locked` when others hold it for all of `waitMs`; `storage_failed`; what `work` throws
+ * @throws AmeshError `allow_list_locked` when others hold it for all of `waitMs`; `storage_failed`, also when something
+ * that is no lock stands in its place; what `work` throws
  */
 export function withLock<T>(
   path: string,
@@ -75,7 +81,7 @@ export function withLock<T>(
         },
       });
     } finally {
-      remove(path, token);
+      release(path, token);
     }
   });
 }
@@ -98,10 +104,12 @@ async function acquire(path: string, deadline: number, now: () => number): Promi
   const token = randomBytes(16).toString("hex");
   try {
     for (;;) {
-      const holder = holderOf(path);
-      if (holder === undefined && take(path, token)) return token;
+      const found = occupantOf(path);
+      if (found === undefined && take(path, token)) return token;
+      const holder = found instanceof AmeshError ? undefined : found;
       if (holder !== undefined && isStale(holder, now())) remove(path, holder.token);
       else if (performance.now() < deadline) await pause(2 + Math.random() * 10);
+      else if (found instanceof AmeshError) throw found;
       else throw locked(holder && `${path} is held by the process ${holder.pid} on ${holder.host}.`);
     }
   } catch (error) {
@@ -128,14 +136,26 @@ function take(path: string, token: string): boolean {
   }
 }
 
-function holderOf(path: string): Holder | undefined {
+/**
+ * Who holds the lock; undefined when nobody does, an error when something in it is not ours. A network file system
+ * puts names of its own there for an instant, so that one may be gone by the next look.
+ *
+ * @throws AmeshError `storage_failed` for what is no folder: no lock becomes one
+ */
+function occupantOf(path: string): Holder | AmeshError | undefined {
   try {
-    const [token] = readdirSync(path);
+    const place = lstatSync(path, { throwIfNoEntry: false });
+    if (place === undefined) return undefined;
+    if (!place.isDirectory()) throw notOurs(path, "it is not the folder that amesh makes here");
+    const names = readdirSync(path);
+    const token = names.find((name) => tokenPattern.test(name)) ?? names[0];
     if (token === undefined) return undefined;
     const file = join(path, token);
-    const since = statSync(file).mtimeMs;
+    const status = lstatSync(file);
+    if (!tokenPattern.test(token) || !status.isFile())
+      return notOurs(path, `amesh did not put ${quoteForeign(token)} into it`);
     const written = parseStrictJson(readBounded(file, 1024) ?? "").value as Partial<Holder> | undefined;
-    return { token, since, pid: Number(written?.pid), host: String(written?.host) };
+    return { token, since: status.mtimeMs, pid: Number(written?.pid), host: String(written?.host) };
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
@@ -161,6 +181,15 @@ function remove(path: string, token: string): void {
   removeIfEmpty(path);
 }
 
+/** The work is done by then; a lock that cannot be released goes stale. */
+function release(path: string, token: string): void {
+  try {
+    remove(path, token);
+  } catch {
+    // Whoever comes next says what is wrong with the folder.
+  }
+}
+
 function removeIfEmpty(path: string): void {
   try {
     rmdirSync(path);
@@ -168,5 +197,10 @@ function removeIfEmpty(path: string): void {
     // Not empty: somebody else holds it now. Gone: somebody else was faster.
   }
 }
+
+const notOurs = (path: string, problem: string) =>
+  new AmeshError("storage_failed", `${path}: ${problem}; nothing in it was touched.`, {
+    fix: `Look at ${path}, move it out of the way while no amesh command runs, and try again.`,
+  });
 
 const locked = (detail?: string) => new AmeshError("allow_list_locked", detail);

@@ -18,9 +18,15 @@ const reasons: Readonly<Record<string, string>> = {
 
 export const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
 
+/** Why a call to the file system failed, in plain words. */
+export function storageReason(error: unknown): string {
+  const code = errorCode(error) ?? "it failed";
+  return reasons[code] ?? code;
+}
+
 /** What a call to the file system failed with, in plain words; any other error stays what it is. */
 export function storageFailed(path: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall === undefined) return error;
-  return new AmeshError("storage_failed", `${path}: ${reasons[code] ?? code}.`, { cause: error });
+  return new AmeshError("storage_failed", `${path}: ${storageReason(error)}.`, { cause: error });
 }

@@ -1,10 +1,25 @@
-import { appendFileSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { AmeshError, pairingCooldown, recordPairingFailure } from "@authmesh/core";
 
 /** So many failures, then the file is begun anew with those that still count. */
 const maxLines = 100;
 const maxBytes = 4096;
+
+/** A link is never followed, for it may lead to somebody else's file; a pipe blocks nobody. Windows has no such flags. */
+const noFollow = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+const reading = constants.O_RDONLY | noFollow;
+const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | noFollow;
 
 /**
  * When pairings of an identity failed (docs/protocol.md, section 5): a file beside it, since every `amesh listen` is
@@ -34,7 +49,7 @@ export class CooldownFile {
     const failures = this.#read();
     try {
       if (failures === undefined || failures.length >= maxLines) this.#begin(failures ?? []);
-      else appendFileSync(this.#path, line(this.#now()), { mode: 0o600 });
+      else withFile(this.#path, appending, (file) => writeSync(file, line(this.#now())));
     } catch {
       // The folder cannot be written, and so no pairing can succeed in it either.
     }
@@ -43,10 +58,10 @@ export class CooldownFile {
   /** Undefined for a file that has to be replaced. */
   #read(): number[] | undefined {
     try {
-      const status = statSync(this.#path, { throwIfNoEntry: false });
+      const status = lstatSync(this.#path, { throwIfNoEntry: false });
       if (status === undefined) return [];
       if (!status.isFile() || status.size > maxBytes) return undefined;
-      const lines = readFileSync(this.#path, "utf8").split("\n");
+      const lines = withFile(this.#path, reading, (file) => readFileSync(file, "utf8")).split("\n");
       return lines.filter((text) => /^[0-9]{1,12}$/.test(text)).map(Number);
     } catch {
       return undefined;
@@ -55,8 +70,24 @@ export class CooldownFile {
 
   #begin(failures: readonly number[]): void {
     const counting = recordPairingFailure(failures, this.#now());
-    rmSync(this.#path, { recursive: true, force: true });
-    writeFileSync(this.#path, counting.map(line).join(""), { mode: 0o600 });
+    this.#clear();
+    writeFileSync(this.#path, counting.map(line).join(""), { flag: "wx", mode: 0o600 });
+  }
+
+  /** Of a link, the link; a folder is moved aside with all that is in it. */
+  #clear(): void {
+    if (lstatSync(this.#path, { throwIfNoEntry: false })?.isDirectory())
+      renameSync(this.#path, `${this.#path}.set-aside-${this.#now()}`);
+    else rmSync(this.#path, { force: true });
+  }
+}
+
+function withFile<T>(path: string, flags: number, use: (file: number) => T): T {
+  const file = openSync(path, flags, 0o600);
+  try {
+    return use(file);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,4 +1,12 @@
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { AmeshError } from "@authmesh/core";
 import { invite, listen } from "@authmesh/sdk/pairing";
@@ -154,11 +162,25 @@ describe("the file that remembers failed pairings", () => {
     recordThrice(new CooldownFile(dir, now));
   });
 
-  it("is put in the place of a folder of its name", async () => {
+  it("moves a folder of its name aside, with all that is in it", async () => {
     const { dir } = await newMachine("prod-api");
     mkdirSync(join(dir, "pairing_failures", "nested"), { recursive: true });
     recordThrice(new CooldownFile(dir, now));
+    expect(readdirSync(join(dir, "pairing_failures.set-aside-1763700000"))).toEqual(["nested"]);
   });
+
+  it.each(["", "\n1", "\n1763699999\n1763699999\n1763699999"])(
+    "takes the place of a link, and neither reads nor changes what it leads to (%j)",
+    async (content) => {
+      const { dir } = await newMachine("prod-api");
+      const victim = join(dir, "victim");
+      writeFileSync(victim, content);
+      symlinkSync(victim, join(dir, "pairing_failures"));
+      recordThrice(new CooldownFile(dir, now));
+      expect(readFileSync(victim, "utf8")).toBe(content);
+      expect(lstatSync(join(dir, "pairing_failures")).isFile()).toBe(true);
+    },
+  );
 
   it("does not grow without end", async () => {
     const { dir } = await newMachine("prod-api");
