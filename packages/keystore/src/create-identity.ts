@@ -126,9 +126,10 @@ async function writeAllowList(
   const fits = !isFailure(present) && (floor === 0 ? isUntouched(present) : present.generation >= floor);
   const { createdAt } = owner.identity;
   const aside = fits ? undefined : await file.setAside(createdAt);
-  const draft = fits ? present : emptyAllowList(settings.maxControllers);
-  draft.maxControllers = settings.maxControllers;
-  setAudience(draft, settings.audience);
+  const draft = fits ? present : emptyAllowList(settings.maxControllers ?? 1);
+  // A list that is taken up keeps what it says, unless it is told otherwise.
+  if (settings.maxControllers !== undefined) draft.maxControllers = settings.maxControllers;
+  if (settings.audience !== undefined) setAudience(draft, settings.audience);
   const last = fits && floor > 0 ? present.generation : floor;
   await file.write(lock, draft, last + 1, createdAt);
   return aside;
@@ -138,14 +139,15 @@ const isUntouched = ({ generation, devices, revoked, consumed }: AllowListConten
   generation === 1 && devices.length + revoked.length + consumed.length === 0;
 
 interface Settings {
-  readonly maxControllers: number;
-  readonly audience: readonly string[];
+  readonly maxControllers: number | undefined;
+  readonly audience: readonly string[] | undefined;
 }
 
-function checkSettings({ maxControllers = 1, audience }: CreateIdentityOptions): Settings {
-  if (!Number.isInteger(maxControllers) || maxControllers < 1 || maxControllers > 1000)
+function checkSettings({ maxControllers, audience }: CreateIdentityOptions): Settings {
+  const asked = maxControllers ?? 1;
+  if (!Number.isInteger(asked) || asked < 1 || asked > 1000)
     throw new TypeError(`maxControllers must be an integer from 1 to 1000; it is ${maxControllers}.`);
-  return { maxControllers, audience: checkAudience(audience) };
+  return { maxControllers, audience: audience && checkAudience(audience) };
 }
 
 function refuseExisting(dir: string): void {

@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -12,7 +12,7 @@ export interface FolderOptions {
 
 /** The one place that says where an identity lives (docs/protocol.md, section 11). An empty variable is none. */
 export function identityFolder({ dir, env = process.env }: FolderOptions = {}): string {
-  return resolve(dir || env["AUTH_MESH_DIR"] || join(homedir(), ".amesh"));
+  return resolve(dir || env["AUTH_MESH_DIR"] || join(homedir() || userInfo().homedir, ".amesh"));
 }
 
 export const identityPath = (dir: string) => join(dir, "identity.json");

@@ -35,8 +35,13 @@ const sources: readonly ((where: PassphraseSources) => string | undefined)[] = [
  */
 export async function resolvePassphrase(where: PassphraseSources): Promise<string> {
   const passphrase = lookForPassphrase(where) ?? (await where.promptPassphrase?.());
-  if (!passphrase) throw new AmeshError("passphrase_missing");
-  return passphrase;
+  if (passphrase) return passphrase;
+  const generated = passphrasePath(where.dir);
+  throw new AmeshError(
+    "passphrase_missing",
+    `Neither AUTH_MESH_PASSPHRASE nor AMESH_PASSPHRASE_FILE is set, and there is no ${generated}.`,
+    { fix: `Set one of the two, or put back ${generated} if the passphrase was generated.` },
+  );
 }
 
 /**

@@ -344,3 +344,24 @@ describe("openIdentity", () => {
     );
   });
 });
+
+it("keeps the audience and the limit of a list it goes on with, unless told otherwise", async () => {
+  const { dir } = await newIdentity({ audience: ["api.example.com"], maxControllers: 3 });
+  rmSync(join(dir, "identity.json"));
+  const { warnings } = await createIdentity({ friendlyName: "again", dir, env, argon2: cheap });
+  const list = await (await openIdentity({ dir, env })).openAllowList();
+  expect(list.audience).toEqual(["api.example.com"]);
+  expect(list.state.maxControllers).toBe(3);
+  expect(warnings.map(({ code }) => code)).toContain("key_adopted");
+});
+
+it("names the generated passphrase file when that is what is missing", async () => {
+  const dir = join(temporaryFolder(), "amesh");
+  await createIdentity({ friendlyName: "this machine", dir, env: {}, argon2: cheap });
+  rmSync(join(dir, "passphrase"));
+  const open = await openIdentity({ dir, env: {} });
+  await expect(open.keyStore.sealingSecret("device")).rejects.toMatchObject({
+    code: "passphrase_missing",
+    fix: expect.stringContaining(join(dir, "passphrase")),
+  });
+});

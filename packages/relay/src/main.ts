@@ -56,7 +56,10 @@ export async function runRelay(argv: readonly string[], run: RelayRun = {}): Pro
     return await untilStopped(signals, () => relay.close());
   } catch (error) {
     if (!(error instanceof AmeshError)) throw error;
-    stderr.write(`amesh: error: ${error.message}\namesh: hint: ${error.fix}\n`);
+    const { code, message: detail, fix } = error;
+    if (argv.includes("--json"))
+      stdout.write(`${JSON.stringify({ schema: 1, error: { code, detail, fix } })}\n`);
+    else stderr.write(`amesh: error: ${detail} (${code})\namesh: hint: ${fix}\n`);
     return lookUp(error.code)?.exit ?? 1;
   }
 }
