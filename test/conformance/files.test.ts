@@ -161,6 +161,10 @@ describe("our reader and the one in Python agree", () => {
       sealed((list) => delete list["audience"]),
       sealed((list) => Object.assign(list.devices[0] ?? {}, { scopes: { "*": "r", "__manage.x-1": "rw" } })),
       sealed((list) => list.revoked.push({ ...list.revoked[0], deviceId: "am_LiapatIyg0voHRdx" })),
+      sealed(({ devices, revoked }) => {
+        revoked.push({ ...revoked[0], deviceId: "am_LiapatIyg0voHRdx" });
+        Object.assign(devices[1] ?? {}, { status: "active" });
+      }),
     ]));
 
   it("on lists that were edited", () =>

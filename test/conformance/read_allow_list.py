@@ -91,7 +91,8 @@ def consistent(members):
     devices, revoked = members["devices"], [gone["deviceId"] for gone in members["revoked"]]
     return (distinct(revoked) and distinct([(device["deviceId"], device["role"]) for device in devices])
             and all(device_id(unb64(device["publicKey"])) == device["deviceId"] for device in devices)
-            and not any(device["status"] == "active" and device["deviceId"] in revoked for device in devices))
+            and not any((device["role"], device["status"]) == ("controller", "active") and device["deviceId"] in revoked
+                        for device in devices))
 
 # 11.4 and 11.5
 def read_allow_list(data, secret, device, remembered):

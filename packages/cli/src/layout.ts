@@ -18,11 +18,14 @@ export const formatScopes = (scopes: Scopes): string =>
     .map(([name, access]) => `${name}:${access}`)
     .join(",");
 
+/** `"Dev Laptop"`: a quotation mark within is escaped, so that no name looks like a name and an id. */
+export const formatName = (friendlyName: string): string => JSON.stringify(friendlyName);
+
 /** `"Dev Laptop" (am_cOixWcOdI8-pLh4P)` */
 export const formatDevice = ({
   friendlyName,
   deviceId,
-}: Pick<DeviceEntry, "friendlyName" | "deviceId">): string => `"${friendlyName}" (${deviceId})`;
+}: Pick<DeviceEntry, "friendlyName" | "deviceId">): string => `${formatName(friendlyName)} (${deviceId})`;
 
 /** An identity as documents under --json show it. */
 export const identityDocument = ({ deviceId, publicKey, friendlyName, backend, createdAt }: Identity) => ({

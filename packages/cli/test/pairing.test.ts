@@ -1,4 +1,4 @@
-import { invite, type PairingEvent } from "@authmesh/sdk/pairing";
+import { invite } from "@authmesh/sdk/pairing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Program } from "../../../scripts/machines.js";
 import { newMachine, TestMachine } from "./fixtures/amesh.js";
@@ -192,6 +192,36 @@ describe("a pairing by scripts", () => {
     expect([await devicesOf(target), await devicesOf(controller)]).toEqual([[], []]);
   });
 
+  it("does not take empty lines for wrong entries", async () => {
+    const listening = start(target, "listen", "--json");
+    listening.write("\n");
+    const inviting = start(controller, "invite", (await listening.event("code")).code, "--json");
+    const { code } = await inviting.event("sas");
+    await listening.event("verify");
+    listening.write(`\n \r\n\n\n${code}\n`);
+    expect(await Promise.all([listening.ended, inviting.ended])).toEqual([0, 0]);
+    expect(eventsOf(listening).map(({ event }) => event)).toEqual(["code", "peer", "verify", "paired"]);
+  });
+
+  it("sets the audience once it is paired, and leaves it as it was when it is not", async () => {
+    const audience = async () => (await target.openList()).audience;
+    await pairInJson(target, controller, "--audience", "old.example.com");
+    expect(await audience()).toEqual(["old.example.com"]);
+
+    const listen = ["listen", "--json", "--audience", "new.example.com"];
+    expect((await target.run([...listen, "--relay", "localhost"])).status).toBe(2);
+    expect((await target.run([...listen, "--relay", "ws://127.0.0.1:9/ws"])).status).toBe(5);
+    const listening = start(target, ...listen);
+    const inviting = start(controller, "invite", (await listening.event("code")).code, "--json");
+    const wrong = (await inviting.event("sas")).code === "111111" ? "222222" : "111111";
+    listening.write(`${wrong}\n${wrong}\n${wrong}\n`);
+    expect(await listening.ended).toBe(3);
+    expect(await audience()).toEqual(["old.example.com"]);
+
+    await pairInJson(target, controller, "--audience", "new.example.com");
+    expect(await audience()).toEqual(["new.example.com"]);
+  });
+
   it("refuses a second controller, and takes it with --replace", async () => {
     await pairInJson(target, controller);
     const other = await newPeer("Other Laptop");
@@ -263,21 +293,30 @@ describe("a pairing that cannot be", () => {
 });
 
 describe("a peer with a hostile name", () => {
-  it("does not move the cursor of the machine it comes to", async () => {
+  /** Pairs with `target` as a program that says of itself what it likes; returns what people see there. */
+  async function seenWhenPairing(friendlyName: string): Promise<string> {
     const opened = await controller.open();
-    const friendlyName = "\u001b[2J\u202eevil\r\nname";
     const identity = { ...opened, identity: { ...opened.identity, friendlyName } };
     const listening = start(target, "listen");
     const code = await listening.line((line) => /amesh invite (\d{6})/.exec(line)?.[1]);
-    const events: PairingEvent[] = [];
-    for await (const event of invite(code, { identity, relay: url })) {
-      events.push(event);
+    for await (const event of invite(code, { identity, relay: url }))
       if (event.event === "sas") listening.write(`${event.code}\n`);
-    }
     expect(await listening.ended).toBe(0);
-    const output = [...listening.lines, ...listening.errors].join("\n");
+    return [...listening.lines, ...listening.errors].join("\n");
+  }
+
+  it("does not move the cursor of the machine it comes to", async () => {
+    const output = await seenWhenPairing("\u001b[2J\u202eevil\r\nname");
     expect(output).toContain('✔ "[2Jevilname" added as controller.');
     expect(output).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
     expect((await target.succeed(["list"])).stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+  });
+
+  it("does not show the id of another device as its own", async () => {
+    const output = await seenWhenPairing('Laptop" (am_AAAAAAAAAAAAAAAA)');
+    const shown = String.raw`"Laptop\" (am_AAAAAAAAAAAAAAAA)"`;
+    expect(output).toContain(`${shown} (${await idOf(controller)}) answered`);
+    expect(output).toContain(`✔ ${shown} added as controller.`);
+    expect(output).not.toContain('"Laptop" (am_');
   });
 });

@@ -25,15 +25,15 @@ import {
 export interface Consent {
   /** Let controllers go that stand in the way of a new one, the ones added first. Default false. */
   readonly replace?: boolean | undefined;
-  /** Accept a device that was revoked here. Default false. */
-  readonly liftRevocation?: boolean | undefined;
+  /** Accept a device that was revoked here. An active controller lifts that, a target does not. Default false. */
+  readonly acceptRevoked?: boolean | undefined;
 }
 
 export interface NewDevice extends Consent {
   readonly publicKey: PublicKey;
   readonly friendlyName: string;
   readonly role: Role;
-  /** Pending until `activateDevice`; a device that is active already stays so. */
+  /** Pending until it is added as active; a device that is active already stays so. */
   readonly status: "active" | "pending";
   readonly addedBy: AddedBy;
   readonly bound: boolean;
@@ -78,24 +78,6 @@ export function addDevice(draft: AllowListDraft, device: NewDevice): DeviceEntry
   admit(draft, entry, device, now);
   draft.devices = [...draft.devices.filter((other) => other !== present), entry];
   return entry;
-}
-
-/**
- * Makes a pending device active.
- *
- * @throws AmeshError `device_not_found`, `device_revoked`, `controller_limit_reached`
- */
-export function activateDevice(
-  draft: AllowListDraft,
-  { deviceId, role, now, ...consent }: EntryKey & Consent & { readonly now: number },
-): DeviceEntry {
-  const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role }));
-  if (present === undefined)
-    throw new AmeshError("device_not_found", `${deviceId} is not listed as ${role}.`);
-  const active: DeviceEntry = { ...present, status: "active" };
-  admit(draft, active, consent, now);
-  draft.devices = draft.devices.map((entry) => (entry === present ? active : entry));
-  return active;
 }
 
 /** Takes back what a pairing that was not confirmed has written. An active entry stays. */
@@ -170,12 +152,14 @@ function assertRoom({ devices, revoked }: AllowListDraft): void {
   throw new AmeshError("allow_list_full", detail);
 }
 
-/** Whether a device may come in. What consent gives way to goes only once the entry is active. */
+/** Whether a device may come in. What consent gives way to goes only once the entry is an active controller. */
 function admit(draft: AllowListDraft, entry: DeviceEntry, consent: Consent, now: number): void {
   const revoked = draft.revoked.some(({ deviceId }) => deviceId === entry.deviceId);
-  if (revoked && consent.liftRevocation !== true)
+  if (revoked && consent.acceptRevoked !== true)
     throw new AmeshError("device_revoked", `${entry.deviceId} was revoked on this machine.`);
-  const inTheWay = entry.role === "controller" ? controllersInTheWay(draft, entry.deviceId, now) : [];
+  // A target may not call, so it neither lifts a revocation nor counts among the controllers.
+  if (entry.role === "target") return;
+  const inTheWay = controllersInTheWay(draft, entry.deviceId, now);
   if (inTheWay.length > 0 && consent.replace !== true) {
     const names = inTheWay.map(({ deviceId }) => deviceId).join(", ");
     throw new AmeshError("controller_limit_reached", `In the way: ${names}.`);

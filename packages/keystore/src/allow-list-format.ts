@@ -34,7 +34,7 @@ export interface DeviceEntry {
   readonly expiresAt?: number;
 }
 
-/** A device that was revoked here. It stays for ever: only a pairing between people lifts it. */
+/** A device that was revoked here. It stays for ever: only a pairing as controller, between people, lifts it. */
 export interface Tombstone {
   readonly deviceId: string;
   /** The name it had. */
@@ -132,7 +132,7 @@ const shape = record({
 
 /**
  * Reads the members beside the seal and holds them to the rules that no single member shows: ids are those of the
- * keys, no two keys share one, no entry is there twice, nobody is both revoked and active.
+ * keys, no two keys share one, no entry is there twice, no active controller is revoked.
  *
  * @throws Misfit, to be given a code by the caller
  */
@@ -146,7 +146,8 @@ export const allowListContents: Reader<AllowListContents> = (value, at) => {
     if ((keys.get(deviceId) ?? publicKey) !== publicKey)
       throw new Misfit(`two keys share the id ${deviceId}`);
     if (entries.has(`${deviceId} ${role}`)) throw new Misfit(`${deviceId} is there twice as ${role}`);
-    if (status === "active" && revoked.has(deviceId)) throw new Misfit(`${deviceId} is active and revoked`);
+    if (role === "controller" && status === "active" && revoked.has(deviceId))
+      throw new Misfit(`${deviceId} is an active controller and revoked`);
     keys.set(deviceId, publicKey);
     entries.add(`${deviceId} ${role}`);
   }

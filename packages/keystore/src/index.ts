@@ -6,7 +6,6 @@
 
 export { AllowList, type AllowListOptions } from "./allow-list.js";
 export {
-  activateDevice,
   addDevice,
   type Consent,
   controllersInTheWay,

@@ -9,7 +9,6 @@ import {
 } from "../src/allow-list-format.js";
 import { openAllowList, sealAllowList } from "../src/allow-list-seal.js";
 import {
-  activateDevice,
   addDevice,
   type Consent,
   controllersInTheWay,
@@ -175,27 +174,22 @@ describe("the controller limit", () => {
 
   it("keeps the old controller until a pending one is confirmed", () => {
     const { draft, ids } = full(1);
-    const newcomer = controller({ status: "pending", replace: true });
-    const key = { deviceId: newcomer.publicKey.deviceId, role: "controller" } as const;
-    addDevice(draft, newcomer);
-    expect(draft.devices.map((d) => d.deviceId)).toEqual([ids[0], key.deviceId]);
+    const newcomer = controller({ replace: true });
+    const { deviceId } = newcomer.publicKey;
+    addDevice(draft, { ...newcomer, status: "pending" });
+    expect(draft.devices.map((d) => d.deviceId)).toEqual([ids[0], deviceId]);
 
-    expect(codeOf(() => activateDevice(structuredClone(draft), { ...key, now }))).toBe(
-      "controller_limit_reached",
-    );
-    activateDevice(draft, { ...key, now, replace: true });
-    expect(draft.devices).toMatchObject([{ deviceId: key.deviceId, status: "active" }]);
+    expect(codeOf(() => addDevice(draft, { ...newcomer, replace: false }))).toBe("controller_limit_reached");
+    addDevice(draft, newcomer);
+    expect(draft.devices).toMatchObject([{ deviceId, status: "active" }]);
   });
 
   it("holds when two pending ones are confirmed", () => {
     const draft = emptyAllowList(1);
-    const [one, two] = [controller({ status: "pending" }), controller({ status: "pending" })];
+    const [one, two] = [controller(), controller()];
+    for (const device of [one, two]) addDevice(draft, { ...device, status: "pending" });
     addDevice(draft, one);
-    addDevice(draft, two);
-    activateDevice(draft, { deviceId: one.publicKey.deviceId, role: "controller", now });
-    expect(
-      codeOf(() => activateDevice(draft, { deviceId: two.publicKey.deviceId, role: "controller", now })),
-    ).toBe("controller_limit_reached");
+    expect(codeOf(() => addDevice(draft, two))).toBe("controller_limit_reached");
   });
 });
 
@@ -211,14 +205,9 @@ describe("a pending device", () => {
     expect(draft).toEqual(emptyAllowList(1));
 
     addDevice(draft, device);
-    activateDevice(draft, { ...key, now });
+    addDevice(draft, { ...device, status: "active" });
     removePendingDevice(draft, key);
     expect(draft.devices).toHaveLength(1);
-  });
-
-  it("cannot be confirmed when it is not there", () => {
-    const key = { deviceId: keyOf().deviceId, role: "controller", now } as const;
-    expect(codeOf(() => activateDevice(emptyAllowList(1), key))).toBe("device_not_found");
   });
 });
 
@@ -306,17 +295,36 @@ describe("revokeDevice", () => {
   it("gives way to people who pair the device again, once they have confirmed it", () => {
     const { draft, publicKey, deviceId } = paired();
     revokeDevice(draft, { deviceId, now });
-    const consent: Consent = { liftRevocation: true };
+    const consent: Consent = { acceptRevoked: true };
     addDevice(draft, controller({ publicKey, status: "pending", ...consent }));
     expect(draft.revoked).toHaveLength(1);
     expectWritable(draft);
-    const key = { deviceId, role: "controller", now } as const;
-    expect(codeOf(() => activateDevice(structuredClone(draft), key))).toBe("device_revoked");
-    activateDevice(draft, { ...key, ...consent });
+    expect(codeOf(() => addDevice(draft, controller({ publicKey })))).toBe("device_revoked");
+    addDevice(draft, controller({ publicKey, ...consent }));
     expect(draft.revoked).toEqual([]);
     expectWritable(draft);
     revokeDevice(draft, { deviceId, now });
     expect(draft.revoked).toHaveLength(1);
+  });
+});
+
+describe("a target that was revoked", () => {
+  it("may be listed again, and stays revoked as a controller", () => {
+    const draft = emptyAllowList(1);
+    const publicKey = keyOf();
+    const { deviceId } = addDevice(draft, controller({ publicKey }));
+    revokeDevice(draft, { deviceId, now });
+    const { revoked } = structuredClone(draft);
+    expect(codeOf(() => addDevice(draft, newDevice({ publicKey })))).toBe("device_revoked");
+
+    addDevice(draft, newDevice({ publicKey, acceptRevoked: true }));
+    expect(draft.devices).toMatchObject([{ deviceId, role: "target", status: "active" }]);
+    expect(draft.revoked).toEqual(revoked);
+    expectWritable(draft);
+    expect(codeOf(() => addDevice(draft, controller({ publicKey })))).toBe("device_revoked");
+
+    expect(revokeDevice(draft, { deviceId, now: now + 1 })).toHaveLength(1);
+    expect(draft).toMatchObject({ devices: [], revoked: [{ deviceId, revokedAt: now + 1 }] });
   });
 });
 

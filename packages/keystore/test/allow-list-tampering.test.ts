@@ -152,7 +152,7 @@ describe("the seal of the allow list", () => {
       sealed((list) => list.devices.push({ ...list.devices[1], deviceId: list.devices[0].deviceId })),
     ],
     [
-      "has an active device that is revoked",
+      "has an active controller that is revoked",
       sealed((list) => Object.assign(list.revoked[0], { deviceId: list.devices[0].deviceId })),
     ],
     ["has two tombstones of one device", sealed((list) => list.revoked.push(list.revoked[0]))],

@@ -48,7 +48,7 @@ async function trustCaller(): Promise<void> {
       status: "active",
       addedBy: "manual",
       bound: true,
-      liftRevocation: true,
+      acceptRevoked: true,
       now: 1_800_000_000,
     }),
   );

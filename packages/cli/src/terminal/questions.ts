@@ -39,15 +39,17 @@ export class Questions {
   }
 
   /**
-   * A line of text, also from a standard input that is no terminal.
+   * A line of text, also from a standard input that is no terminal. Empty lines are no answer: it is asked again.
    *
    * @throws AmeshError `input_required` when there is none
    */
   async line(question: string, fix: string): Promise<string> {
-    if (this.interactive) process.stderr.write(question);
-    const line = this.mayAsk ? await this.#lines.next() : undefined;
-    if (line === undefined) throw new AmeshError("input_required", "The input ended.", { fix });
-    return line;
+    for (;;) {
+      if (this.interactive) process.stderr.write(question);
+      const line = this.mayAsk ? await this.#lines.next() : undefined;
+      if (line === undefined) throw new AmeshError("input_required", "The input ended.", { fix });
+      if (line.trim() !== "") return line;
+    }
   }
 
   /** Asks for the passphrase of the key file, without showing it; undefined where nobody can be asked. */

@@ -47,7 +47,7 @@ export const verb: Verb = {
       ["0", "the device is in the allow list"],
       ["1", "the limit of controllers is reached, or the answer was no"],
       ["2", "an option or the key cannot be read, or there is no terminal to ask on"],
-      ["3", "the device was revoked here; only pairing trusts it again"],
+      ["3", "the device was revoked here; only pairing by `amesh listen` trusts it again"],
       ["4", "there is no identity yet"],
     ],
   },

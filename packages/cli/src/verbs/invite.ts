@@ -1,5 +1,5 @@
 import { invite } from "@authmesh/sdk/pairing";
-import { done, formatDevice } from "../layout.js";
+import { done, formatDevice, formatName } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { type PairingTexts, pairingExit, relayOption, runPairing } from "../pairing-run.js";
 import type { Terminal } from "../terminal/terminal.js";
@@ -46,9 +46,9 @@ Waiting for target to confirm verification code...`,
       friendlyName,
       deviceId,
       updated,
-    }) => `${paint("green", done(`"${friendlyName}" ${updated ? "updated" : "added"} as target.`))}
+    }) => `${paint("green", done(`${formatName(friendlyName)} ${updated ? "updated" : "added"} as target.`))}
 
-  Its id is ${deviceId}. It must now show "${ownName}" as controller.
+  Its id is ${deviceId}. It must now show ${formatName(ownName)} as controller.
   If it does not, run here: amesh revoke ${deviceId}
 `,
   };

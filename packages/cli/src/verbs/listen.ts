@@ -1,9 +1,9 @@
 import { AmeshError } from "@authmesh/core";
-import { setAudience } from "@authmesh/keystore";
-import { listen } from "@authmesh/sdk/pairing";
+import { type AllowList, setAudience } from "@authmesh/keystore";
+import { listen, type PairingEvent } from "@authmesh/sdk/pairing";
 import { audienceOption, readAudience } from "../audience-option.js";
 import { audienceWarning } from "../audience-warning.js";
-import { done, formatDevice } from "../layout.js";
+import { done, formatDevice, formatName } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { type PairingTexts, pairingExit, relayOption, runPairing } from "../pairing-run.js";
 import type { Terminal } from "../terminal/terminal.js";
@@ -13,7 +13,7 @@ export const verb: Verb = {
   manual: {
     description: [
       "Lets one other machine pair with this one, as a controller: afterwards it may call this machine, and not the other way round. Shows a pairing code that lives 60 seconds; give it to `amesh invite` there. That command shows a verification code in turn, which is typed here: it is what keeps anybody from standing in between.",
-      "A machine accepts one controller unless `amesh init --max-controllers` says otherwise. When another one comes, you are asked whether it takes the present one's place. Pairing with a known device updates its entry. --audience takes the place of the hosts set before.",
+      "A machine accepts one controller unless `amesh init --max-controllers` says otherwise. When another one comes, you are asked whether it takes the present one's place. Pairing with a known device updates its entry. --audience takes the place of the hosts set before, once the two are paired; until then, and if they are not, those stay.",
       "Without a terminal the verification code is read as one line from standard input. With --json every event is one line: code, peer, verify, mismatch, paired.",
     ],
     options: [
@@ -42,9 +42,8 @@ export const verb: Verb = {
       });
     const audience = readAudience(call);
     const { identity, list } = await openMachine(call);
-    if (audience.length > 0) await list.update((draft) => setAudience(draft, audience));
     const relay = call.text("relay");
-    await runPairing(terminal, textsOf(terminal, relay), (signal) =>
+    const pair = (signal: AbortSignal) =>
       listen({
         identity,
         signal,
@@ -56,7 +55,9 @@ export const verb: Verb = {
           questions.agrees(
             `Let ${formatDevice(peer)} take the place of ${present.map(formatDevice).join(", ")}?`,
           ),
-      }),
+      });
+    await runPairing(terminal, textsOf(terminal, relay), (signal) =>
+      settingAudience(list, audience, pair(signal)),
     );
     const warning = audienceWarning(list.audience);
     if (warning !== undefined) terminal.warn(`${warning.detail} ${warning.fix}`);
@@ -64,6 +65,18 @@ export const verb: Verb = {
     return undefined;
   },
 };
+
+/** Sets the hosts once somebody may call, before it is told: a pairing that fails leaves those set before. */
+async function* settingAudience(
+  list: AllowList,
+  hosts: readonly string[],
+  events: AsyncIterable<PairingEvent>,
+): AsyncIterable<PairingEvent> {
+  for await (const event of events) {
+    if (event.event === "paired" && hosts.length > 0) await list.update((draft) => setAudience(draft, hosts));
+    yield event;
+  }
+}
 
 function textsOf({ paint }: Terminal, relay: string | undefined): PairingTexts {
   return {
@@ -77,6 +90,6 @@ function textsOf({ paint }: Terminal, relay: string | undefined): PairingTexts {
     mismatch: ({ left }) =>
       `That is not the code it shows. ${left === 1 ? "One entry is" : `${left} entries are`} left.`,
     paired: ({ friendlyName, updated }) =>
-      paint("green", done(`"${friendlyName}" ${updated ? "updated" : "added"} as controller.`)),
+      paint("green", done(`${formatName(friendlyName)} ${updated ? "updated" : "added"} as controller.`)),
   };
 }

@@ -7,7 +7,7 @@ import type { Verb } from "../verb.js";
 export const verb: Verb = {
   manual: {
     description: [
-      "Removes a device from the allow list, in every role it has, and seals the list anew. Servers that run on this machine refuse its requests within half a second. The device stays on record as revoked: only pairing with it again trusts it again.",
+      "Removes a device from the allow list, in every role it has, and seals the list anew. Servers that run on this machine refuse its requests within half a second. The device stays on record as revoked: only pairing with it as controller, by `amesh listen` here, trusts it again.",
       "Asks before it does so. Other machines keep their own lists; revoke the device there too.",
     ],
     arguments: [{ name: "ID|NAME", about: "device id, or its name if no other device bears it" }],

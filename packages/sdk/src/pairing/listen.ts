@@ -29,7 +29,7 @@ const codeSeconds = 60;
  *   allow list from being used, `pairing_cooldown`, `relay_unreachable`, `relay_protocol_error`, `otc_expired`,
  *   `otc_in_use`, `rate_limited`, `relay_capacity`
  * @throws AmeshError afterwards: `pairing_commitment_mismatch`, `pairing_frame_invalid`, `pairing_identity_invalid`,
- *   `pairing_own_key`, `controller_limit_reached`, `pairing_code_mismatch`, `pairing_unconfirmed`,
+ *   `pairing_own_key`, `controller_limit_reached`, `device_revoked`, `pairing_code_mismatch`, `pairing_unconfirmed`,
  *   `pairing_peer_left`, `pairing_timeout`, `relay_unreachable`, `storage_failed`; at any time `pairing_cancelled`
  */
 export async function* listen(options: ListenOptions): AsyncIterable<PairingEvent> {

@@ -1,11 +1,12 @@
+import { isDeepStrictEqual } from "node:util";
 import type { PairingPeer, Role } from "@authmesh/core";
 import {
   type AllowList,
   type AllowListDraft,
-  activateDevice,
   addDevice,
   controllersInTheWay,
   type DeviceEntry,
+  removePendingDevice,
 } from "@authmesh/keystore";
 
 /** The other device's entry in this machine's allow list, while a pairing goes on (docs/protocol.md, section 5). */
@@ -14,8 +15,9 @@ export class PeerEntry {
   readonly #list: AllowList;
   readonly #now: () => number;
   readonly #replaceable = new Set<string>();
-  /** Undefined as long as nothing was stored. */
-  #known: boolean | undefined;
+  #known = false;
+  /** Takes back what was stored; undefined as long as nothing was. */
+  #undo: ((draft: AllowListDraft) => void) | undefined;
 
   /** @param now milliseconds since the epoch */
   constructor(list: AllowList, role: Role, now: () => number) {
@@ -26,7 +28,7 @@ export class PeerEntry {
 
   /** Whether there was an active entry before. */
   get known(): boolean {
-    return this.#known === true;
+    return this.#known;
   }
 
   /** The controllers that would have to go for this one. */
@@ -42,33 +44,41 @@ export class PeerEntry {
   /** An entry that is active stays as it is until `activate`: a pairing that fails changes nothing. */
   async storePending(peer: PairingPeer): Promise<void> {
     await this.#list.update((draft) => {
-      this.#known = this.#isActive(draft, peer);
-      if (!this.#known) addDevice(draft, this.#entry(draft, peer, "pending"));
+      this.#known = this.#present(draft, peer)?.status === "active";
+      if (this.#known) return;
+      const { deviceId, role } = addDevice(draft, this.#entry(draft, peer, "pending"));
+      this.#undo = (later) => removePendingDevice(later, { deviceId, role });
     });
   }
 
-  /** @throws AmeshError `device_not_found` when it was revoked meanwhile */
+  /** @throws AmeshError `device_revoked` when it was revoked meanwhile */
   async activate(peer: PairingPeer): Promise<void> {
     await this.#list.update((draft) => {
-      const entry = this.#entry(draft, peer, "active");
-      activateDevice(draft, { ...entry, deviceId: peer.deviceId });
-      addDevice(draft, entry);
+      // Who revokes a device removes its entries: a revocation without one is younger than the code that was typed.
+      // An entry that is merely gone was taken back by another pairing with this device, and does not end this one.
+      const acceptRevoked = this.#present(draft, peer) !== undefined;
+      addDevice(draft, { ...this.#entry(draft, peer, "active"), acceptRevoked });
     });
   }
 
+  /** Stores an active entry at once: for a target, which may not call, so that nothing hangs on it. */
   async store(peer: PairingPeer): Promise<void> {
     await this.#list.update((draft) => {
-      this.#known = this.#isActive(draft, peer);
-      addDevice(draft, this.#entry(draft, peer, "active"));
+      const before = this.#present(draft, peer);
+      this.#known = before?.status === "active";
+      const written = addDevice(draft, this.#entry(draft, peer, "active"));
+      this.#undo = (later) => {
+        // Another pairing with this device may have written since; that entry stays.
+        later.devices = later.devices.flatMap((entry) =>
+          isDeepStrictEqual(entry, written) ? (before ?? []) : entry,
+        );
+      };
     });
   }
 
-  /** Takes back what was stored. A device that was known before stays known. */
-  async discard(peer: PairingPeer): Promise<void> {
-    if (this.#known !== false) return;
-    await this.#list.update((draft) => {
-      draft.devices = draft.devices.filter((entry) => !this.#isEntry(entry, peer));
-    });
+  /** Puts back what was there before anything was stored. What others have written since stays. */
+  async discard(): Promise<void> {
+    if (this.#undo !== undefined) await this.#list.update(this.#undo);
   }
 
   #entry(draft: AllowListDraft, { publicKey, friendlyName }: PairingPeer, status: DeviceEntry["status"]) {
@@ -84,16 +94,12 @@ export class PeerEntry {
       now,
       // Only those that the operator was shown: another may have come in since.
       replace: inTheWay.every(({ deviceId }) => this.#replaceable.has(deviceId)),
-      // Two people agree here, as they did when it was revoked.
-      liftRevocation: true,
+      // A controller comes in only after a person has typed its code; a target lets nobody in.
+      acceptRevoked: true,
     } as const;
   }
 
-  #isActive({ devices }: AllowListDraft, peer: PairingPeer): boolean {
-    return devices.some((entry) => this.#isEntry(entry, peer) && entry.status === "active");
-  }
-
-  #isEntry({ deviceId, role }: DeviceEntry, peer: PairingPeer): boolean {
-    return deviceId === peer.deviceId && role === this.role;
+  #present({ devices }: AllowListDraft, peer: PairingPeer): DeviceEntry | undefined {
+    return devices.find(({ deviceId, role }) => deviceId === peer.deviceId && role === this.role);
   }
 }

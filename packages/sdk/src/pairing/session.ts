@@ -91,8 +91,8 @@ export class Session {
       this.#until = Math.min(this.#until, performance.now() + seconds * 1000);
       return {};
     },
-    discard: async ({ peer }) => {
-      await this.#side.peer.discard(peer);
+    discard: async () => {
+      await this.#side.peer.discard();
       return {};
     },
     done: async ({ peer: { deviceId, friendlyName } }) => {

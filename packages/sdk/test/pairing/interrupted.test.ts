@@ -102,7 +102,7 @@ describe("a device that is revoked while it pairs", () => {
       relay.pass(frame.to, frame.payload);
     });
     const ended = await pair({ ...couple, relay: url });
-    expect(ended.target.error).toBe("device_not_found");
+    expect(ended.target.error).toBe("device_revoked");
     expect(await entriesOf(couple.target)).toEqual([]);
     expect((await couple.target.openAllowList()).isRevoked(deviceId)).toBe(true);
   });
