@@ -219,7 +219,8 @@ export const catalogue = {
   allow_list_full: {
     status: 0,
     exit: 1,
-    summary: "The allow list has no room for what was to be added; nothing was changed. Revoking always works.",
+    summary:
+      "The allow list has no room for what was to be added; nothing was changed. Revoking always works.",
     fix: "Revoke devices that are not needed. If most of it is revocations, run `amesh repair --new-list` and pair again.",
   },
   device_not_found: {
