@@ -18,7 +18,6 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
     projects: [
       project("core", ["packages/core/test/**/*.test.ts"]),
       project("core-portable", ["packages/core/test/**/*.test.ts"], {
