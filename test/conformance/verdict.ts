@@ -9,7 +9,10 @@ import {
 } from "@authmesh/core";
 import type { RequestVector } from "./make-vectors.js";
 
-export type Arriving = Omit<RequestVector, "name" | "signed" | "expected">;
+export interface Arriving extends Omit<RequestVector, "name" | "signed" | "expected"> {
+  /** The AuthMesh-Delegation header. */
+  readonly delegation?: string;
+}
 
 /**
  * What core's verifier, new for each request, says of it: "accepted", or the code of the refusal. It trusts one key,
@@ -30,6 +33,7 @@ export async function verdictOn(
   const headers = new Map<string, string | undefined>([
     ["host", request.host],
     ["authorization", request.authorization],
+    ["authmesh-delegation", request.delegation],
     ["content-type", request.contentType],
     ["content-encoding", request.contentEncoding],
   ]);
@@ -61,6 +65,7 @@ function trusting(base64: string, bound: boolean): TrustStore {
     audience: [],
     check: () => undefined,
     find: (key, role) => (key === publicKey.base64 && role === device.role ? device : undefined),
+    findById: (id, role) => (id === device.deviceId && role === device.role ? device : undefined),
     isRevoked: () => false,
     onChange: () => () => {},
   };

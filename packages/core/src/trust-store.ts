@@ -27,6 +27,11 @@ export interface TrustStore {
   check(): Failure | undefined;
   /** The active entry of a key in a role; `key` is the compressed point in standard base64. */
   find(key: string, role: Role): TrustedDevice | undefined;
+  /**
+   * The active entry of a device in a role, for proofs that name their signer by its id. Where a key is at hand,
+   * `find` is to be asked: an id is 96 bits of the key.
+   */
+  findById(deviceId: string, role: Role): TrustedDevice | undefined;
   /** Whether the device was revoked here, even if no entry of it is left. */
   isRevoked(deviceId: string): boolean;
   /** The hosts this server answers to, as the sealed state names them, each as `normalizeHost` writes it. */

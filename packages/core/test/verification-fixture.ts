@@ -14,6 +14,7 @@ import {
   createVerifier,
   InMemoryNonceStore,
   PublicKey,
+  type RequestSigner,
   signMessage,
   signRequest,
   type VerifierOptions,
@@ -66,9 +67,15 @@ export class DevicesInMemory implements TrustStore {
   }
 
   find(key: string, role: Role): TrustedDevice | undefined {
-    return this.entries.find(
-      (entry) => entry.publicKey.base64 === key && entry.role === role && entry.status === "active",
-    );
+    return this.#active(role).find((entry) => entry.publicKey.base64 === key);
+  }
+
+  findById(deviceId: string, role: Role): TrustedDevice | undefined {
+    return this.#active(role).find((entry) => entry.deviceId === deviceId);
+  }
+
+  #active(role: Role): readonly TrustedDevice[] {
+    return this.entries.filter((entry) => entry.role === role && entry.status === "active");
   }
 
   isRevoked(deviceId: string): boolean {
@@ -94,7 +101,8 @@ export interface Wire {
 }
 
 export interface Call {
-  readonly device?: Device;
+  /** Whose key signs. Default: the laptop's. */
+  readonly device?: Pick<RequestSigner, "sign"> & { readonly publicKey: PublicKey };
   readonly method?: string;
   readonly url?: string;
   readonly body?: string | undefined;
@@ -102,17 +110,19 @@ export interface Call {
   readonly contentEncoding?: string | undefined;
   /** Unix seconds on the caller's clock. */
   readonly at?: number;
+  readonly random?: (length: number) => Uint8Array;
 }
 
 /** What the caller's machine puts on the wire. */
 export async function send(call: Call = {}): Promise<Wire> {
   const { device = laptop, method = "POST", at = noon } = call;
+  const random = call.random === undefined ? {} : { random: call.random };
   const url = new URL(call.url ?? "https://api.example.com/api/orders?b=2&a=1");
   const body = "body" in call ? call.body : '{"amount":100}';
   const contentType = "contentType" in call ? call.contentType : body && "application/json";
   const authorization = await signRequest(
     { method, url, body, contentType, contentEncoding: call.contentEncoding },
-    { key: device.publicKey.base64, sign: device.sign, now: () => at * 1000 + 999 },
+    { key: device.publicKey.base64, sign: device.sign, now: () => at * 1000 + 999, ...random },
   );
   return {
     method,

@@ -72,7 +72,11 @@ export class AllowList implements TrustStore {
   }
 
   find(key: string, role: Role): TrustedDevice | undefined {
-    return this.#index[role].get(key);
+    return this.#index.byKey[role].get(key);
+  }
+
+  findById(deviceId: string, role: Role): TrustedDevice | undefined {
+    return this.#index.byId[role].get(deviceId);
   }
 
   isRevoked(deviceId: string): boolean {
@@ -179,8 +183,8 @@ export class AllowList implements TrustStore {
 /** The list arranged for questions. Without contents it knows nobody. */
 class Index {
   readonly contents: AllowListContents | undefined;
-  readonly controller = new Map<string, TrustedDevice>();
-  readonly target = new Map<string, TrustedDevice>();
+  readonly byKey = byRole();
+  readonly byId = byRole();
   readonly revoked: ReadonlySet<string>;
   readonly audience: readonly string[];
 
@@ -189,10 +193,18 @@ class Index {
     this.revoked = new Set(contents?.revoked.map(({ deviceId }) => deviceId));
     this.audience = contents?.audience ?? [];
     for (const entry of contents?.devices ?? []) {
-      if (entry.status === "active") this[entry.role].set(entry.publicKey, new ListedDevice(entry));
+      if (entry.status !== "active") continue;
+      const device = new ListedDevice(entry);
+      this.byKey[entry.role].set(entry.publicKey, device);
+      this.byId[entry.role].set(entry.deviceId, device);
     }
   }
 }
+
+const byRole = (): Readonly<Record<Role, Map<string, TrustedDevice>>> => ({
+  controller: new Map(),
+  target: new Map(),
+});
 
 const noScopes: Scopes = Object.freeze({});
 

@@ -45,6 +45,10 @@ export class LocalTrust implements TrustStore {
     return this.#store?.find(key, role);
   }
 
+  findById(deviceId: string, role: Role): TrustedDevice | undefined {
+    return this.#store?.findById(deviceId, role);
+  }
+
   isRevoked(deviceId: string): boolean {
     return this.#store?.isRevoked(deviceId) ?? false;
   }

@@ -24,6 +24,7 @@ export function trustStoreConformance(name: string, open: () => Promise<TrustSto
       const { publicKey } = PrivateKey.generate();
       expect(store.check()).toBeUndefined();
       expect(store.find(publicKey.base64, "controller")).toBeUndefined();
+      expect(store.findById(publicKey.deviceId, "controller")).toBeUndefined();
       expect(store.isRevoked(publicKey.deviceId)).toBe(false);
     });
 
@@ -40,6 +41,16 @@ export function trustStoreConformance(name: string, open: () => Promise<TrustSto
       expect(store.find(publicKey.base64.toLowerCase(), "target")).toBeUndefined();
     });
 
+    it("finds the same device by its id", async () => {
+      const { store, trust } = await open();
+      const { publicKey } = PrivateKey.generate();
+      await trust({ publicKey, role: "target", status: "active" });
+      expect(store.findById(publicKey.deviceId, "controller")).toBeUndefined();
+      expect(store.findById(publicKey.deviceId, "target")).toBe(store.find(publicKey.base64, "target"));
+      expect(store.findById(publicKey.deviceId.toLowerCase(), "target")).toBeUndefined();
+      expect(store.findById(publicKey.base64, "target")).toBeUndefined();
+    });
+
     it("holds one device in both roles", async () => {
       const { store, trust } = await open();
       const { publicKey } = PrivateKey.generate();
@@ -47,6 +58,8 @@ export function trustStoreConformance(name: string, open: () => Promise<TrustSto
       await trust({ publicKey, role: "controller", status: "active" });
       expect(store.find(publicKey.base64, "target")?.role).toBe("target");
       expect(store.find(publicKey.base64, "controller")?.role).toBe("controller");
+      expect(store.findById(publicKey.deviceId, "target")?.role).toBe("target");
+      expect(store.findById(publicKey.deviceId, "controller")?.role).toBe("controller");
     });
 
     it("gives a key that verifies what the device signed", async () => {
@@ -63,6 +76,7 @@ export function trustStoreConformance(name: string, open: () => Promise<TrustSto
       const { publicKey } = PrivateKey.generate();
       await trust({ publicKey, role: "controller", status: "pending" });
       expect(store.find(publicKey.base64, "controller")).toBeUndefined();
+      expect(store.findById(publicKey.deviceId, "controller")).toBeUndefined();
     });
 
     it("forgets a revoked device in every role and says that it was revoked", async () => {
@@ -73,6 +87,8 @@ export function trustStoreConformance(name: string, open: () => Promise<TrustSto
       await revoke(publicKey.deviceId);
       expect(store.find(publicKey.base64, "controller")).toBeUndefined();
       expect(store.find(publicKey.base64, "target")).toBeUndefined();
+      expect(store.findById(publicKey.deviceId, "controller")).toBeUndefined();
+      expect(store.findById(publicKey.deviceId, "target")).toBeUndefined();
       expect(store.isRevoked(publicKey.deviceId)).toBe(true);
     });
 
