@@ -75,6 +75,18 @@ const bytes = (hex: string) => Buffer.from(hex, "hex");
 const leavesOf = (value: object): readonly string[] =>
   Object.values(value).flatMap((member) => (typeof member === "object" ? leavesOf(member) : [member]));
 
+describe("docs/protocol.md, section 4", () => {
+  it("lists the members of a delegation", () => {
+    const [request] = JSON.parse(read("vectors/delegation-1.json")).requests;
+    const [header, payload] = request.delegation
+      .split(".")
+      .slice(0, 2)
+      .map((part: string) => Object.keys(JSON.parse(Buffer.from(part, "base64url").toString())));
+    const rows = rowsOf("4.2 The delegation").flatMap(([names = ""]) => codesIn(names));
+    expect(rows.toSorted()).toEqual([...header, ...payload, "aud"].toSorted());
+  });
+});
+
 describe("docs/protocol.md, section 5", () => {
   it("shows the values of the vectors in its example, cut where it says so", () => {
     const example = sectionOf("\n### 5.9 Example");

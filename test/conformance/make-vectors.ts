@@ -56,11 +56,11 @@ export interface RequestVector {
   readonly expected: string;
 }
 
-const sha256 = (...parts: readonly (string | Uint8Array)[]): Buffer =>
+export const sha256 = (...parts: readonly (string | Uint8Array)[]): Buffer =>
   parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 
-const privateKeys = [1, 2, 3].map((n) => sha256(`amesh vector key ${n}`));
-const publicKeys = privateKeys.map((key) => Buffer.from(p256.getPublicKey(key, true)));
+export const privateKeys = [1, 2, 3].map((n) => sha256(`amesh vector key ${n}`));
+export const publicKeys = privateKeys.map((key) => Buffer.from(p256.getPublicKey(key, true)));
 
 export function makeRequestVectors(): RequestVectors {
   const requests = cases.map(makeRequest);
@@ -95,7 +95,7 @@ export function makeRequestVectors(): RequestVectors {
   };
 }
 
-function boundNonce(random: Uint8Array, host: string, contentType = "", contentEncoding = ""): string {
+export function boundNonce(random: Uint8Array, host: string, contentType = "", contentEncoding = ""): string {
   const tag = sha256(`AMv1-bind\n${host}\n${contentType}\n${contentEncoding}\n`, random).subarray(0, 8);
   return Buffer.concat([random, tag]).toString("base64url");
 }
@@ -129,7 +129,7 @@ function makeRequest(request: Case): RequestVector {
   };
 }
 
-function makeSignature(text: string, privateKey: Uint8Array, kind: Case["signature"]): string {
+export function makeSignature(text: string, privateKey: Uint8Array, kind?: Case["signature"]): string {
   const order = p256.Point.Fn.ORDER;
   const low = p256.Signature.fromBytes(p256.sign(Buffer.from(text), privateKey));
   const scalars = {

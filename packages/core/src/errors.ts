@@ -121,6 +121,13 @@ export const catalogue = {
     summary: "The device has been revoked.",
     fix: "If that was a mistake, pair the machines again.",
   },
+  delegation_invalid: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The delegation does not make the key that signed the request a session key of the device.",
+    fix: "Set both clocks by NTP, and name this server's hosts in the option audience if the caller's client has one.",
+  },
   signature_invalid: {
     status: 401,
     public: "unauthorized",

@@ -6,7 +6,15 @@
 
 export { canonicalJson, type JsonValue } from "./canonical-json.js";
 export { buildCanonicalString, canonicalTarget } from "./canonical-string.js";
+export {
+  type CompactJws,
+  type JwsAlgorithm,
+  type ReadJws,
+  readCompactJws,
+  signCompactJws,
+} from "./compact-jws.js";
 export type { Caller, Decision, StepResult } from "./decision.js";
+export { createDelegation, type Delegation, type DelegationOptions, readDelegation } from "./delegation.js";
 export * from "./encoding.js";
 export {
   AmeshError,
@@ -45,8 +53,17 @@ export { deviceIdOf, PublicKey } from "./public-key.js";
 export { readPublicKey } from "./read-public-key.js";
 export type { BodyLimits, IncomingRequest } from "./request.js";
 export { narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
+export { SessionKey } from "./session-key.js";
 export { type OutgoingRequest, type RequestSigner, signRequest } from "./sign-request.js";
-export { type Role, type Sign, type Signable, signableProbe } from "./signable.js";
+export {
+  type JwsType,
+  type Role,
+  type SessionSignable,
+  type Sign,
+  type Signable,
+  type SignableRequest,
+  signableProbe,
+} from "./signable.js";
 export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signature.js";
 export { type JsonLimits, parseStrictJson, type StrictJson } from "./strict-json.js";
 export type { TrustedDevice, TrustStore } from "./trust-store.js";

@@ -44,11 +44,16 @@ function fromPem(text: string): PublicKey {
 
 function fromJwk(text: string): PublicKey {
   const { value } = parseStrictJson(text);
-  const { kty, crv, x, y, d } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return publicKeyOfJwk((value ?? {}) as Readonly<Record<string, unknown>>);
+}
+
+/** The key of a JWK (RFC 7517) that was parsed already. @throws AmeshError `invalid_public_key` */
+export function publicKeyOfJwk(jwk: Readonly<Record<string, unknown>>): PublicKey {
+  const { kty, crv, x, y, d } = jwk;
   if (d !== undefined) throw privateKeyGiven();
   const [left, right] = [x, y].map((part) => (typeof part === "string" ? fromBase64Url(part) : undefined));
   if (kty !== "EC" || crv !== "P-256" || left?.length !== 32 || right?.length !== 32)
-    throw invalid("The JSON text is not a JWK with kty EC, crv P-256, x and y.");
+    throw invalid("This is not a JWK with kty EC, crv P-256, x and y.");
   return fromPoint(concatBytes(Uint8Array.of(4), left, right));
 }
 

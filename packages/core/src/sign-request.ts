@@ -4,7 +4,7 @@ import { toBase64Url } from "./encoding.js";
 import { AmeshError } from "./errors.js";
 import { boundNonce, withoutTrailingDot } from "./host-binding.js";
 import { targetProblem } from "./request-target.js";
-import { type Sign, signableRequest } from "./signable.js";
+import { type SignableRequest, signableRequest } from "./signable.js";
 
 /** A request as it will be sent. */
 export interface OutgoingRequest {
@@ -19,9 +19,10 @@ export interface OutgoingRequest {
 }
 
 export interface RequestSigner {
-  /** The device's compressed public key in standard base64. */
+  /** The compressed public key of the device, or of its session, in standard base64. */
   readonly key: string;
-  readonly sign: Sign;
+  /** By that key: raw r‖s, 64 bytes. */
+  readonly sign: (message: SignableRequest) => Promise<Uint8Array>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   readonly random?: (length: number) => Uint8Array;

@@ -1,18 +1,29 @@
+import { canonicalJson, type JsonValue } from "./canonical-json.js";
 import { canonicalString } from "./canonical-string.js";
-import { concatBytes, utf8 } from "./encoding.js";
+import { concatBytes, toBase64Url, utf8 } from "./encoding.js";
 
 /**
  * Everything a device key signs is built in this module and begins with a prefix of the closed list of
  * docs/protocol.md, section 1. The type is the guard: a key store signs only a `Signable`, and only this module
  * makes one, so that no peer ever gets bytes of its choosing signed.
  */
-export type Signable = Uint8Array & { readonly [madeHere]: true };
-declare const madeHere: unique symbol;
+export type Signable = Uint8Array & { readonly [forDevices]: true };
+declare const forDevices: unique symbol;
+
+/** What a session key signs, a shorter list: no JWS is on it, so that a session key delegates nothing. */
+export type SessionSignable = Uint8Array & { readonly [forSessions]: true };
+declare const forSessions: unique symbol;
+
+/** A request: signed by a device's key, or by a session key in its place. */
+export type SignableRequest = Signable & SessionSignable;
+
+/** The `typ` of every JWS that a device key signs. */
+export type JwsType = "amesh-delegation+jwt";
 
 /** Signs with a device's key: raw r‖s, 64 bytes, low-S. */
 export type Sign = (message: Signable) => Promise<Uint8Array>;
 
-const signable = (bytes: Uint8Array): Signable => bytes as Signable;
+const signable = <Kind extends Signable | SessionSignable>(bytes: Uint8Array): Kind => bytes as Kind;
 
 /** The role a device plays in one pairing: the controller calls, the target is called. */
 export type Role = "controller" | "target";
@@ -24,7 +35,7 @@ export function signableRequest(
   timestamp: string,
   nonce: string,
   bodyHash: string,
-): Signable {
+): SignableRequest {
   return signable(utf8(canonicalString(method, target, timestamp, nonce, bodyHash)));
 }
 
@@ -33,7 +44,20 @@ export function signablePairingIdentity(role: Role, transcript: Uint8Array, stat
   return signable(concatBytes(utf8(`amesh/pair/1 identity${role}`), transcript, statement));
 }
 
+/** The signing input of a compact JWS (RFC 7515, 5.1) by a device's key; it begins with `eyJ`. */
+export function signableJws(typ: JwsType, kid: string, payload: JsonValue): Signable {
+  const [header, content] = [{ typ, alg: "ES256", kid }, payload].map((part) =>
+    toBase64Url(utf8(canonicalJson(part))),
+  );
+  return signable(utf8(`${header}.${content}`));
+}
+
+/** By which a session key shows that it takes part in a delegation (section 4); `expiresAt` in Unix seconds. */
+export function signableDelegationProof(deviceId: string, jti: string, expiresAt: number): SessionSignable {
+  return signable(utf8(`amesh/delegation/1\n${deviceId}\n${jti}\n${expiresAt}`));
+}
+
 /** A request that no verifier accepts (its timestamp is 0), to see whether a key store signs at all. */
-export function signableProbe(): Signable {
+export function signableProbe(): SignableRequest {
   return signableRequest("GET", "/", "0", "", "");
 }

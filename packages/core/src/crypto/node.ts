@@ -6,6 +6,7 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
+  ECDH,
   hash,
   hkdfSync,
   randomFillSync,
@@ -63,6 +64,11 @@ export const crypto: CryptoProvider = {
     const pair = createECDH(curve);
     pair.setPrivateKey(privateKey);
     return new Uint8Array(pair.getPublicKey(null, "compressed"));
+  },
+  uncompressed(compressed) {
+    // Typed as text or bytes; without an encoding it is bytes.
+    const point = ECDH.convertKey(compressed, curve, undefined, undefined, "uncompressed") as Buffer;
+    return new Uint8Array(point);
   },
   importPublicKey(compressed) {
     const key = createPublicKey({

@@ -28,6 +28,7 @@ export const crypto: CryptoProvider = {
   },
   generatePrivateKey: () => p256.utils.randomSecretKey(),
   publicKeyOf: (privateKey) => p256.getPublicKey(privateKey, true),
+  uncompressed: (compressed) => p256.Point.fromBytes(compressed).toBytes(false),
   importPublicKey(compressed) {
     const key = Uint8Array.from(compressed);
     p256.Point.fromBytes(key).assertValidity();

@@ -19,6 +19,8 @@ export interface CryptoProvider {
   generatePrivateKey(): Uint8Array;
   /** The compressed point of a 32-byte private key. Throws when the scalar is not in [1, n-1]. */
   publicKeyOf(privateKey: Uint8Array): Uint8Array;
+  /** The 65 bytes of a compressed point. Throws when it is not a point of the curve. */
+  uncompressed(compressed: Uint8Array): Uint8Array;
   /** Imports a compressed point once, for many verifications. Throws when it is not a point of the curve. */
   importPublicKey(compressed: Uint8Array): VerifyingKey;
   /** Imports a private key once, for many signatures. Throws when the scalar is not in [1, n-1]. */

@@ -5,6 +5,7 @@ import type { NonceStore } from "../nonce-store.js";
 import type { IncomingRequest } from "../request.js";
 import type { Scopes } from "../scopes.js";
 import type { TrustedDevice, TrustStore } from "../trust-store.js";
+import type { DelegationCache, PresentedDelegation } from "./delegation-cache.js";
 
 /** What the steps of one verification share: each fills in what later ones read. */
 export class VerificationContext {
@@ -15,6 +16,8 @@ export class VerificationContext {
   timestamp!: number;
   contentType!: string;
   contentEncoding!: string;
+  /** Set when a session key signed the request in place of the device's key. */
+  presented: PresentedDelegation | undefined;
   device!: TrustedDevice;
   bodyHash!: string;
   /** Unix seconds. */
@@ -49,6 +52,8 @@ export interface VerifierSettings {
   readonly scopeSuffices: ((grants: Scopes) => boolean) | undefined;
   /** Milliseconds since the epoch, read afresh by each step. */
   readonly now: () => number;
+  /** Delegations whose signatures this verifier found right. */
+  readonly delegations: DelegationCache;
   /** Bodies being awaited by this verifier. */
   pendingBodies: number;
 }

@@ -4,9 +4,10 @@ import { AmeshError, type Failure, failure, quoteForeign } from "../errors.js";
 import type { NonceStore } from "../nonce-store.js";
 import { PublicKey } from "../public-key.js";
 import { targetProblem } from "../request-target.js";
-import { signableRequest } from "../signable.js";
+import { type Role, signableRequest } from "../signable.js";
 import { bindingFits } from "./binding.js";
 import type { Step, VerificationContext, VerifierSettings } from "./context.js";
+import { delegationHolds, delegationRead } from "./delegation-steps.js";
 
 const hashOfNothing = crypto.sha256Hex("");
 const printable = /^[\t\x20-\x7e]*$/;
@@ -92,14 +93,18 @@ const allowListIntact: Step = {
 const deviceIsController: Step = {
   name: "device",
   run(context, { trust }) {
-    const { key } = context.header;
-    const device = trust.find(key, "controller");
+    const { header, presented } = context;
+    const find = (role: Role) =>
+      presented === undefined
+        ? trust.find(header.key, role)
+        : trust.findById(presented.delegation.deviceId, role);
+    const device = find("controller");
     if (device !== undefined) {
       context.device = device;
       return undefined;
     }
-    if (trust.find(key, "target") !== undefined) return failure("role_not_controller");
-    const id = claimedDeviceId(context);
+    if (find("target") !== undefined) return failure("role_not_controller");
+    const id = presented?.delegation.deviceId ?? claimedDeviceId(context);
     if (id === undefined) return failure("device_unknown", "The id is not a P-256 public key.");
     return trust.isRevoked(id)
       ? failure("device_revoked")
@@ -167,9 +172,10 @@ async function readBody(
 
 const signatureFits: Step = {
   name: "signature",
-  run({ request, header, bodyHash, device }) {
+  run({ request, header, bodyHash, device, presented }) {
     const message = signableRequest(request.method, request.target, header.timestamp, header.nonce, bodyHash);
-    return device.publicKey.verify(message, header.signature) ? undefined : failure("signature_invalid");
+    const key = presented?.delegation.sessionKey ?? device.publicKey;
+    return key.verify(message, header.signature) ? undefined : failure("signature_invalid");
   },
 };
 
@@ -213,19 +219,21 @@ const scopeSuffices: Step = {
 
 /**
  * How a request with an AuthMesh header is verified, in this order: cheap first, state last
- * (docs/protocol.md, section 2). Device, expiry, clock and revocation stand twice, for a body can be slow; the nonce
- * comes after the signature, so that nobody burns nonces without the key.
+ * (docs/protocol.md, sections 2 and 4). Device, expiry, clock, revocation and delegation stand twice, for a body can
+ * be slow; the nonce comes after the signature, so that nobody burns nonces without the key.
  */
 export const authMeshSteps: readonly Step[] = [
   headerPresent,
   targetReadsOneWay,
   bodyReadsOneWay,
   allowListIntact,
+  delegationRead,
   deviceIsController,
   entryNotExpired,
   clockFits,
   hostBound,
   notRevoked,
+  delegationHolds,
   bodyRead,
   signatureFits,
   allowListIntact,
@@ -233,6 +241,7 @@ export const authMeshSteps: readonly Step[] = [
   entryNotExpired,
   clockFits,
   notRevoked,
+  delegationHolds,
   nonceFresh,
   scopeSuffices,
 ];

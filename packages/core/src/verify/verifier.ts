@@ -8,6 +8,7 @@ import type { IncomingRequest } from "../request.js";
 import { parseRequirement } from "../scopes.js";
 import type { TrustStore } from "../trust-store.js";
 import { type Step, VerificationContext, type VerifierSettings } from "./context.js";
+import { DelegationCache } from "./delegation-cache.js";
 import { authMeshSteps } from "./steps.js";
 
 /** How requests are verified. Everything but `trust` and `nonces` has a default. */
@@ -125,9 +126,11 @@ function claimed({ device }: VerificationContext) {
 const decisionId = (): string => toBase64Url(crypto.randomBytes(12));
 
 function checkOptions(options: VerifierOptions): VerifierSettings {
-  if (typeof options.trust?.find !== "function") throw new TypeError("trust must be a TrustStore.");
+  if (typeof options.trust?.find !== "function" || typeof options.trust.findById !== "function")
+    throw new TypeError("trust must be a TrustStore.");
   if (typeof options.nonces?.checkAndRecord !== "function")
     throw new TypeError("nonces must be a NonceStore.");
+  const now = options.now ?? Date.now;
   return {
     trust: options.trust,
     nonces: options.nonces,
@@ -142,7 +145,8 @@ function checkOptions(options: VerifierOptions): VerifierSettings {
     contentEncodings: names("contentEncodings", options.contentEncodings ?? []),
     allowOverrideHeaders: names("allowOverrideHeaders", options.allowOverrideHeaders ?? []),
     scopeSuffices: options.scope === undefined ? undefined : checkRequirement(options.scope),
-    now: options.now ?? Date.now,
+    now,
+    delegations: new DelegationCache(now),
     pendingBodies: 0,
   };
 }
