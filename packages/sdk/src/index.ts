@@ -12,11 +12,11 @@ export { AmeshError, InMemoryNonceStore } from "@authmesh/core";
 export { audienceFromEnvironment } from "./audience-variable.js";
 export {
   type Client,
-  type ClientIdentity,
   type ClientOptions,
   createClient,
   type SignedInit,
 } from "./client/create-client.js";
+export type { ClientIdentity } from "./client/request-signer.js";
 export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
 export { consoleLogger, type Logger } from "./logger.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";

@@ -1,19 +1,29 @@
-import { AmeshError, type PublicKey, type Sign, signRequest } from "@authmesh/core";
+import { AmeshError, checkAudience, signRequest } from "@authmesh/core";
 import { openIdentity } from "@authmesh/keystore";
+import { consoleLogger, type Logger } from "../logger.js";
 import { headerValue, prepareRequest, redirected } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
-
-/** What a client signs with: an opened identity, or anything else that holds a P-256 key. */
-export interface ClientIdentity {
-  readonly publicKey: PublicKey;
-  readonly sign: Sign;
-}
+import { type ClientIdentity, type SignerSource, signDirectly } from "./request-signer.js";
+import { SessionSigner } from "./session-signer.js";
 
 export interface ClientOptions {
   /** Folder of the identity. Default: AUTH_MESH_DIR, else ~/.amesh. */
   readonly dir?: string;
   /** The identity itself, in place of a folder. */
   readonly identity?: ClientIdentity;
+  /**
+   * Whether the identity's key signs a delegation every few minutes, and a key in memory the requests
+   * (docs/protocol.md, section 4). Default: yes for an identity that a folder or `openIdentity` gave, unless its key
+   * store is encrypted-file, which signs as fast itself; no for any other.
+   */
+  readonly session?: boolean;
+  /**
+   * The only hosts at which sessions are to be good: "api.example.com", "localhost:3000". A server then needs an
+   * audience that has one of them. Default: sessions are good wherever the device is known.
+   */
+  readonly audience?: string | readonly string[];
+  /** Told when a session cannot be renewed, before the present one ends. Default: to standard error. */
+  readonly logger?: Logger;
   /** Sends the signed request: called with a URL string and an init whose headers are a plain object. */
   readonly fetch?: (url: string, init: SignedInit) => Promise<Response>;
   /** How much of a streamed body is buffered for the signature, in bytes. Default 8 MiB. */
@@ -39,7 +49,8 @@ export interface Client {
 const mostRedirects = 20;
 
 /**
- * A client that signs every request with this machine's key (docs/protocol.md, section 2).
+ * A client that signs every request with this machine's key (docs/protocol.md, section 2), or with session keys that
+ * it delegates to.
  *
  * Bodies are buffered, since a signature covers all of them. Redirects within one origin are signed anew and
  * followed; to another origin they are refused.
@@ -50,15 +61,28 @@ const mostRedirects = 20;
  *
  * @throws AmeshError from `fetch`: `identity_not_found` and what else keeps the key from being opened,
  *   `malformed_target`, `body_too_large_to_sign`, `redirect_refused`
+ * @throws TypeError for an audience that is not made of hosts
  */
 export function createClient(options: ClientOptions = {}): Client {
   const { maxBodyBytes = 8 * 1024 * 1024 } = options;
   const send = options.fetch ?? globalThis.fetch;
-  let opened: Promise<ClientIdentity> | undefined;
+  const audience = checkAudience(options.audience);
+  let opened: Promise<SignerSource> | undefined;
   let closed = false;
 
-  const identity = (): Promise<ClientIdentity> => {
-    opened ??= options.identity === undefined ? openFolder(options.dir) : Promise.resolve(options.identity);
+  const open = async (): Promise<SignerSource> => {
+    const identity: ClientIdentity = options.identity ?? (await openFolder(options.dir));
+    if (!(options.session ?? gainsBySessions(identity))) return signDirectly(identity);
+    return new SessionSigner({
+      identity,
+      audience: audience.length === 0 ? undefined : audience,
+      logger: options.logger ?? consoleLogger,
+      now: options.now,
+    });
+  };
+
+  const signers = (): Promise<SignerSource> => {
+    opened ??= open();
     opened.catch(() => {
       opened = undefined; // what mends it may come while the program runs
     });
@@ -68,9 +92,11 @@ export function createClient(options: ClientOptions = {}): Client {
   const signedFetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     if (closed) throw new TypeError("This amesh client was closed.");
     let request = await prepareRequest(input, init, maxBodyBytes);
-    const { publicKey, sign } = await identity();
+    const source = await signers();
     for (let hop = 0; ; hop++) {
       const { url, method, body, headers } = request;
+      const pending = source.current();
+      const { key, sign, headers: proofHeaders } = pending instanceof Promise ? await pending : pending;
       const authorization = await signRequest(
         {
           url,
@@ -79,12 +105,12 @@ export function createClient(options: ClientOptions = {}): Client {
           contentType: headerValue(headers, "content-type"),
           contentEncoding: headerValue(headers, "content-encoding"),
         },
-        { key: publicKey.base64, sign, ...(options.now === undefined ? {} : { now: options.now }) },
+        { key, sign, ...(options.now === undefined ? {} : { now: options.now }) },
       );
       const response = await send(url.href, {
         ...request.rest,
         method,
-        headers: { ...headers, Authorization: authorization },
+        headers: { ...headers, ...proofHeaders, Authorization: authorization },
         ...(body === undefined ? {} : { body: body.content }),
         redirect: "manual",
       });
@@ -104,10 +130,16 @@ export function createClient(options: ClientOptions = {}): Client {
     fetch: signedFetch,
     async close() {
       closed = true;
+      const source = await opened?.catch(() => undefined);
+      source?.close();
       opened = undefined;
     },
   };
 }
+
+/** A key file is decrypted once and then signs in memory too. */
+const gainsBySessions = ({ keyStore }: ClientIdentity): boolean =>
+  keyStore !== undefined && keyStore.info.name !== "encrypted-file";
 
 const openFolder = (dir: string | undefined): Promise<ClientIdentity> =>
   openIdentity(dir === undefined ? {} : { dir });

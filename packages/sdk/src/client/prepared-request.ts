@@ -56,8 +56,9 @@ function complete(
   redirect: PreparedRequest["redirect"],
   rest: PreparedRequest["rest"],
 ): PreparedRequest {
-  if (headerValue(headers, "authorization") !== undefined) {
-    throw new TypeError("amesh.fetch sets the Authorization header; do not set it yourself.");
+  for (const name of ["Authorization", "AuthMesh-Delegation"]) {
+    if (headerValue(headers, name.toLowerCase()) !== undefined)
+      throw new TypeError(`amesh.fetch sets the ${name} header; do not set it yourself.`);
   }
   if (body?.contentType !== undefined && headerValue(headers, "content-type") === undefined) {
     headers["Content-Type"] = body.contentType;

@@ -1,0 +1,29 @@
+import type { PublicKey, RequestSigner, Sign } from "@authmesh/core";
+import type { KeyStore } from "@authmesh/keystore";
+
+/** What a client signs with: an opened identity, or anything else that holds a P-256 key. */
+export interface ClientIdentity {
+  readonly publicKey: PublicKey;
+  readonly sign: Sign;
+  /** Says of an opened identity where its key lives, and so whether sessions are worth their while. */
+  readonly keyStore?: Pick<KeyStore, "info">;
+}
+
+/** Signs one request. */
+export interface ClientSigner extends Pick<RequestSigner, "key" | "sign"> {
+  /** Sent along with the proof. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Where a client gets its signers from. */
+export interface SignerSource {
+  /** The signer of the request that is to be signed now, at once; a promise only where there is none yet. */
+  current(): ClientSigner | Promise<ClientSigner>;
+  close(): void;
+}
+
+/** Every request is signed by the device's own key. */
+export function signDirectly({ publicKey, sign }: ClientIdentity): SignerSource {
+  const signer = { key: publicKey.base64, sign, headers: {} };
+  return { current: () => signer, close: () => {} };
+}
