@@ -72,6 +72,18 @@ async function startServer(options: VerifyOptions = {}) {
   return { url, host, reason, call: async () => (await client.fetch(url)).status };
 }
 
+test("a running server lets a session in, and out when its device is revoked in the file", async () => {
+  const { url, reason } = await startServer();
+  const withSessions = createClient({ identity: caller, session: true });
+  expect((await withSessions.fetch(url)).status).toBe(200);
+  const list = await server.openAllowList();
+  const { deviceId } = caller.publicKey;
+  await list.update((draft) => revokeDevice(draft, { deviceId, now: 1_800_000_001 }));
+  await expect.poll(async () => (await withSessions.fetch(url)).status, { timeout: 2000 }).toBe(401);
+  expect(reason()).toBe("device_revoked");
+  await withSessions.close();
+});
+
 test("a running server notices a revocation, and a pairing, without a restart", async () => {
   const { call, reason } = await startServer();
   expect(await call()).toBe(200);
