@@ -15,6 +15,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { AmeshError, parseStrictJson, quoteForeign } from "@authmesh/core";
 import { readBounded } from "./bounded-read.js";
 import { sweepTemporaries, temporaryName } from "./durable-file.js";
+import { inTurn } from "./in-turn.js";
 import { errorCode, storageFailed } from "./storage-error.js";
 
 /**
@@ -84,20 +85,6 @@ export function withLock<T>(
       release(path, token);
     }
   });
-}
-
-const queues = new Map<string, Promise<unknown>>();
-
-/** Callers of one process come one after another, so that they do not poll against each other. */
-function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const turn = (queues.get(path) ?? Promise.resolve()).then(work);
-  const settled = turn
-    .catch(() => undefined)
-    .finally(() => {
-      if (queues.get(path) === settled) queues.delete(path);
-    });
-  queues.set(path, settled);
-  return turn;
 }
 
 async function acquire(path: string, deadline: number, now: () => number): Promise<string> {
