@@ -12,6 +12,11 @@ const components = [
     packages: ["python3", "python3-cryptography"],
     present: () => spawnSync("/usr/bin/python3", ["-c", "import cryptography"]).status === 0,
   },
+  {
+    name: "swtpm and tpm2-tools (a software TPM 2.0, and a second opinion on what it is told)",
+    packages: ["swtpm", "swtpm-tools", "tpm2-tools", "libtss2-tcti-swtpm0"],
+    present: () => ["swtpm", "tpm2_load"].every((name) => spawnSync(name, ["--version"]).status === 0),
+  },
 ];
 
 export async function provideComponents() {

@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { SoftwareTpm } from "../../keystore/test/swtpm.js";
 import { TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
 
@@ -23,6 +24,7 @@ describe("amesh init", () => {
     expect(stdout).toBe(`Generating P-256 keypair...
 
 Detecting key storage backend:
+  TPM 2.0           not available (no /nowhere/tpmrm0)
   Encrypted file    selected
 
 Identity created.
@@ -37,6 +39,18 @@ Next steps:
   Controller: run \`amesh listen\` on a target first, then \`amesh invite\` here
 `);
     expect(stderr).toMatch(/^amesh: warning: The key is encrypted under a generated passphrase .*\n$/);
+  });
+
+  it("takes the TPM where there is one, and needs no passphrase then", async () => {
+    const { env } = await SoftwareTpm.start(onTestFinished);
+    const machine = newMachine();
+    const { stdout, stderr } = await machine.succeed(["init", "--name", "My Laptop"], { env });
+    expect(stdout).toContain("Detecting key storage backend:\n  TPM 2.0    selected\n");
+    expect(stderr).toBe("");
+    const { stdout: status } = await machine.succeed(["status"], { env });
+    expect(status).toMatch(/\n {2}Protection {4}: The key was made in the TPM and never leaves it/);
+    const beside = [["status"], ["doctor", "--offline"], ["list"]].map((args) => machine.run(args, { env }));
+    expect((await Promise.all(beside)).map(({ status }) => status)).toEqual([0, 0, 0]);
   });
 
   it("does not overwrite", async () => {

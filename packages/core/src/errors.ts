@@ -304,6 +304,24 @@ export const catalogue = {
     summary: "The key store cannot be used on this machine now.",
     fix: "Run `amesh doctor`.",
   },
+  key_store_busy: {
+    status: 0,
+    exit: 1,
+    summary: "The key store is in use by another program, or gives no answer in time.",
+    fix: "Try again. If it stays, look for the program that holds it; a TPM that hangs needs a restart.",
+  },
+  key_store_locked: {
+    status: 0,
+    exit: 1,
+    summary: "The key store refuses all use for a while, because somebody gave wrong passwords.",
+    fix: "Wait until the lock ends, or end it with the lockout password (TPM: tpm2_dictionarylockout -c).",
+  },
+  key_store_changed: {
+    status: 0,
+    exit: 1,
+    summary: "The key belongs to other hardware, or to this hardware before it was cleared.",
+    fix: "Use the hardware that made the key. If it was cleared, the key is gone: move the folder away, run `amesh init` and pair again.",
+  },
   passphrase_missing: {
     status: 0,
     exit: 4,

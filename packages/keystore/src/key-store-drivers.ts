@@ -1,6 +1,7 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { EncryptedFileKeyStore, encryptedFileInfo } from "./drivers/encrypted-file.js";
 import type { Argon2Cost } from "./drivers/key-file.js";
+import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
 import type { KeyStore, KeyStoreInfo } from "./key-store.js";
 
@@ -25,6 +26,11 @@ export interface KeyStoreDriver {
 
 /** In the order in which they are tried: the best protection first, what works everywhere last. */
 export const keyStoreDrivers: readonly KeyStoreDriver[] = [
+  {
+    info: tpmInfo,
+    detect: ({ env }) => detectTpm(env),
+    open: ({ dir, env }) => new TpmKeyStore({ dir, env }),
+  },
   {
     info: encryptedFileInfo,
     detect: async () => ({ available: true, reason: "works everywhere" }),

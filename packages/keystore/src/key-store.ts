@@ -13,7 +13,8 @@ export interface KeyStore {
   /**
    * Makes a key pair and a sealing secret. Never overwrites.
    *
-   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`, `key_store_unavailable`
+   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`; of hardware also
+   * `key_store_unavailable`, `key_store_busy`, `key_store_locked`
    */
   generate(alias: string): Promise<PublicKey>;
 
@@ -23,7 +24,9 @@ export interface KeyStore {
   /**
    * ECDSA-P256-SHA256: raw r‖s, 64 bytes, low-S.
    *
-   * @throws AmeshError `key_not_found`, `passphrase_missing`, `passphrase_wrong`, `key_store_damaged`
+   * @throws AmeshError `key_not_found`, `passphrase_missing`, `passphrase_wrong`, `key_store_damaged`; of
+   * hardware also `key_store_unavailable`, `key_store_busy`, `key_store_locked`, and `key_store_changed` when it
+   * is not the hardware that made the key
    */
   sign(alias: string, message: Signable): Promise<Uint8Array>;
 
@@ -41,6 +44,9 @@ export interface KeyStore {
 
   /** The bytes last remembered; undefined when there are none. @throws AmeshError `key_store_damaged` */
   recall?(alias: string): Promise<Uint8Array | undefined>;
+
+  /** Which hardware it is, where there is some: "IBM (SW TPM), firmware 8217.4131.22.13878". Throws as `sign` does. */
+  describe?(): Promise<string>;
 }
 
 export interface KeyStoreInfo {

@@ -35,7 +35,10 @@ describe("createIdentity", () => {
       backend: "encrypted-file",
       createdAt: 1_774_656_000,
     });
-    expect(findings).toMatchObject([{ name: "encrypted-file", selected: true }]);
+    expect(findings).toMatchObject([
+      { name: "tpm", available: false, reason: "no /nowhere/tpmrm0" },
+      { name: "encrypted-file", selected: true },
+    ]);
     expect(warnings).toEqual([]);
 
     const open = await openIdentity({ dir, env });

@@ -18,6 +18,9 @@ export const verb: Verb = {
       { flags: "--max-controllers N", about: "how many controllers this machine accepts (default 1)" },
       audienceOption,
     ],
+    environment: [
+      ["AMESH_TPM", "the TPM to use: /dev/…, swtpm:HOST:PORT or unix:/PATH (default /dev/tpmrm0)"],
+    ],
     examples: [
       ['amesh init --name "My Laptop"', "a machine that will call others"],
       ['amesh init --name "prod-api" --audience api.example.com', "a server, named as its callers name it"],

@@ -1,0 +1,129 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+const bridge = fileURLToPath(new URL("processes/character-device.py", import.meta.url));
+
+/** A software TPM: a real process with a state of its own, on a free port of this machine or a socket in a folder. */
+export class SoftwareTpm {
+  readonly folder = mkdtempSync(join(tmpdir(), "amesh-swtpm-"));
+  readonly #port: number | undefined;
+  #process: ChildProcess | undefined;
+  #bridge: ChildProcess | undefined;
+
+  private constructor(port?: number) {
+    this.#port = port;
+  }
+
+  /** @param ended is given what stops and removes it: `onTestFinished` */
+  static async start(ended: (stop: () => void) => void, over: "tcp" | "unix" = "unix"): Promise<SoftwareTpm> {
+    const tpm = new SoftwareTpm(over === "tcp" ? await freePort() : undefined);
+    ended(() => tpm.#remove());
+    await tpm.start();
+    return tpm;
+  }
+
+  /** As `AMESH_TPM` names it. */
+  get address(): string {
+    return this.#port === undefined ? `unix:${this.#socket}` : `swtpm:127.0.0.1:${this.#port}`;
+  }
+
+  get env() {
+    return { AMESH_TPM: this.address };
+  }
+
+  /** Switches it on: the state is what it was, objects that were loaded are gone. */
+  async start(): Promise<void> {
+    rmSync(this.#socket, { force: true });
+    const port = this.#port;
+    const server =
+      port === undefined
+        ? ["--server", `type=unixio,path=${this.#socket}`]
+        : [
+            ...["--server", `type=tcp,port=${port},bindaddr=127.0.0.1`],
+            ...["--ctrl", `type=tcp,port=${port + 1},bindaddr=127.0.0.1`],
+          ];
+    const state = ["--tpmstate", `dir=${this.folder}`, "--flags", "not-need-init,startup-clear"];
+    this.#process = spawn("swtpm", ["socket", "--tpm2", ...server, ...state], { stdio: "ignore" });
+    const failed = new Promise<never>((_, reject) => this.#process?.once("error", reject));
+    await Promise.race([this.connect().then((socket) => socket.destroy()), failed]);
+  }
+
+  /** Pulls the plug. */
+  async kill(): Promise<void> {
+    const gone = new Promise((resolve) => this.#process?.once("close", resolve));
+    this.#process?.kill("SIGKILL");
+    await gone;
+  }
+
+  /** Another client of the TPM; nobody else is served until it leaves. */
+  async connect(): Promise<Socket> {
+    const deadline = performance.now() + 10_000;
+    for (;;) {
+      const socket =
+        this.#port === undefined ? connect(this.#socket) : connect({ port: this.#port, host: "127.0.0.1" });
+      const connected = await new Promise((resolve) => {
+        socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+      });
+      if (connected) return socket;
+      if (performance.now() > deadline) throw new Error("swtpm does not start.");
+      await pause(5);
+    }
+  }
+
+  /** Sends bytes of a command, in hex; gives those of the answer. */
+  async send(command: string): Promise<string> {
+    const socket = await this.connect();
+    socket.write(Buffer.from(command, "hex"));
+    const answer = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
+    socket.destroy();
+    return answer.toString("hex");
+  }
+
+  /** Runs one of tpm2-tools against it. */
+  tool(name: string, ...args: string[]): string {
+    const env = { ...process.env, TPM2TOOLS_TCTI: `swtpm:host=127.0.0.1,port=${this.#port}` };
+    return execFileSync(name, args, { cwd: this.folder, env, encoding: "utf8", stdio: "pipe" });
+  }
+
+  /** A character device in front of it; returns its path. */
+  async device(): Promise<string> {
+    this.#bridge = spawn("/usr/bin/python3", [bridge, this.#socket], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines = createInterface({ input: this.#bridge.stdout as NodeJS.ReadableStream });
+    return new Promise((resolve) => lines.once("line", resolve));
+  }
+
+  unplugDevice(): void {
+    this.#bridge?.kill("SIGKILL");
+  }
+
+  get #socket(): string {
+    return join(this.folder, "socket");
+  }
+
+  #remove(): void {
+    this.unplugDevice();
+    this.#process?.kill("SIGKILL");
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const [first, second] = [createServer(), createServer()];
+  const listen = (server: typeof first, port: number) =>
+    new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+  await listen(first, 0);
+  const { port } = first.address() as AddressInfo;
+  const isFree = port < 65_535 && (await listen(second, port + 1));
+  await Promise.all([first, second].map((server) => new Promise((resolve) => server.close(resolve))));
+  return isFree ? port : freePort();
+}
