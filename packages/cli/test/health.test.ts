@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { SoftwareTpm } from "../../keystore/test/swtpm.js";
 import { newMachine, TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
 
@@ -153,6 +154,19 @@ describe("amesh doctor", () => {
       Relay: "SKIP",
       Clock: "SKIP",
     });
+  });
+
+  it("names the hardware that holds the key, and fails where it is away", async () => {
+    const { env } = await SoftwareTpm.start(onTestFinished);
+    const machine = await newMachine("api", { env });
+    const here = await machine.run(["doctor", "--offline"], { env });
+    expect(here.status).toBe(0);
+    expect(here.stdout).toMatch(
+      /OK {4}Key store +TPM 2\.0, IBM \(SW TPM\), firmware [0-9.]+: [0-9.]+ ms a signature/,
+    );
+    const away = await machine.run(["doctor", "--offline"]);
+    expect(away.status).toBe(1);
+    expect(away.stdout).toMatch(/FAIL {2}Key store .*no \/nowhere\/tpmrm0\. \(key_store_unavailable\)/);
   });
 
   it("fails for a passphrase that does not fit", async () => {

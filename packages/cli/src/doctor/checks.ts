@@ -79,8 +79,10 @@ async function checkKeyStore(examination: Examination): Promise<Finding> {
   if (!publicKey.verify(probe, signature))
     throw new AmeshError("key_mismatch", "The key store signs, but not with this identity's key.");
   examination.keySigns = true;
+  const hardware = await keyStore.describe?.();
+  const label = `${keyStore.info.label}${hardware === undefined ? "" : `, ${hardware}`}`;
   const time = `${signMillis.toFixed(1)} ms a signature, ${openMillis.toFixed(0)} ms to open the key`;
-  return ok(`${keyStore.info.label}: ${time}.`);
+  return ok(`${label}: ${time}.`);
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<[result: T, millis: number]> {
