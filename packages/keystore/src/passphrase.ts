@@ -40,7 +40,9 @@ export async function resolvePassphrase(where: PassphraseSources): Promise<strin
   throw new AmeshError(
     "passphrase_missing",
     `Neither AUTH_MESH_PASSPHRASE nor AMESH_PASSPHRASE_FILE is set, and there is no ${generated}.`,
-    { fix: `Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE, or put back ${generated} if it was generated.` },
+    {
+      fix: `Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE, or put back ${generated} if it was generated.`,
+    },
   );
 }
 
