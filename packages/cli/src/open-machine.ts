@@ -13,6 +13,6 @@ export interface Machine {
  * @throws AmeshError what `openIdentity` and `openAllowList` throw
  */
 export async function openMachine(call: Call): Promise<Machine> {
-  const identity = await openIdentity({ promptPassphrase: call.terminal.questions.passphrase });
+  const identity = await openIdentity({ promptSecret: call.terminal.questions.secret });
   return { identity, list: await identity.openAllowList() };
 }

@@ -77,7 +77,7 @@ Next steps:
     expect(documentOf(result)).toMatchObject({
       dir: machine.dir,
       device: { friendlyName: "api", backend: "encrypted-file", deviceId: identityOf(machine).deviceId },
-      findings: [{ name: "encrypted-file", selected: true }],
+      findings: [{ name: "encrypted-file", status: "selected" }],
       audience: ["api.example.com", "localhost:3000"],
       warnings: [],
     });

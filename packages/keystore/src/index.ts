@@ -39,7 +39,7 @@ export { findDevice } from "./find-device.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
 export type { Identity } from "./identity-file.js";
 export { inspectStorage, type StorageFinding } from "./inspect-storage.js";
-export type { KeyStore, KeyStoreInfo } from "./key-store.js";
+export type { KeyStore, KeyStoreInfo, SoftwareKey } from "./key-store.js";
 export {
   detectKeyStore,
   type KeyStoreContext,
@@ -48,3 +48,4 @@ export {
   keyStoreDrivers,
 } from "./key-store-drivers.js";
 export { type OpenIdentity, type OpenIdentityOptions, openIdentity } from "./open-identity.js";
+export type { PromptSecret } from "./secret-source.js";

@@ -4,6 +4,7 @@ import type { Argon2Cost } from "./drivers/key-file.js";
 import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
 import type { KeyStore, KeyStoreInfo } from "./key-store.js";
+import type { PromptSecret } from "./secret-source.js";
 
 /** What a driver is given to find out whether it can work here, and to open its store. */
 export interface KeyStoreContext {
@@ -12,12 +13,17 @@ export interface KeyStoreContext {
   readonly env: Environment;
   /** Called only by a store that needs a passphrase, and only when it does. */
   readonly passphrase: () => Promise<string>;
+  /** Asks a person for the secret that opens the store, where there is somebody; never while a key is made. */
+  readonly promptSecret?: PromptSecret | undefined;
+  /** For keys of the encrypted file that are made from now on. */
   readonly argon2?: Argon2Cost | undefined;
 }
 
 /** One kind of key store. To add one, write its driver and put it into the table. */
 export interface KeyStoreDriver {
   readonly info: KeyStoreInfo;
+  /** It is used only where somebody names it: a server may not have what it needs, such as a person's session. */
+  readonly onlyWhenNamed?: boolean;
   /** Whether it works on this machine. `reason` is a few plain words: "no /dev/tpmrm0". */
   detect(context: KeyStoreContext): Promise<{ readonly available: boolean; readonly reason: string }>;
   /** Opens nothing yet: a store does its work when it is asked for a key. */
@@ -42,17 +48,16 @@ export const keyStoreDrivers: readonly KeyStoreDriver[] = [
 export interface KeyStoreFinding {
   readonly name: string;
   readonly label: string;
-  readonly available: boolean;
-  /** Why it is available or not, in a few plain words. */
+  readonly status: "selected" | "not available" | "not tried";
+  /** Why it is so, in a few plain words. */
   readonly reason: string;
-  readonly selected: boolean;
 }
 
 /**
  * Looks for the key store to use: the first of the table that is available, or the one that is forced.
  *
  * @param forced name of a driver; no other is looked at then
- * @returns one finding for each driver looked at, in order, the last one selected: after it nothing is tried
+ * @returns one finding for each driver up to the one that is selected, in order
  * @throws AmeshError `key_store_unknown`, `key_store_unavailable`
  */
 export async function detectKeyStore(
@@ -62,13 +67,24 @@ export async function detectKeyStore(
 ): Promise<readonly [driver: KeyStoreDriver, findings: readonly KeyStoreFinding[]]> {
   const findings: KeyStoreFinding[] = [];
   for (const driver of forced === undefined ? drivers : [keyStoreDriver(forced, drivers)]) {
-    const { name, label } = driver.info;
-    const { available, reason } = await driver.detect(context);
-    findings.push({ name, label, available, reason, selected: available });
-    if (available) return [driver, findings];
+    const finding = await examine(driver, context, forced);
+    findings.push(finding);
+    if (finding.status === "selected") return [driver, findings];
   }
   const reasons = findings.map(({ label, reason }) => `${label}: ${reason}`).join("; ");
   throw new AmeshError("key_store_unavailable", `No key store can be used here (${reasons}).`);
+}
+
+async function examine(
+  driver: KeyStoreDriver,
+  context: KeyStoreContext,
+  forced: string | undefined,
+): Promise<KeyStoreFinding> {
+  const { name, label } = driver.info;
+  if (driver.onlyWhenNamed && forced === undefined)
+    return { name, label, status: "not tried", reason: `ask for it with --backend ${name}` };
+  const { available, reason } = await driver.detect(context);
+  return { name, label, status: available ? "selected" : "not available", reason };
 }
 
 /** @throws AmeshError `key_store_unknown` */

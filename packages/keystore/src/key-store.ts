@@ -1,4 +1,4 @@
-import type { PublicKey, Signable } from "@authmesh/core";
+import type { PrivateKey, PublicKey, Signable } from "@authmesh/core";
 
 /**
  * Where a device's key lives (docs/protocol.md, section 11). The key never leaves it: callers name an alias and get
@@ -45,8 +45,24 @@ export interface KeyStore {
   /** The bytes last remembered; undefined when there are none. @throws AmeshError `key_store_damaged` */
   recall?(alias: string): Promise<Uint8Array | undefined>;
 
+  /**
+   * Gives out the key itself. Only software stores can: one without this has a key that never leaves it. Throws as
+   * `sign` does.
+   */
+  exportKey?(alias: string): Promise<SoftwareKey>;
+
+  /** Takes in a key that was made elsewhere; throws as `generate` does. A store has this and `exportKey`, or neither. */
+  importKey?(alias: string, key: SoftwareKey): Promise<void>;
+
   /** Which hardware it is, where there is some: "IBM (SW TPM), firmware 8217.4131.22.13878". Throws as `sign` does. */
   describe?(): Promise<string>;
+}
+
+/** A key outside of any store, and the secret that belongs to it. */
+export interface SoftwareKey {
+  readonly privateKey: PrivateKey;
+  /** 32 bytes. */
+  readonly sealingSecret: Uint8Array;
 }
 
 export interface KeyStoreInfo {

@@ -5,10 +5,11 @@ import { type Identity, readIdentity } from "./identity-file.js";
 import type { KeyStore } from "./key-store.js";
 import { keyStoreDriver } from "./key-store-drivers.js";
 import { resolvePassphrase } from "./passphrase.js";
+import type { PromptSecret } from "./secret-source.js";
 
 export interface OpenIdentityOptions extends FolderOptions {
-  /** Asks a person for the passphrase when it is nowhere else. */
-  readonly promptPassphrase?: (() => Promise<string>) | undefined;
+  /** Asks a person for the secret that opens the key store when it is nowhere else. */
+  readonly promptSecret?: PromptSecret | undefined;
 }
 
 /** This machine's identity, ready for use. */
@@ -31,11 +32,11 @@ export interface OpenIdentity {
  * `key_store_damaged`, `key_mismatch`, `storage_failed`
  */
 export async function openIdentity(options: OpenIdentityOptions = {}): Promise<OpenIdentity> {
-  const { env = process.env, promptPassphrase } = options;
+  const { env = process.env, promptSecret } = options;
   const dir = identityFolder(options);
   const { identity, publicKey } = readIdentity(dir);
-  const passphrase = () => resolvePassphrase({ dir, env, promptPassphrase });
-  const keyStore = keyStoreDriver(identity.backend).open({ dir, env, passphrase });
+  const passphrase = () => resolvePassphrase({ dir, env, promptSecret });
+  const keyStore = keyStoreDriver(identity.backend).open({ dir, env, passphrase, promptSecret });
   const stored = await keyStore.publicKey(identity.keyAlias);
   if (stored.base64 !== publicKey.base64)
     throw new AmeshError("key_mismatch", `The key store holds the key of ${stored.deviceId}.`);

@@ -1,40 +1,31 @@
 import { randomBytes } from "node:crypto";
-import { AmeshError, decodeUtf8 } from "@authmesh/core";
+import { AmeshError } from "@authmesh/core";
 import { type Environment, passphrasePath } from "./folder.js";
-import { readBounded } from "./internal/bounded-read.js";
 import { createFile } from "./internal/durable-file.js";
+import { type PromptSecret, readSecretFile, type SecretSource, secretFrom } from "./secret-source.js";
 
 export interface PassphraseSources {
   /** The folder of the identity. */
   readonly dir: string;
   readonly env: Environment;
   /** Asks a person; for opening only. */
-  readonly promptPassphrase?: (() => Promise<string>) | undefined;
+  readonly promptSecret?: PromptSecret | undefined;
 }
 
-const maxBytes = 4096;
-
-/** The order in which a passphrase is looked for (docs/protocol.md, section 11). */
-const sources: readonly ((where: PassphraseSources) => string | undefined)[] = [
-  ({ env }) => env["AUTH_MESH_PASSPHRASE"] || undefined,
-  ({ env }) => {
-    const path = env["AMESH_PASSPHRASE_FILE"];
-    if (!path) return undefined;
-    const passphrase = readPassphraseFile(path);
-    if (passphrase !== undefined) return passphrase;
-    throw new AmeshError("passphrase_missing", `AMESH_PASSPHRASE_FILE names ${path}, which does not exist.`);
-  },
-  ({ dir }) => readPassphraseFile(passphrasePath(dir)),
-];
+const source: SecretSource = {
+  variable: "AUTH_MESH_PASSPHRASE",
+  fileVariable: "AMESH_PASSPHRASE_FILE",
+  missing: "passphrase_missing",
+};
 
 /**
  * The passphrase that opens the key file: `AUTH_MESH_PASSPHRASE`, the file `AMESH_PASSPHRASE_FILE` names, the file
- * that `createIdentity` generated, an answer to the prompt. A file's one trailing line end is not part of it.
+ * that `createIdentity` generated, an answer to the prompt (docs/protocol.md, section 11).
  *
  * @throws AmeshError `passphrase_missing`, `storage_failed`
  */
 export async function resolvePassphrase(where: PassphraseSources): Promise<string> {
-  const passphrase = lookForPassphrase(where) ?? (await where.promptPassphrase?.());
+  const passphrase = lookForPassphrase(where) ?? (await where.promptSecret?.("Passphrase of the key file"));
   if (passphrase) return passphrase;
   const generated = passphrasePath(where.dir);
   throw new AmeshError(
@@ -61,22 +52,9 @@ export async function passphraseForNewKey(where: PassphraseSources): Promise<str
 /** The generated file, when the passphrase comes from there. */
 export function generatedPassphraseInUse(where: PassphraseSources): string | undefined {
   const path = passphrasePath(where.dir);
-  const generated = readPassphraseFile(path);
+  const generated = readSecretFile(path, source.missing);
   return generated !== undefined && lookForPassphrase(where) === generated ? path : undefined;
 }
 
-function lookForPassphrase(where: PassphraseSources): string | undefined {
-  for (const source of sources) {
-    const passphrase = source(where);
-    if (passphrase !== undefined) return passphrase;
-  }
-  return undefined;
-}
-
-function readPassphraseFile(path: string): string | undefined {
-  const bytes = readBounded(path, maxBytes);
-  if (bytes === undefined) return undefined;
-  const passphrase = decodeUtf8(bytes)?.replace(/\r?\n$/, "");
-  if (passphrase && bytes.length <= maxBytes) return passphrase;
-  throw new AmeshError("passphrase_missing", `${path} is empty, longer than ${maxBytes} bytes, or not text.`);
-}
+const lookForPassphrase = ({ dir, env }: PassphraseSources): string | undefined =>
+  secretFrom(source, env) ?? readSecretFile(passphrasePath(dir), source.missing);

@@ -36,8 +36,8 @@ describe("createIdentity", () => {
       createdAt: 1_774_656_000,
     });
     expect(findings).toMatchObject([
-      { name: "tpm", available: false, reason: "no /nowhere/tpmrm0" },
-      { name: "encrypted-file", selected: true },
+      { name: "tpm", status: "not available", reason: "no /nowhere/tpmrm0" },
+      { name: "encrypted-file", status: "selected" },
     ]);
     expect(warnings).toEqual([]);
 
@@ -252,15 +252,15 @@ describe("openIdentity", () => {
   it("asks for the passphrase once, when the key is first used, and only if it is nowhere else", async () => {
     const { dir } = await newIdentity();
     let asked = 0;
-    const promptPassphrase = async () => {
+    const promptSecret = async () => {
       asked++;
       return env.AUTH_MESH_PASSPHRASE;
     };
-    const open = await openIdentity({ dir, env: {}, promptPassphrase });
+    const open = await openIdentity({ dir, env: {}, promptSecret });
     expect(asked).toBe(0);
     await Promise.all([open.sign(signableProbe()), open.openAllowList(), open.sign(signableProbe())]);
     expect(asked).toBe(1);
-    await (await openIdentity({ dir, env, promptPassphrase })).sign(signableProbe());
+    await (await openIdentity({ dir, env, promptSecret })).sign(signableProbe());
     expect(asked).toBe(1);
   });
 

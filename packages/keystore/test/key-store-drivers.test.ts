@@ -34,9 +34,22 @@ describe("detectKeyStore", () => {
     const [selected, findings] = await detectKeyStore(context, undefined, machine);
     expect(selected.info.name).toBe("tpm");
     expect(findings).toEqual([
-      { name: "enclave", label: "ENCLAVE", available: false, reason: "binary not signed", selected: false },
-      { name: "tpm", label: "TPM", available: true, reason: "/dev/tpmrm0", selected: true },
+      { name: "enclave", label: "ENCLAVE", status: "not available", reason: "binary not signed" },
+      { name: "tpm", label: "TPM", status: "selected", reason: "/dev/tpmrm0" },
     ]);
+  });
+
+  it("leaves those for whoever names them, and says how", async () => {
+    const token = { ...driver("token", true, "in its slot"), onlyWhenNamed: true };
+    const [selected, findings] = await detectKeyStore(context, undefined, [token, ...machine]);
+    expect(selected.info.name).toBe("tpm");
+    expect(findings[0]).toEqual({
+      name: "token",
+      label: "TOKEN",
+      status: "not tried",
+      reason: "ask for it with --backend token",
+    });
+    expect((await detectKeyStore(context, "token", [token, ...machine]))[0].info.name).toBe("token");
   });
 
   it("looks at nothing but the one that is forced", async () => {
@@ -63,7 +76,7 @@ describe("detectKeyStore", () => {
     expect(findings.at(-1)).toMatchObject({
       name: "encrypted-file",
       label: "Encrypted file",
-      selected: true,
+      status: "selected",
     });
     expect(selected.open(context)).toBeInstanceOf(EncryptedFileKeyStore);
   });

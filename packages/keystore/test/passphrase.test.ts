@@ -13,24 +13,24 @@ function file(dir: string, name: string, content: string | Uint8Array): string {
 describe("the passphrase", () => {
   it("comes from the variable, the named file, the generated file, the prompt, in this order", async () => {
     const dir = temporaryFolder();
-    const promptPassphrase = async () => "from the prompt";
+    const promptSecret = async () => "from the prompt";
     const named = file(temporaryFolder(), "named", "from the named file\n");
     const all = { AUTH_MESH_PASSPHRASE: "from the variable", AMESH_PASSPHRASE_FILE: named };
 
-    expect(await resolvePassphrase({ dir, env: {}, promptPassphrase })).toBe("from the prompt");
+    expect(await resolvePassphrase({ dir, env: {}, promptSecret })).toBe("from the prompt");
     file(dir, "passphrase", "from the generated file\n");
-    expect(await resolvePassphrase({ dir, env: {}, promptPassphrase })).toBe("from the generated file");
-    expect(await resolvePassphrase({ dir, env: { AMESH_PASSPHRASE_FILE: named }, promptPassphrase })).toBe(
+    expect(await resolvePassphrase({ dir, env: {}, promptSecret })).toBe("from the generated file");
+    expect(await resolvePassphrase({ dir, env: { AMESH_PASSPHRASE_FILE: named }, promptSecret })).toBe(
       "from the named file",
     );
-    expect(await resolvePassphrase({ dir, env: all, promptPassphrase })).toBe("from the variable");
+    expect(await resolvePassphrase({ dir, env: all, promptSecret })).toBe("from the variable");
   });
 
   it("is missing when nobody has one, and empty variables are none", async () => {
     const dir = temporaryFolder();
     const env = { AUTH_MESH_PASSPHRASE: "", AMESH_PASSPHRASE_FILE: "" };
     expect(await codeOf(() => resolvePassphrase({ dir, env }))).toBe("passphrase_missing");
-    expect(await codeOf(() => resolvePassphrase({ dir, env, promptPassphrase: async () => "" }))).toBe(
+    expect(await codeOf(() => resolvePassphrase({ dir, env, promptSecret: async () => "" }))).toBe(
       "passphrase_missing",
     );
   });
@@ -55,8 +55,8 @@ describe("the passphrase", () => {
   ])("is refused from a file that is %s, not looked for elsewhere", async (_, content) => {
     const dir = temporaryFolder();
     const env = { AMESH_PASSPHRASE_FILE: file(dir, "named", content) };
-    const promptPassphrase = async () => "from the prompt";
-    expect(await codeOf(() => resolvePassphrase({ dir, env, promptPassphrase }))).toBe("passphrase_missing");
+    const promptSecret = async () => "from the prompt";
+    expect(await codeOf(() => resolvePassphrase({ dir, env, promptSecret }))).toBe("passphrase_missing");
   });
 
   it("is missing when the named file is, and no secret of the environment is in the message", async () => {

@@ -295,8 +295,12 @@ describe("a TPM in trouble", () => {
       argon2: { memoryKiB: 19_456, passes: 1, lanes: 1 },
     });
     expect(created.findings).toMatchObject([
-      { name: "tpm", available: false, reason: expect.stringContaining("owner hierarchy has a password") },
-      { name: "encrypted-file", selected: true },
+      {
+        name: "tpm",
+        status: "not available",
+        reason: expect.stringContaining("owner hierarchy has a password"),
+      },
+      { name: "encrypted-file", status: "selected" },
     ]);
   });
 });

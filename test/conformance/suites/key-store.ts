@@ -1,4 +1,4 @@
-import { PublicKey, signableProbe, toLowS } from "@authmesh/core";
+import { PrivateKey, PublicKey, signableProbe, toLowS } from "@authmesh/core";
 import type { KeyStore } from "@authmesh/keystore";
 import { describe, expect, it } from "vitest";
 import { codeOf } from "../../../packages/keystore/test/fixture.js";
@@ -94,6 +94,21 @@ export function keyStoreConformance(
         await expect(store.publicKey(alias)).rejects.toThrow(TypeError);
       },
     );
+
+    it("gives its key to another store of its kind, or has no way to give it out", async () => {
+      const { store } = await makeStore();
+      expect(store.exportKey === undefined).toBe(store.importKey === undefined);
+      if (store.exportKey === undefined || store.importKey === undefined) return;
+      const made = { privateKey: PrivateKey.generate(), sealingSecret: new Uint8Array(32).fill(7) };
+      await store.importKey("device", made);
+      expect(await codeOf(() => store.importKey?.("device", made))).toBe("key_exists");
+      const { privateKey, sealingSecret } = await store.exportKey("device");
+      expect(privateKey.export()).toEqual(made.privateKey.export());
+      expect(Uint8Array.from(sealingSecret)).toEqual(made.sealingSecret);
+      const signature = await store.sign("device", signableProbe());
+      expect(made.privateKey.publicKey.verify(signableProbe(), signature)).toBe(true);
+      expect(await codeOf(() => store.exportKey?.("none"))).toBe("key_not_found");
+    });
 
     it("says who it is and what it protects", async () => {
       const { info } = (await makeStore()).store;

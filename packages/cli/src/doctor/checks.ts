@@ -1,6 +1,12 @@
 import { createRequire } from "node:module";
 import { AmeshError, signableProbe } from "@authmesh/core";
-import { type AllowList, inspectStorage, type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import {
+  type AllowList,
+  inspectStorage,
+  type OpenIdentity,
+  openIdentity,
+  type PromptSecret,
+} from "@authmesh/keystore";
 import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
 import type { Finding } from "../finding.js";
@@ -10,7 +16,7 @@ import { askRelay, type RelayHealth } from "./relay-health.js";
 /** What is examined, and what earlier checks brought to light for later ones. */
 export interface Examination {
   readonly dir: string;
-  readonly promptPassphrase: (() => Promise<string>) | undefined;
+  readonly promptSecret: PromptSecret | undefined;
   /** Undefined: the network is not to be touched. */
   readonly network: true | undefined;
   /** The value of --relay. */
@@ -56,8 +62,8 @@ function checkNode(): Finding {
 }
 
 async function checkIdentity(examination: Examination): Promise<Finding> {
-  const { dir, promptPassphrase } = examination;
-  examination.identity = await openIdentity({ dir, promptPassphrase });
+  const { dir, promptSecret } = examination;
+  examination.identity = await openIdentity({ dir, promptSecret });
   return ok(`${formatDevice(examination.identity.identity)} in ${dir}.`);
 }
 

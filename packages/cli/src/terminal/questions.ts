@@ -52,8 +52,8 @@ export class Questions {
     }
   }
 
-  /** Asks for the passphrase of the key file, without showing it; undefined where nobody can be asked. */
-  get passphrase(): (() => Promise<string>) | undefined {
-    return this.interactive ? () => readHidden("Passphrase of the key file: ") : undefined;
+  /** Asks for a secret, without showing what is typed; undefined where nobody can be asked. */
+  get secret(): ((what: string) => Promise<string>) | undefined {
+    return this.interactive ? (what) => readHidden(`${what}: `) : undefined;
   }
 }

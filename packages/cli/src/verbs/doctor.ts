@@ -30,7 +30,7 @@ export const verb: Verb = {
     const { terminal } = call;
     const examination: Examination = {
       dir: identityFolder(),
-      promptPassphrase: terminal.questions.passphrase,
+      promptSecret: terminal.questions.secret,
       network: call.flag("offline") ? undefined : true,
       relay: call.text("relay"),
     };

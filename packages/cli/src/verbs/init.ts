@@ -55,11 +55,11 @@ export const verb: Verb = {
 };
 
 function describe({ identity, findings }: CreatedIdentity): string {
-  const backend = findings.find(({ selected }) => selected)?.label ?? identity.backend;
+  const backend = findings.find(({ status }) => status === "selected")?.label ?? identity.backend;
   const width = Math.max(...findings.map(({ label }) => label.length));
   const detected = findings.map(
-    ({ label, available, selected, reason }) =>
-      `  ${label.padEnd(width)}    ${selected ? "selected" : available ? "available" : `not available (${reason})`}`,
+    ({ label, status, reason }) =>
+      `  ${label.padEnd(width)}    ${status === "selected" ? status : `${status} (${reason})`}`,
   );
   const identityFields = fields([
     ["Device ID", identity.deviceId],

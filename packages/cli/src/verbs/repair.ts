@@ -62,7 +62,7 @@ const repairs: Readonly<Record<string, (call: Call) => Promise<void>>> = {
   },
 };
 
-const open = ({ terminal }: Call) => openIdentity({ promptPassphrase: terminal.questions.passphrase });
+const open = ({ terminal }: Call) => openIdentity({ promptSecret: terminal.questions.secret });
 
 async function ask(call: Call, question: string): Promise<void> {
   if (!call.flag("yes"))

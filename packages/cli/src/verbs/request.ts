@@ -55,7 +55,7 @@ export const verb: Verb = {
 
   async run(call) {
     const request = await readRequest(call);
-    const identity = await openIdentity({ promptPassphrase: call.terminal.questions.passphrase });
+    const identity = await openIdentity({ promptSecret: call.terminal.questions.secret });
     try {
       return await exchange(identity, request, call.terminal);
     } catch (cause) {

@@ -2,12 +2,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { PrivateKey, type PublicKey, type Signable } from "@authmesh/core";
 import { shareFlight } from "../internal/shared-flight.js";
-import type { KeyStore, KeyStoreInfo } from "../key-store.js";
+import type { KeyStore, KeyStoreInfo, SoftwareKey } from "../key-store.js";
 import { AliasFiles, keyExists } from "./alias-files.js";
 import {
   type Argon2Cost,
   defaultCost,
-  type KeyFileSecrets,
   openKeyFile,
   parseKeyFile,
   publicKeyOf,
@@ -32,7 +31,7 @@ export const encryptedFileInfo: KeyStoreInfo = {
 
 // Deriving a key costs 64 MiB and tens of milliseconds, so a process does it once for each content of a file. The
 // passphrase is part of the name: a wrong one is refused even while the key is open.
-const openedKeys = new Map<string, Promise<KeyFileSecrets>>();
+const openedKeys = new Map<string, Promise<SoftwareKey>>();
 
 /**
  * Keys in files `ALIAS.key`, each encrypted under a passphrase (docs/protocol.md, section 11), and what they
@@ -42,7 +41,7 @@ export class EncryptedFileKeyStore implements KeyStore {
   readonly info = encryptedFileInfo;
   readonly #options: EncryptedFileOptions;
   readonly #files: AliasFiles;
-  readonly #keys = new Map<string, Promise<KeyFileSecrets>>();
+  readonly #keys = new Map<string, Promise<SoftwareKey>>();
 
   constructor(options: EncryptedFileOptions) {
     this.#options = options;
@@ -50,14 +49,23 @@ export class EncryptedFileKeyStore implements KeyStore {
   }
 
   async generate(alias: string): Promise<PublicKey> {
+    const key = { privateKey: PrivateKey.generate(), sealingSecret: randomBytes(32) };
+    await this.importKey(alias, key);
+    return key.privateKey.publicKey;
+  }
+
+  async importKey(alias: string, key: SoftwareKey): Promise<void> {
     const path = this.#files.path(alias);
     if (existsSync(path)) throw keyExists(path); // before a passphrase is asked for
-    const secrets = { privateKey: PrivateKey.generate(), sealingSecret: randomBytes(32) };
     const passphrase = await this.#options.passphrase();
-    const content = await sealKeyFile(secrets, passphrase, this.#options.cost ?? defaultCost);
+    const content = await sealKeyFile(key, passphrase, this.#options.cost ?? defaultCost);
     await this.#files.create(alias, content);
-    this.#keys.set(alias, Promise.resolve(secrets));
-    return secrets.privateKey.publicKey;
+    this.#keys.set(alias, Promise.resolve(key));
+  }
+
+  async exportKey(alias: string): Promise<SoftwareKey> {
+    const { privateKey, sealingSecret } = await this.#open(alias);
+    return { privateKey, sealingSecret: Uint8Array.from(sealingSecret) };
   }
 
   async publicKey(alias: string): Promise<PublicKey> {
@@ -87,7 +95,7 @@ export class EncryptedFileKeyStore implements KeyStore {
     return this.#files.recall(alias, (await this.#open(alias)).sealingSecret);
   }
 
-  #open(alias: string): Promise<KeyFileSecrets> {
+  #open(alias: string): Promise<SoftwareKey> {
     return shareFlight(this.#keys, alias, async () => {
       const bytes = this.#files.read(alias);
       const file = parseKeyFile(bytes);

@@ -11,6 +11,7 @@ import {
 } from "@authmesh/core";
 import { base64Url, publicKey } from "../internal/members.js";
 import { integer, oneOf, type RecordOf, readDocument, record } from "../internal/record.js";
+import type { SoftwareKey } from "../key-store.js";
 
 /** What deriving a key from a passphrase costs. */
 export interface Argon2Cost {
@@ -20,13 +21,6 @@ export interface Argon2Cost {
   readonly passes: number;
   /** 1 to 4. */
   readonly lanes: number;
-}
-
-/** What a key file protects. */
-export interface KeyFileSecrets {
-  readonly privateKey: PrivateKey;
-  /** 32 bytes. */
-  readonly sealingSecret: Uint8Array;
 }
 
 export const defaultCost: Argon2Cost = { memoryKiB: 64 * 1024, passes: 3, lanes: 1 };
@@ -67,7 +61,7 @@ export function publicKeyOf(file: KeyFile): PublicKey {
 }
 
 /** @throws AmeshError `passphrase_wrong`, `key_store_damaged` */
-export async function openKeyFile(file: KeyFile, passphrase: string): Promise<KeyFileSecrets> {
+export async function openKeyFile(file: KeyFile, passphrase: string): Promise<SoftwareKey> {
   const { ciphertext, ...header } = file;
   const sealed = decode(ciphertext);
   const key = await deriveKey(passphrase, decode(header.kdf.salt), header.kdf);
@@ -85,7 +79,7 @@ export async function openKeyFile(file: KeyFile, passphrase: string): Promise<Ke
 
 /** @throws TypeError when `cost` is out of bounds */
 export async function sealKeyFile(
-  { privateKey, sealingSecret }: KeyFileSecrets,
+  { privateKey, sealingSecret }: SoftwareKey,
   passphrase: string,
   cost: Argon2Cost,
 ): Promise<string> {
@@ -118,7 +112,7 @@ function isAuthentic(decipher: DecipherGCM): boolean {
   }
 }
 
-function unpack(plaintext: Uint8Array, named: string): KeyFileSecrets {
+function unpack(plaintext: Uint8Array, named: string): SoftwareKey {
   try {
     const privateKey = PrivateKey.fromBytes(plaintext.subarray(0, 32));
     if (privateKey.publicKey.base64 === named)
