@@ -126,6 +126,12 @@ describe("X-Forwarded-Host", () => {
     },
   );
 
+  it("leaves the Host what it says where there is no audience", async () => {
+    const verify = verifierWith({ audience: [], trustProxy: true });
+    expect(outcome(await verify(await forwarded("api.example.com")))).toBe("allowed");
+    expect(outcome(await verify(await forwarded("www.example.com")))).toBe("allowed");
+  });
+
   it("names nobody where there is no audience", async () => {
     const verify = verifierWith({ audience: [], trustProxy: true });
     const wire = forHost(await forwarded("api.example.com"), "billing.example.com");

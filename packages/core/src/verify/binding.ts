@@ -41,24 +41,25 @@ function hostsFor(configured: readonly string[], received: string | undefined): 
 
 const nameOf = (host: string): string => host.replace(/:\d+$/, "");
 
+/** X-Forwarded-Host counts only where its name is in the audience. */
 function receivedHost(
   { request }: VerificationContext,
-  settings: VerifierSettings,
+  { trustProxy }: VerifierSettings,
   configured: readonly string[],
 ): string | undefined {
-  // Of several names frameworks take the first, which the proxy nearest to the caller wrote.
-  const forwarded = settings.trustProxy
-    ? request.headers("x-forwarded-host")[0]?.split(",")[0]?.trim()
-    : undefined;
-  for (const host of [forwarded, request.headers("host")[0]]) {
-    // One that is spelt as the audience is needs no URL parser.
-    const normal = host === undefined || configured.includes(host) ? host : normalizeHost(host);
-    if (normal === undefined) continue;
-    const known = configured.some((own) => nameOf(own) === nameOf(normal));
-    if (known || host !== forwarded) return normal;
+  if (trustProxy) {
+    // Of several names frameworks take the first, which the proxy nearest to the caller wrote.
+    const [first] = request.headers("x-forwarded-host")[0]?.split(",") ?? [];
+    const forwarded = inOneSpelling(first?.trim(), configured);
+    if (forwarded !== undefined && configured.some((host) => nameOf(host) === nameOf(forwarded)))
+      return forwarded;
   }
-  return undefined;
+  return inOneSpelling(request.headers("host")[0], configured);
 }
+
+/** What is spelt as the audience is needs no URL parser. */
+const inOneSpelling = (host: string | undefined, configured: readonly string[]): string | undefined =>
+  host === undefined || configured.includes(host) ? host : normalizeHost(host);
 
 /**
  * The tag in the nonce does not say which of the three it was made for; trying the likely values of the others

@@ -20,8 +20,6 @@ export class VerificationContext {
   presented: PresentedDelegation | undefined;
   device!: TrustedDevice;
   bodyHash!: string;
-  /** Unix seconds. */
-  verifiedAt!: number;
 
   constructor(request: IncomingRequest) {
     this.request = request;
