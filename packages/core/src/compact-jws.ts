@@ -1,4 +1,4 @@
-import type { JsonValue } from "./canonical-json.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "./canonical-json.js";
 import { decodeUtf8, fromBase64Url, toBase64Url, utf8 } from "./encoding.js";
 import { quoteForeign } from "./errors.js";
 import { type JwsType, type Sign, signableJws } from "./signable.js";
@@ -13,8 +13,6 @@ export interface CompactJws {
   readonly signingInput: Uint8Array;
   readonly signature: Uint8Array;
 }
-
-export type JsonObject = Readonly<Record<string, JsonValue | undefined>>;
 
 /** To add an algorithm, say here how long its signatures are, and give `kid` a key that verifies it. */
 const algorithms = { ES256: { signatureLength: 64 } } as const;
@@ -82,12 +80,9 @@ export function hasMembers(
   );
 }
 
-export const isObject = (value: JsonValue | undefined): value is JsonObject & JsonValue =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 function readObject(bytes: Uint8Array): JsonObject | undefined {
   const { value } = parseStrictJson(bytes);
-  return isObject(value) ? value : undefined;
+  return isJsonObject(value) ? value : undefined;
 }
 
 const isAlgorithm = (alg: unknown): alg is JwsAlgorithm =>

@@ -1,9 +1,10 @@
 import { crypto } from "#crypto";
-import type { JsonValue } from "./canonical-json.js";
-import { type CompactJws, hasMembers, isObject, readCompactJws, signCompactJws } from "./compact-jws.js";
+import { isJsonObject, type JsonValue } from "./canonical-json.js";
+import { type CompactJws, hasMembers, readCompactJws, signCompactJws } from "./compact-jws.js";
 import { fromBase64Url, toBase64Url } from "./encoding.js";
 import { AmeshError, type Failure, failure } from "./errors.js";
 import { normalizeHost } from "./host-binding.js";
+import type { Random } from "./key-agreement.js";
 import type { PublicKey } from "./public-key.js";
 import { publicKeyOfJwk } from "./read-public-key.js";
 import type { SessionKey } from "./session-key.js";
@@ -20,7 +21,7 @@ export interface DelegationOptions {
   readonly lifetimeSeconds?: number | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;
-  readonly random?: ((length: number) => Uint8Array) | undefined;
+  readonly random?: Random | undefined;
 }
 
 /** What a delegation says, read and not verified. */
@@ -112,9 +113,9 @@ function readClaims({ kid, payload, signingInput, signature }: CompactJws): Dele
 }
 
 function readSessionKey(cnf: JsonValue | undefined): PublicKey | undefined {
-  if (!isObject(cnf) || !hasMembers(cnf, ["jwk"])) return undefined;
+  if (!isJsonObject(cnf) || !hasMembers(cnf, ["jwk"])) return undefined;
   const { jwk } = cnf;
-  if (!isObject(jwk) || !hasMembers(jwk, ["kty", "crv", "x", "y"])) return undefined;
+  if (!isJsonObject(jwk) || !hasMembers(jwk, ["kty", "crv", "x", "y"])) return undefined;
   try {
     return publicKeyOfJwk(jwk);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { crypto } from "#crypto";
 import { toBase64Url } from "./encoding.js";
+import type { Random } from "./key-agreement.js";
 
 /** What version 1 does not sign and the nonce binds instead (docs/protocol.md, section 2, "Binding"). */
 export interface Bound {
@@ -44,10 +45,7 @@ export const withoutTrailingDot = (host: string): string => host.replace(/\.(?=$
  *
  * @returns 16 bytes in base64url, 22 characters
  */
-export function boundNonce(
-  bound: Bound,
-  random: (length: number) => Uint8Array = crypto.randomBytes,
-): string {
+export function boundNonce(bound: Bound, random: Random = crypto.randomBytes): string {
   const nonce = new Uint8Array(2 * half);
   nonce.set(random(half));
   const tag = bindingTag(bound, nonce);

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { canonicalJson, type JsonValue } from "./canonical-json.js";
+export { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "./canonical-json.js";
 export { buildCanonicalString, canonicalTarget } from "./canonical-string.js";
 export {
   type CompactJws,
@@ -35,6 +35,7 @@ export {
   generateEphemeralKeyPair,
   type Random,
 } from "./key-agreement.js";
+export { LogThrottle } from "./log-throttle.js";
 export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
 export type { NonceStore } from "./nonce-store.js";
 export { pairingCooldown, recordPairingFailure } from "./pairing/cooldown.js";
@@ -52,7 +53,7 @@ export { PrivateKey } from "./private-key.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
 export { readPublicKey } from "./read-public-key.js";
 export type { BodyLimits, IncomingRequest } from "./request.js";
-export { narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
+export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
 export { SessionKey } from "./session-key.js";
 export { type OutgoingRequest, type RequestSigner, signRequest } from "./sign-request.js";
 export {

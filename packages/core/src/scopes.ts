@@ -4,7 +4,7 @@ import { AmeshError, quoteForeign } from "./errors.js";
 export type Scopes = Readonly<Record<string, "r" | "rw">>;
 
 const name = "(?:__)?[a-z0-9-]{1,32}(?:\\.[a-z0-9-]{1,32})?";
-const grantPattern = new RegExp(`^(\\*|${name}):(r|rw)$`);
+const grantName = new RegExp(`^(?:\\*|${name})$`);
 const requirementPattern = new RegExp(`^(${name}):(r|w)$`);
 
 /**
@@ -15,14 +15,19 @@ const requirementPattern = new RegExp(`^(${name}):(r|w)$`);
 export function parseScopes(text: string): Scopes {
   const scopes: Record<string, "r" | "rw"> = {};
   for (const grant of text === "" ? [] : text.split(",")) {
-    const [, name, access] = grantPattern.exec(grant.trim()) ?? [];
-    if (name === undefined) throw new AmeshError("invalid_scope", `${quoteForeign(grant)} is not a scope.`);
+    const [name = "", access, ...more] = grant.trim().split(":");
+    if (!isGrant(name, access) || more.length > 0)
+      throw new AmeshError("invalid_scope", `${quoteForeign(grant)} is not a scope.`);
     if (Object.hasOwn(scopes, name))
       throw new AmeshError("invalid_scope", `The scope ${name} is named twice.`);
-    scopes[name] = access as "r" | "rw";
+    scopes[name] = access;
   }
   return scopes;
 }
+
+/** Whether `name` may be granted, and `access` is what may be granted of it. */
+export const isGrant = (name: string, access: unknown): access is "r" | "rw" =>
+  grantName.test(name) && (access === "r" || access === "rw");
 
 /** A requirement such as `orders:w`, read once and asked often. @throws AmeshError `invalid_scope` */
 export function parseRequirement(text: string): (grants: Scopes) => boolean {

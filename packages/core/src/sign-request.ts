@@ -3,6 +3,7 @@ import { formatAuthMeshHeader } from "./authorization-header.js";
 import { toBase64Url } from "./encoding.js";
 import { AmeshError } from "./errors.js";
 import { boundNonce, withoutTrailingDot } from "./host-binding.js";
+import type { Random } from "./key-agreement.js";
 import { targetProblem } from "./request-target.js";
 import { type SignableRequest, signableRequest } from "./signable.js";
 
@@ -25,7 +26,7 @@ export interface RequestSigner {
   readonly sign: (message: SignableRequest) => Promise<Uint8Array>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
-  readonly random?: (length: number) => Uint8Array;
+  readonly random?: Random;
 }
 
 /**

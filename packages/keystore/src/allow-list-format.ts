@@ -1,4 +1,4 @@
-import { deviceIdOf, fromBase64, type Role, type Scopes } from "@authmesh/core";
+import { deviceIdOf, fromBase64, isGrant, isJsonObject, type Role, type Scopes } from "@authmesh/core";
 import { cleanName, deviceId, publicKey } from "./internal/members.js";
 import {
   integer,
@@ -96,12 +96,9 @@ export const maxTombstones = 100_000;
 export const maxAllowListBytes = 32 << 20;
 
 const scopes: Reader<Scopes> = (value, at) => {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    const grants = Object.entries(value);
-    const fits = ([name, access]: [string, unknown]) =>
-      /^(\*|(__)?[a-z0-9-]{1,32}(\.[a-z0-9-]{1,32})?)$/.test(name) && (access === "r" || access === "rw");
-    if (grants.length <= 256 && grants.every(fits)) return Object.fromEntries(grants) as Scopes;
-  }
+  const grants = isJsonObject(value) ? Object.entries(value) : undefined;
+  if (grants !== undefined && grants.length <= 256 && grants.every(([name, access]) => isGrant(name, access)))
+    return Object.fromEntries(grants) as Scopes;
   throw new Misfit(`${at} is not a map of scopes`);
 };
 

@@ -3,6 +3,7 @@ import {
   AmeshError,
   canonicalJson,
   fromBase64Url,
+  isJsonObject,
   type JsonValue,
   parseStrictJson,
   toBase64Url,
@@ -30,9 +31,8 @@ export function sealAllowList(contents: AllowListContents, key: Uint8Array): str
 export function openAllowList(bytes: Uint8Array, key: Uint8Array): AllowListContents {
   const { value, problem } = parseStrictJson(bytes, { maxLength: maxAllowListBytes });
   if (problem !== undefined) throw damaged(problem);
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw damaged("it is not an object");
-  const { hmac, ...members } = value as Readonly<Record<string, JsonValue>>;
+  if (!isJsonObject(value)) throw damaged("it is not an object");
+  const { hmac, ...members } = value;
   const seal = typeof hmac === "string" ? fromBase64Url(hmac) : undefined;
   if (seal?.length !== 32) throw damaged("it has no seal");
   if (!timingSafeEqual(seal, sealOf(members, key))) throw new AmeshError("allow_list_integrity_failure");

@@ -19,6 +19,7 @@ export {
 export type { ClientIdentity } from "./client/request-signer.js";
 export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
 export { consoleLogger, type Logger } from "./logger.js";
+export { describeNetworkFailure } from "./network-failure.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 const machine = createClient();

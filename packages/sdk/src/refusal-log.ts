@@ -1,8 +1,7 @@
-import { quoteForeign } from "@authmesh/core";
+import { LogThrottle, quoteForeign } from "@authmesh/core";
 import type { Logger } from "./logger.js";
 import type { Refusal } from "./refusal-response.js";
 
-const quietMs = 1000;
 /** Only here has the caller shown, with a request of its own, that it holds a trusted key. */
 const provenStep = "scope";
 
@@ -13,7 +12,7 @@ const provenStep = "scope";
 export class RefusalLog {
   readonly #logger: Logger;
   readonly #monotonic: () => number;
-  readonly #reasons = new Map<string, { openedAt: number; leftOut: number }>();
+  readonly #throttle = new LogThrottle<string>();
 
   constructor(logger: Logger, monotonic: () => number = () => performance.now()) {
     this.#logger = logger;
@@ -22,17 +21,8 @@ export class RefusalLog {
 
   write(decision: Refusal, method: string, target: string): void {
     const { failure } = decision;
-    let leftOut = 0;
-    if (decision.step !== provenStep) {
-      const now = this.#monotonic();
-      const reason = this.#reasons.get(failure.code);
-      if (reason !== undefined && now - reason.openedAt < quietMs) {
-        reason.leftOut++;
-        return;
-      }
-      leftOut = reason?.leftOut ?? 0;
-      this.#reasons.set(failure.code, { openedAt: now, leftOut: 0 });
-    }
+    const leftOut = decision.step === provenStep ? 0 : this.#throttle.admit(failure.code, this.#monotonic());
+    if (leftOut === undefined) return;
     this.#logger.warn(`refused: ${failure.code}: ${failure.detail}`, {
       decision: decision.id,
       code: failure.code,

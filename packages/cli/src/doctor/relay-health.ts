@@ -1,5 +1,5 @@
 import { AmeshError, parseStrictJson } from "@authmesh/core";
-import { describeNetworkFailure } from "../network-failure.js";
+import { describeNetworkFailure } from "@authmesh/sdk";
 import { readBody } from "../response-body.js";
 
 /** What a relay's /health told. */

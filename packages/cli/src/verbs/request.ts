@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import { AmeshError, decodeUtf8, lookUp } from "@authmesh/core";
 import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
-import { createClient } from "@authmesh/sdk";
+import { createClient, describeNetworkFailure } from "@authmesh/sdk";
 import { reportFailure } from "../failure-report.js";
-import { describeNetworkFailure } from "../network-failure.js";
 import { type DescribedRequest, maxBodyBytes, readRequest } from "../request/read-request.js";
 import { explainRefusal, type Refusal } from "../request/refusal.js";
 import { readBody } from "../response-body.js";

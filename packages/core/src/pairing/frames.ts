@@ -1,5 +1,5 @@
 import { crypto } from "#crypto";
-import { canonicalJson, type JsonValue } from "../canonical-json.js";
+import { canonicalJson, isJsonObject, type JsonObject } from "../canonical-json.js";
 import { concatBytes, utf8 } from "../encoding.js";
 import { AmeshError } from "../errors.js";
 import { parseStrictJson } from "../strict-json.js";
@@ -22,7 +22,7 @@ export const frameTypes = { identity: 1, verdict: 2, acknowledgement: 3 } as con
 export type FrameType = keyof typeof frameTypes;
 
 /** A message of a sealed frame; members that a reader does not know mean nothing to it. */
-export type Message = { readonly [member: string]: JsonValue };
+export type Message = JsonObject;
 
 export const verdicts = { ok: { verdict: "ok" }, no: { verdict: "no" } } as const;
 export const acknowledgement = { ack: true } as const;
@@ -101,8 +101,6 @@ const typeByte = (type: FrameType) => Uint8Array.of(frameTypes[type]);
 function readMessage(plaintext: Uint8Array): Message {
   const { value, problem } = parseStrictJson(plaintext, { maxLength: sealedFrameLimit });
   if (problem !== undefined) throw frameInvalid(`A frame cannot be read: ${problem}.`);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw frameInvalid("A frame holds no JSON object.");
-  }
-  return value as Message;
+  if (!isJsonObject(value)) throw frameInvalid("A frame holds no JSON object.");
+  return value;
 }

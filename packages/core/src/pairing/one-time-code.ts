@@ -1,6 +1,7 @@
 import { crypto } from "#crypto";
 import { fromBase64Url } from "../encoding.js";
 import { AmeshError } from "../errors.js";
+import type { Random } from "../key-agreement.js";
 
 const firstCode = 100_000;
 const codeCount = 900_000;
@@ -12,9 +13,7 @@ const ceiling = 2 ** 32 - (2 ** 32 % codeCount);
  *
  * @param random returns so many fresh random bytes; default: the system's CSPRNG
  */
-export function drawPairingCode(
-  random: (length: number) => Uint8Array = (length) => crypto.randomBytes(length),
-): string {
+export function drawPairingCode(random: Random = (length) => crypto.randomBytes(length)): string {
   for (;;) {
     const bytes = random(4);
     const value = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonValue } from "../canonical-json.js";
 import { fromBase64, toBase64 } from "../encoding.js";
 import { type ErrorCode, type Failure, failure } from "../errors.js";
 import { isOneTimeCode } from "./one-time-code.js";
@@ -149,10 +150,8 @@ function read<Message extends { readonly type: string }>(
 
 function parseObject(text: string): Members | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Members)
-      : undefined;
+    const value: JsonValue = JSON.parse(text);
+    return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

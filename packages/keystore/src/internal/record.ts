@@ -1,4 +1,11 @@
-import { AmeshError, type ErrorCode, type JsonValue, parseStrictJson, quoteForeign } from "@authmesh/core";
+import {
+  AmeshError,
+  type ErrorCode,
+  isJsonObject,
+  type JsonValue,
+  parseStrictJson,
+  quoteForeign,
+} from "@authmesh/core";
 
 /**
  * The files of this package are read through tables of readers: exactly the members of the table, each of its
@@ -57,16 +64,14 @@ export const optional = <T>(reader: Reader<T>): Reader<T> & { readonly optional:
 export const record =
   <S extends Shape>(shape: S): Reader<RecordOf<S>> =>
   (value, at) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      throw new Misfit(`${at || "it"} is not an object`);
-    const members = value as Readonly<Record<string, JsonValue>>;
-    const unknown = Object.keys(members).find((name) => !Object.hasOwn(shape, name));
+    if (!isJsonObject(value)) throw new Misfit(`${at || "it"} is not an object`);
+    const unknown = Object.keys(value).find((name) => !Object.hasOwn(shape, name));
     if (unknown !== undefined)
       throw new Misfit(`${at || "it"} has an unknown member ${quoteForeign(unknown)}`);
     const read: Record<string, unknown> = {};
     for (const [name, reader] of Object.entries(shape)) {
       const place = at === "" ? name : `${at}.${name}`;
-      if (Object.hasOwn(members, name)) read[name] = reader(members[name] as JsonValue, place);
+      if (Object.hasOwn(value, name)) read[name] = reader(value[name] as JsonValue, place);
       else if (reader.optional !== true) throw new Misfit(`${place} is missing`);
     }
     return read as RecordOf<S>;

@@ -1,4 +1,5 @@
 import { type ErrorCode, type Failure, failure, quoteForeign, type RelayClosing } from "@authmesh/core";
+import { networkReason } from "../network-failure.js";
 import { defaultRelay } from "./relay-url.js";
 
 /** Whatever goes wrong between a device and its relay, as a failure of the catalogue. */
@@ -13,23 +14,11 @@ export function unreachable(url: string, what: string): Failure {
 export const notARelay = (url: string, what: string): Failure =>
   failure("relay_protocol_error", `${url} does not answer as an amesh relay does: ${what}.`);
 
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ECONNRESET: "the connection was cut",
-  EPIPE: "the connection was cut",
-  ENOTFOUND: "nobody knows this name",
-  EAI_AGAIN: "the name server does not answer",
-  ETIMEDOUT: "no answer",
-  EHOSTUNREACH: "no way leads there",
-  ENETUNREACH: "no way leads there",
-  EPROTO: "it does not speak TLS there, which wss:// asks for",
-};
-
 /** An error of the socket. Node names what the network did by a code; other errors are about what was said. */
 export function socketFailure(url: string, error: Error): Failure {
   const code = "code" in error ? String(error.code) : "";
   if (code === "" || /^(HPE|WS_ERR)_/.test(code)) return notARelay(url, quoteForeign(error.message));
-  return unreachable(url, reasons[code] ?? code);
+  return unreachable(url, networkReason(code));
 }
 
 const refusals: Readonly<Record<number, ErrorCode>> = { 429: "rate_limited", 503: "relay_capacity" };

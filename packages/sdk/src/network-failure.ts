@@ -1,5 +1,5 @@
 /**
- * Why a fetch, or the reading of its answer, failed, in plain words.
+ * Why a fetch, or the reading of its answer, failed, in a few plain words: "nothing listens there".
  *
  * @returns undefined for an error that is not the network's
  */
@@ -8,12 +8,16 @@ export function describeNetworkFailure(error: unknown): string | undefined {
   if (name === "TimeoutError") return "no answer in time";
   if (!(error instanceof TypeError && cause !== undefined)) return undefined;
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
-  return reasons[code] ?? (code === "" ? message : code);
+  return code === "" ? message : networkReason(code);
 }
+
+/** What Node.js names by a code, in plain words. */
+export const networkReason = (code: string): string => reasons[code] ?? code;
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
   ECONNRESET: "the connection was cut",
+  EPIPE: "the connection was cut",
   UND_ERR_SOCKET: "the connection was cut",
   ENOTFOUND: "nobody knows this name",
   EAI_AGAIN: "the name server does not answer",
@@ -21,5 +25,5 @@ const reasons: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: "no answer",
   EHOSTUNREACH: "no way leads there",
   ENETUNREACH: "no way leads there",
-  EPROTO: "it does not speak TLS there, which https:// asks for",
+  EPROTO: "it does not speak TLS there, as the URL asks for",
 };
