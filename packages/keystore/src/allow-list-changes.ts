@@ -50,7 +50,8 @@ export interface EntryKey {
 
 /**
  * Adds a device, or updates the entry it has in this role: of an active one, scopes stay or become narrower, an
- * expiry that has not passed stays or becomes earlier, and `bound` stays true.
+ * expiry that has not passed stays or becomes earlier, and `bound` stays true. One whose expiry has passed has to be confirmed
+ * anew.
  *
  * @throws AmeshError `device_revoked`, `controller_limit_reached`, `allow_list_full`, `invalid_name`; `invalid_public_key`
  * when another key has the same device id
@@ -62,13 +63,15 @@ export function addDevice(draft: AllowListDraft, device: NewDevice): DeviceEntry
     throw new AmeshError("invalid_public_key", `Another key in the allow list has the id ${deviceId}.`);
   const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role }));
   if (present === undefined) assertRoom(draft);
+  const isActive =
+    present?.status === "active" && (present.expiresAt === undefined || present.expiresAt > now);
   const { scopes, expiresAt } = present?.status === "active" ? narrowed(present, device) : device;
   const entry: DeviceEntry = {
     deviceId,
     publicKey: publicKey.base64,
     friendlyName: friendlyName(device.friendlyName),
     role,
-    status: present?.status === "active" ? "active" : device.status,
+    status: isActive ? "active" : device.status,
     addedAt: now,
     addedBy: device.addedBy,
     bound: device.bound || present?.bound === true,

@@ -98,6 +98,16 @@ describe("addDevice", () => {
     expect(draft.devices[0]?.expiresAt).toBe(after);
   });
 
+  it("lets a device whose entry has ended in again only once its pairing is confirmed", () => {
+    const draft = emptyAllowList(1);
+    const publicKey = keyOf();
+    addDevice(draft, controller({ publicKey, expiresAt: now, scopes: { orders: "r" } }));
+    addDevice(draft, controller({ publicKey, status: "pending" }));
+    expect(draft.devices).toMatchObject([{ status: "pending", scopes: { orders: "r" } }]);
+    addDevice(draft, controller({ publicKey }));
+    expect(draft.devices).toMatchObject([{ status: "active" }]);
+  });
+
   it("is not held to scopes of a pairing that was never confirmed", () => {
     const draft = emptyAllowList(1);
     const publicKey = keyOf();

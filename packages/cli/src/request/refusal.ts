@@ -66,7 +66,7 @@ function refusalCode(body: Uint8Array): ErrorCode {
 /** By the Date header, which counts in whole seconds. Undefined when there is none. */
 function clockAhead(date: string | null): number | undefined {
   const server = Date.parse(date ?? "");
-  return Number.isNaN(server) ? undefined : Math.round((Date.now() - server) / 1000);
+  return Number.isNaN(server) ? undefined : Math.floor(Date.now() / 1000) - server / 1000;
 }
 
 function describeClock(ahead: number): string {

@@ -128,10 +128,10 @@ const clockFits: Step = {
   run({ timestamp }, { now, clockSkewSeconds }) {
     const difference = Math.floor(now() / 1000) - timestamp;
     if (Math.abs(difference) <= clockSkewSeconds) return undefined;
-    const side = difference > 0 ? "behind" : "ahead";
+    const side = difference > 0 ? "behind" : "ahead of";
     return failure(
       "clock_skew",
-      `The request's time is ${Math.abs(difference)} s ${side} of ours; ${clockSkewSeconds} are allowed.`,
+      `The request's time is ${Math.abs(difference)} s ${side} this server's; ${clockSkewSeconds} are allowed.`,
     );
   },
 };
