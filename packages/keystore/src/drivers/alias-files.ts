@@ -5,7 +5,7 @@ import { readBounded } from "../internal/bounded-read.js";
 import { createFile, replaceFile } from "../internal/durable-file.js";
 import { errorCode, storageFailed } from "../internal/storage-error.js";
 import { aliasPattern } from "../key-store.js";
-import { readRemembered, writeRemembered } from "./remembered-file.js";
+import { checkRemembered, readRemembered, writeRemembered } from "./remembered-file.js";
 
 export interface AliasFilesOptions {
   readonly dir: string;
@@ -58,7 +58,7 @@ export class AliasFiles {
 
   /** @throws TypeError for more than 64 bytes; AmeshError `storage_failed` */
   async remember(alias: string, bytes: Uint8Array, sealingSecret: () => Promise<Uint8Array>): Promise<void> {
-    if (bytes.length > 64) throw new TypeError("A key store remembers at most 64 bytes.");
+    checkRemembered(bytes);
     await replaceFile(this.path(alias, "remembered"), writeRemembered(bytes, await sealingSecret()));
   }
 

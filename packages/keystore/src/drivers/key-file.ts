@@ -51,8 +51,8 @@ export function parseKeyFile(bytes: Uint8Array): KeyFile {
   return readDocument(bytes, record(shape), "key_store_damaged", "The key file");
 }
 
-/** The public key that the file names; proven only once the file is opened. */
-export function publicKeyOf(file: KeyFile): PublicKey {
+/** The public key that a file names; proven only once the private key is seen. */
+export function publicKeyOf(file: { readonly publicKey: string }): PublicKey {
   try {
     return PublicKey.fromBase64(file.publicKey);
   } catch (cause) {

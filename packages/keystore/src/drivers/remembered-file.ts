@@ -3,11 +3,19 @@ import { AmeshError, fromBase64Url, toBase64Url, utf8 } from "@authmesh/core";
 import { base64Url } from "../internal/members.js";
 import { oneOf, readDocument, record, text } from "../internal/record.js";
 
+export const maxRemembered = 64;
+
 const shape = record({
   version: oneOf(1),
   value: text(/^[A-Za-z0-9_-]{0,86}$/, "at most 64 bytes of base64url"),
   mac: base64Url(43),
 });
+
+/** @throws TypeError for more bytes than a key store remembers */
+export function checkRemembered(bytes: Uint8Array): void {
+  if (bytes.length > maxRemembered)
+    throw new TypeError(`A key store remembers at most ${maxRemembered} bytes.`);
+}
 
 /** A few bytes under a MAC, its key derived from the sealing secret (docs/protocol.md, section 11). */
 export function writeRemembered(value: Uint8Array, secret: Uint8Array): string {

@@ -1,4 +1,5 @@
-import { fromBase64Url, type PublicKey, toBase64Url } from "@authmesh/core";
+import { type PublicKey, toBase64Url } from "@authmesh/core";
+import { base64UrlBytes } from "../internal/members.js";
 import { Misfit, oneOf, type Reader, readDocument, record } from "../internal/record.js";
 import { maxAreaLength, type WrappedObject } from "../tpm/commands.js";
 import { Malformed } from "../tpm/marshal.js";
@@ -11,13 +12,7 @@ export interface TpmFile {
   readonly secret: WrappedObject;
 }
 
-const area: Reader<Uint8Array> = (value, at) => {
-  const bytes = typeof value === "string" ? fromBase64Url(value) : undefined;
-  if (bytes === undefined || bytes.length === 0 || bytes.length > maxAreaLength)
-    throw new Misfit(`${at} is not base64url of 1 to ${maxAreaLength} bytes`);
-  return bytes;
-};
-
+const area = base64UrlBytes(1, maxAreaLength);
 const wrapped = record({ public: area, private: area });
 const shape = record({ version: oneOf(1), key: wrapped, secret: wrapped });
 

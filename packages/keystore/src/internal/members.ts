@@ -1,4 +1,4 @@
-import { friendlyName } from "@authmesh/core";
+import { friendlyName, fromBase64Url } from "@authmesh/core";
 import { Misfit, type Reader, text } from "./record.js";
 
 /** Members that more than one file has. */
@@ -10,6 +10,15 @@ export const publicKey: Reader<string> = text(/^[A-Za-z0-9+/]{44}$/, "base64 of 
 
 export const base64Url = (characters: number): Reader<string> =>
   text(new RegExp(`^[A-Za-z0-9_-]{${characters}}$`), `${characters} characters of base64url`);
+
+/** The bytes themselves, `min` to `max` of them. */
+export const base64UrlBytes =
+  (min: number, max: number): Reader<Uint8Array> =>
+  (value, at) => {
+    const bytes = typeof value === "string" ? fromBase64Url(value) : undefined;
+    if (bytes !== undefined && bytes.length >= min && bytes.length <= max) return bytes;
+    throw new Misfit(`${at} is not base64url of ${min === max ? min : `${min} to ${max}`} bytes`);
+  };
 
 /** A name that cleaning leaves as it is. */
 export const cleanName: Reader<string> = (value, at) => {

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { inTurn } from "../internal/in-turn.js";
+import { inTimedTurn } from "../internal/timed-turn.js";
 import { describeAddress, type TpmAddress } from "./address.js";
 import { createStorageRoot, flush, load, transientObjects, type WrappedObject } from "./commands.js";
 import { type Command, readAnswer, writeCommand } from "./message.js";
@@ -82,24 +82,18 @@ export class Tpm {
  * @param timeoutMs for the whole of it, waiting for others included
  * @throws TpmTrouble `key_store_busy` when the time is over
  */
-export async function useTpm<T>(
+export function useTpm<T>(
   address: TpmAddress,
   timeoutMs: number,
   work: (tpm: Tpm) => Promise<T>,
 ): Promise<T> {
   const place = describeAddress(address);
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(tooLate(place, timeoutMs)), timeoutMs);
-  const { signal } = deadline;
-  let isOurTurn = false;
-  const neverOurTurn = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => isOurTurn || reject(signal.reason));
-  });
-  const turn = inTurn(`tpm ${place}`, () => {
-    isOurTurn = true;
-    return useNow(address, signal, work);
-  });
-  return Promise.race([turn, neverOurTurn]).finally(() => clearTimeout(timer));
+  return inTimedTurn(
+    `tpm ${place}`,
+    timeoutMs,
+    () => tooLate(place, timeoutMs),
+    (signal) => useNow(address, signal, work),
+  );
 }
 
 async function useNow<T>(
@@ -107,7 +101,6 @@ async function useNow<T>(
   signal: AbortSignal,
   work: (tpm: Tpm) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted();
   const transport = await openTransport(address, signal);
   try {
     return await work(new Tpm(transport, signal));
