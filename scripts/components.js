@@ -17,6 +17,14 @@ const components = [
     packages: ["swtpm", "swtpm-tools", "tpm2-tools", "libtss2-tcti-swtpm0"],
     present: () => ["swtpm", "tpm2_load"].every((name) => spawnSync(name, ["--version"]).status === 0),
   },
+  {
+    name: "gnome-keyring, D-Bus and secret-tool (a Secret Service, and a second opinion on what it keeps)",
+    packages: ["gnome-keyring", "libsecret-tools", "dbus-daemon", "dbus-bin"],
+    present: () =>
+      ["gnome-keyring-daemon", "dbus-daemon", "dbus-send", "secret-tool"].every(
+        (name) => spawnSync(name, ["--version"]).error === undefined,
+      ),
+  },
 ];
 
 export async function provideComponents() {

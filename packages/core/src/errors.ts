@@ -289,7 +289,7 @@ export const catalogue = {
   key_store_damaged: {
     status: 0,
     exit: 1,
-    summary: "The key file cannot be read.",
+    summary: "The key file, or the key in the key store, cannot be read.",
     fix: "Restore it from a backup. Without one, move the folder away, run `amesh init` and pair again.",
   },
   key_store_unknown: {
@@ -313,14 +313,14 @@ export const catalogue = {
   key_store_locked: {
     status: 0,
     exit: 1,
-    summary: "The key store refuses all use for a while, because somebody gave wrong passwords.",
-    fix: "Wait until the lock ends, or end it with the lockout password (TPM: tpm2_dictionarylockout -c).",
+    summary: "The key store is locked: nobody unlocked it, or somebody gave wrong passwords.",
+    fix: "Unlock it. A lock after wrong passwords ends by itself, or with the lockout password (TPM: tpm2_dictionarylockout -c).",
   },
   key_store_changed: {
     status: 0,
     exit: 1,
-    summary: "The key belongs to other hardware, or to this hardware before it was cleared.",
-    fix: "Use the hardware that made the key. If it was cleared, the key is gone: move the folder away, run `amesh init` and pair again.",
+    summary: "The key belongs to another key store, or to this one before it was cleared.",
+    fix: "Use the hardware or keychain that made the key. If it was cleared, the key is gone: move the folder away, run `amesh init` and pair again.",
   },
   passphrase_missing: {
     status: 0,

@@ -34,6 +34,7 @@ export {
 } from "./create-identity.js";
 export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
 export type { Argon2Cost } from "./drivers/key-file.js";
+export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
 export { findDevice } from "./find-device.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";

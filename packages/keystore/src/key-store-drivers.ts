@@ -1,6 +1,7 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { EncryptedFileKeyStore, encryptedFileInfo } from "./drivers/encrypted-file.js";
 import type { Argon2Cost } from "./drivers/key-file.js";
+import { detectKeychain, KeychainKeyStore, keychainInfo } from "./drivers/keychain.js";
 import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
 import type { KeyStore, KeyStoreInfo } from "./key-store.js";
@@ -32,6 +33,12 @@ export interface KeyStoreDriver {
 
 /** In the order in which they are tried: the best protection first, what works everywhere last. */
 export const keyStoreDrivers: readonly KeyStoreDriver[] = [
+  {
+    info: keychainInfo,
+    onlyWhenNamed: !["darwin", "win32"].includes(process.platform),
+    detect: ({ env }) => detectKeychain(env),
+    open: ({ dir, env }) => new KeychainKeyStore({ dir, env }),
+  },
   {
     info: tpmInfo,
     detect: ({ env }) => detectTpm(env),

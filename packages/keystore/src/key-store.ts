@@ -13,8 +13,8 @@ export interface KeyStore {
   /**
    * Makes a key pair and a sealing secret. Never overwrites.
    *
-   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`; of hardware also
-   * `key_store_unavailable`, `key_store_busy`, `key_store_locked`
+   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`; of hardware and
+   * keychains also `key_store_unavailable`, `key_store_busy`, `key_store_locked`
    */
   generate(alias: string): Promise<PublicKey>;
 
@@ -25,8 +25,8 @@ export interface KeyStore {
    * ECDSA-P256-SHA256: raw r‖s, 64 bytes, low-S.
    *
    * @throws AmeshError `key_not_found`, `passphrase_missing`, `passphrase_wrong`, `key_store_damaged`; of
-   * hardware also `key_store_unavailable`, `key_store_busy`, `key_store_locked`, and `key_store_changed` when it
-   * is not the hardware that made the key
+   * hardware and keychains also `key_store_unavailable`, `key_store_busy`, `key_store_locked`, and
+   * `key_store_changed` when it is not the one that made the key
    */
   sign(alias: string, message: Signable): Promise<Uint8Array>;
 

@@ -294,14 +294,11 @@ describe("a TPM in trouble", () => {
       env: { AMESH_TPM, AUTH_MESH_PASSPHRASE: "correct horse" },
       argon2: { memoryKiB: 19_456, passes: 1, lanes: 1 },
     });
-    expect(created.findings).toMatchObject([
-      {
-        name: "tpm",
-        status: "not available",
-        reason: expect.stringContaining("owner hierarchy has a password"),
-      },
-      { name: "encrypted-file", status: "selected" },
-    ]);
+    expect(created.findings.find(({ name }) => name === "tpm")).toMatchObject({
+      status: "not available",
+      reason: expect.stringContaining("owner hierarchy has a password"),
+    });
+    expect(created.findings.at(-1)).toMatchObject({ name: "encrypted-file", status: "selected" });
   });
 });
 
