@@ -19,13 +19,14 @@ const spellings: readonly { readonly looks: RegExp; readonly read: (text: string
 ];
 
 /**
- * Reads a P-256 public key as other programs write it: PEM (SubjectPublicKeyInfo), a JWK (RFC 7517), or the
- * compressed or uncompressed point in base64 or base64url.
+ * Reads a P-256 public key as other programs write it: PEM, a JWK (RFC 7517), SubjectPublicKeyInfo in DER, or the
+ * compressed or uncompressed point; the last two as bytes, or as base64 or base64url of them.
  *
  * @throws AmeshError `invalid_public_key`, also for what holds a private key
  */
-export function readPublicKey(text: string): PublicKey {
-  const trimmed = text.length > maxLength ? "" : text.trim();
+export function readPublicKey(key: string | Uint8Array): PublicKey {
+  if (typeof key !== "string") return fromBytes(key);
+  const trimmed = key.length > maxLength ? "" : key.trim();
   const spelling = spellings.find(({ looks }) => looks.test(trimmed));
   if (trimmed === "" || spelling === undefined) throw invalid("There is no key in this text.");
   return spelling.read(trimmed);
@@ -36,9 +37,14 @@ function fromPem(text: string): PublicKey {
   const [, body = ""] =
     /^-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----$/.exec(text) ?? [];
   const der = fromBase64(body.replace(/\s/g, ""));
-  const prefix = spkiPrefixes.find((candidate) => der !== undefined && toHex(der).startsWith(candidate));
-  if (der === undefined || prefix === undefined || der.length !== 2 + (der[1] as number))
-    throw invalid("The PEM text is not one public key of P-256.");
+  if (der === undefined) throw invalid("The PEM text is not one public key.");
+  return fromSpki(der);
+}
+
+function fromSpki(der: Uint8Array): PublicKey {
+  const prefix = spkiPrefixes.find((candidate) => toHex(der.subarray(0, candidate.length / 2)) === candidate);
+  if (prefix === undefined || der.length !== 2 + (der[1] as number))
+    throw invalid("The SubjectPublicKeyInfo is not that of one public key of P-256.");
   return fromPoint(der.subarray(prefix.length / 2));
 }
 
@@ -58,10 +64,13 @@ export function publicKeyOfJwk(jwk: Readonly<Record<string, unknown>>): PublicKe
 }
 
 function fromText(text: string): PublicKey {
-  const point = fromBase64(text) ?? fromBase64Url(text);
-  if (point === undefined) throw invalid("This is neither PEM, nor a JWK, nor base64.");
-  return fromPoint(point);
+  const bytes = fromBase64(text) ?? fromBase64Url(text);
+  if (bytes === undefined) throw invalid("This is neither PEM, nor a JWK, nor base64.");
+  return fromBytes(bytes);
 }
+
+/** A SEQUENCE begins with 30 (hex), a point with 02, 03 or 04. */
+const fromBytes = (bytes: Uint8Array): PublicKey => (bytes[0] === 0x30 ? fromSpki(bytes) : fromPoint(bytes));
 
 /** A point of SEC 1, 2.3.4. */
 function fromPoint(point: Uint8Array): PublicKey {

@@ -32,6 +32,7 @@ const newKey = (curve: keyof typeof curves = "prime256v1") => {
   return { privateKey, publicKey: createPublicKey({ key: jwk, format: "jwk" }) };
 };
 const pem = (key: KeyObject) => key.export({ type: "spki", format: "pem" }) as string;
+const der = (key: KeyObject) => key.export({ type: "spki", format: "der" });
 const coordinate = (key: KeyObject, name: "x" | "y") =>
   Buffer.from((key.export({ format: "jwk" }) as Record<string, string>)[name] as string, "base64url");
 
@@ -55,15 +56,16 @@ const spellings: Readonly<Record<string, (key: KeyObject) => string>> = {
   "a JWK": (key) => JSON.stringify(key.export({ format: "jwk" })),
   "a JWK with other members": (key) =>
     JSON.stringify({ ...key.export({ format: "jwk" }), kid: "1", use: "sig" }, null, 2),
+  "base64 of SubjectPublicKeyInfo": (key) => toBase64(der(key)),
   "base64 of the compressed point": (key) => toBase64(compressed(key)),
   "base64url of the compressed point": (key) => toBase64Url(compressed(key)),
   "base64 of the uncompressed point": (key) => toBase64(uncompressed(key)),
   "base64url of the uncompressed point, a line end after it": (key) => `${toBase64Url(uncompressed(key))}\n`,
 };
 
-const detailOf = (text: string): string => {
+const detailOf = (key: string | Uint8Array): string => {
   try {
-    readPublicKey(text);
+    readPublicKey(key);
   } catch (error) {
     if (error instanceof AmeshError && error.code === "invalid_public_key") return error.message;
     throw error;
@@ -77,6 +79,18 @@ describe("a public key", () => {
       const { publicKey } = newKey();
       expect(readPublicKey(spell(publicKey)).base64).toBe(toBase64(compressed(publicKey)));
     }
+  });
+
+  it.each([
+    ["SubjectPublicKeyInfo", der],
+    ["the compressed point", compressed],
+    ["the uncompressed point", uncompressed],
+  ])("is read from the bytes of %s, which may change afterwards", (_, spell) => {
+    const { publicKey } = newKey();
+    const bytes = Uint8Array.from(spell(publicKey));
+    const key = readPublicKey(bytes);
+    bytes.fill(0);
+    expect(key.base64).toBe(toBase64(compressed(publicKey)));
   });
 
   const { publicKey, privateKey } = newKey();
@@ -100,6 +114,11 @@ describe("a public key", () => {
     ["a list", JSON.stringify([jwk])],
     ["a point off the curve with the right x and the right sign", toBase64(offCurve)],
     ["a point at infinity", "AA=="],
+    ["no bytes", new Uint8Array()],
+    ["a key of another curve in DER", der(newKey("secp384r1").publicKey)],
+    ["DER with something after the key", Buffer.concat([der(publicKey), Buffer.of(0)])],
+    ["DER that ends too soon", der(publicKey).subarray(0, 90)],
+    ["a private key in DER", privateKey.export({ type: "pkcs8", format: "der" })],
   ])("is not read from %s", (_, text) => expect(detailOf(text)).not.toBe("accepted"));
 
   it.each([
@@ -112,7 +131,7 @@ describe("a public key", () => {
     expect(detailOf(text)).not.toContain(secret);
   });
 
-  it("is a key or invalid_public_key, whatever the text", () => {
+  it("is a key or invalid_public_key, whatever the text or the bytes", () => {
     const damaged = fc
       .tuple(fc.constantFrom(...Object.values(spellings)), fc.nat(), anyText(3))
       .map(([spell, at, text]) => {
@@ -120,8 +139,15 @@ describe("a public key", () => {
         const cut = at % whole.length;
         return whole.slice(0, cut) + text + whole.slice(cut + text.length);
       });
+    const damagedBytes = fc
+      .tuple(fc.constantFrom(der, compressed, uncompressed), fc.nat(), fc.uint8Array({ maxLength: 3 }))
+      .map(([spell, at, bytes]) => {
+        const whole = Uint8Array.from(spell(publicKey));
+        whole.set(bytes, at % (whole.length - 2));
+        return whole;
+      });
     fc.assert(
-      fc.property(fc.oneof(anyText(200), fc.json(), damaged), (text) => {
+      fc.property(fc.oneof(anyText(200), fc.json(), damaged, damagedBytes, fc.uint8Array()), (text) => {
         expect(detailOf(text)).toEqual(expect.any(String));
       }),
       { numRuns: 1000 },
