@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { FakeKms } from "../examples/aws-kms/fake-kms.js";
 import { Machines } from "../scripts/machines.js";
 import { example, startExample } from "./fixtures/example-server.js";
 
@@ -65,5 +68,23 @@ describe("the recipes run as their README says", () => {
     const { url } = await startExample(machines, "local-development/api.js", "called");
     const { status, output } = await run("local-development/job.js", "calling", url);
     expect([status, output]).toEqual([0, '200 {"from":"the calling service","query":"test"}']);
+  });
+
+  test("AWS KMS", async () => {
+    const kms = await FakeKms.start();
+    onTestFinished(() => kms.stop());
+    const machine = "called by a key in KMS";
+    await machines.run(machine, "init", "--name", machine, "--backend", "encrypted-file");
+    const file = join(machines.folder, "public-key");
+    writeFileSync(file, kms.publicKey.toString("base64"));
+    await machines.run(machine, "add", "--name", "billing", "--public-key", file, "--yes");
+    const { url } = await startExample(machines, "express-api/server.js", machine);
+
+    kms.trouble = ["throttle", "", "throttle", "fail"];
+    const env = { AWS_ENDPOINT_URL_KMS: kms.endpoint, KMS_KEY_ID: kms.keyId };
+    const caller = machines.start([example("aws-kms/caller.js"), `${url}/api/orders`], { env });
+    expect(await caller.ended).toBe(0);
+    expect(caller.lines).toEqual(Array.from({ length: 10 }, (_, i) => `call ${i + 1}: 200`));
+    expect([kms.signatures, kms.trouble]).toEqual([1, []]);
   });
 });

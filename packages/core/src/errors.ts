@@ -322,6 +322,12 @@ export const catalogue = {
     summary: "The key belongs to another key store, or to this one before it was cleared.",
     fix: "Use the hardware or keychain that made the key. If it was cleared, the key is gone: move the folder away, run `amesh init` and pair again.",
   },
+  key_store_read_only: {
+    status: 0,
+    exit: 1,
+    summary: "The key store uses a key that is made elsewhere; it makes and deletes none.",
+    fix: "Make or delete the key where it is kept, such as in the console of the cloud.",
+  },
   passphrase_missing: {
     status: 0,
     exit: 4,

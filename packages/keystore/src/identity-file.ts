@@ -4,7 +4,7 @@ import { readBounded } from "./internal/bounded-read.js";
 import { createFile } from "./internal/durable-file.js";
 import { cleanName, deviceId, publicKey } from "./internal/members.js";
 import { oneOf, readDocument, record, text, time } from "./internal/record.js";
-import { aliasPattern } from "./key-store.js";
+import { aliasPattern, namePattern } from "./key-store.js";
 
 /** Who this machine is, as identity.json says it (docs/protocol.md, section 11). */
 export interface Identity {
@@ -26,7 +26,7 @@ const shape = record({
   deviceId,
   publicKey,
   friendlyName: cleanName,
-  backend: text(/^[a-z0-9-]{1,32}$/, "the name of a key store"),
+  backend: text(namePattern, "the name of a key store"),
   keyAlias: text(aliasPattern, "an alias of a key"),
   createdAt: time,
 });

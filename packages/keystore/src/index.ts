@@ -35,6 +35,7 @@ export {
 export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
 export type { Argon2Cost } from "./drivers/key-file.js";
 export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
+export { createSignerKeyStore, type SignerOptions, type SignRequest } from "./drivers/signer.js";
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
 export { findDevice } from "./find-device.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
@@ -49,4 +50,5 @@ export {
   keyStoreDrivers,
 } from "./key-store-drivers.js";
 export { type OpenIdentity, type OpenIdentityOptions, openIdentity } from "./open-identity.js";
+export { type DeviceKey, openKey } from "./open-key.js";
 export type { PromptSecret } from "./secret-source.js";

@@ -13,8 +13,8 @@ export interface KeyStore {
   /**
    * Makes a key pair and a sealing secret. Never overwrites.
    *
-   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`; of hardware and
-   * keychains also `key_store_unavailable`, `key_store_busy`, `key_store_locked`
+   * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`; of hardware and keychains also
+   * `key_store_unavailable`, `key_store_busy`, `key_store_locked`; `key_store_read_only` where keys are made elsewhere
    */
   generate(alias: string): Promise<PublicKey>;
 
@@ -33,7 +33,11 @@ export interface KeyStore {
   /** 32 random bytes that belong to the key and change never. Throws as `sign` does. */
   sealingSecret(alias: string): Promise<Uint8Array>;
 
-  /** Forgets the key, its sealing secret and what it remembered. @throws AmeshError `key_not_found` */
+  /**
+   * Forgets the key, its sealing secret and what it remembered.
+   *
+   * @throws AmeshError `key_not_found`; `key_store_read_only` where keys are made elsewhere
+   */
   delete(alias: string): Promise<void>;
 
   /**
@@ -73,5 +77,10 @@ export interface KeyStoreInfo {
   /** What it protects against, and what not. */
   readonly protection: string;
 }
+
+/** What an identity calls its key. */
+export const ownAlias = "device";
+
+export const namePattern = /^[a-z0-9-]{1,32}$/;
 
 export const aliasPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

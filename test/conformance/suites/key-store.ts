@@ -3,19 +3,32 @@ import type { KeyStore } from "@authmesh/keystore";
 import { describe, expect, it } from "vitest";
 import { codeOf } from "../../../packages/keystore/test/fixture.js";
 
+type MakeStore = () => Promise<{ store: KeyStore; reopen: () => Promise<KeyStore> }>;
+
+/** Where a store's keys come from: it makes and deletes them, or has one, "device", from its beginning. */
+export type KeyOrigin = "made by the store" | "made elsewhere";
+
 /**
  * What every key store promises, as a function of the implementation.
  *
- * @param makeStore gives a store without keys, and a way to open what it holds a second time, as another process would
+ * @param makeStore gives a store without keys of its own making, and a way to open what it holds a second time, as
+ *   another process would
  */
 export function keyStoreConformance(
   name: string,
-  makeStore: () => Promise<{ store: KeyStore; reopen: () => Promise<KeyStore> }>,
+  makeStore: MakeStore,
+  origin: KeyOrigin = "made by the store",
 ): void {
+  /** The key "device", there from now on. */
+  const obtainKey = (store: KeyStore) =>
+    origin === "made elsewhere" ? store.publicKey("device") : store.generate("device");
+
   describe(`${name} keeps the promises of a key store`, () => {
+    promisesOfOrigin[origin](makeStore);
+
     it("signs, low-S, what the public key it names verifies", async () => {
       const { store } = await makeStore();
-      const key = await store.generate("device");
+      const key = await obtainKey(store);
       expect(key).toBeInstanceOf(PublicKey);
       for (let i = 0; i < 12; i++) {
         const signature = await store.sign("device", signableProbe());
@@ -27,7 +40,7 @@ export function keyStoreConformance(
 
     it("keeps key and sealing secret for whoever opens it next", async () => {
       const { store, reopen } = await makeStore();
-      const key = await store.generate("device");
+      const key = await obtainKey(store);
       const secret = await store.sealingSecret("device");
       const again = await reopen();
       expect((await again.publicKey("device")).base64).toBe(key.base64);
@@ -35,28 +48,9 @@ export function keyStoreConformance(
       expect(key.verify(signableProbe(), await again.sign("device", signableProbe()))).toBe(true);
     });
 
-    it("never overwrites a key, also when two ask for it at once", async () => {
-      const { store, reopen } = await makeStore();
-      const other = await reopen();
-      const results = await Promise.allSettled([store.generate("device"), other.generate("device")]);
-      const made = results.filter((result) => result.status === "fulfilled");
-      expect(made).toHaveLength(1);
-      expect(await codeOf(() => store.generate("device"))).toBe("key_exists");
-      expect((await (await reopen()).publicKey("device")).base64).toBe(made[0]?.value.base64);
-    });
-
-    it("keeps keys of different aliases apart", async () => {
-      const { store } = await makeStore();
-      const one = await store.generate("one");
-      const two = await store.generate("two");
-      expect(one.deviceId).not.toBe(two.deviceId);
-      expect(await store.sealingSecret("one")).not.toEqual(await store.sealingSecret("two"));
-      expect(two.verify(signableProbe(), await store.sign("one", signableProbe()))).toBe(false);
-    });
-
     it("hands out a sealing secret of 32 bytes that no caller can change for another", async () => {
       const { store } = await makeStore();
-      await store.generate("device");
+      await obtainKey(store);
       const secret = await store.sealingSecret("device");
       expect(secret).toHaveLength(32);
       const before = Uint8Array.from(secret);
@@ -74,16 +68,6 @@ export function keyStoreConformance(
       ]) {
         expect(await codeOf(ask)).toBe("key_not_found");
       }
-    });
-
-    it("forgets a deleted key and gives its alias to a new one", async () => {
-      const { store, reopen } = await makeStore();
-      const first = await store.generate("device");
-      await store.sign("device", signableProbe());
-      await store.delete("device");
-      expect(await codeOf(() => store.sign("device", signableProbe()))).toBe("key_not_found");
-      expect(await codeOf(async () => (await reopen()).publicKey("device"))).toBe("key_not_found");
-      expect((await store.generate("device")).base64).not.toBe(first.base64);
     });
 
     it.each(["", ".", "../device", "a/b", "a\\b", "a\0b", "x".repeat(65)])(
@@ -121,7 +105,7 @@ export function keyStoreConformance(
       const { store, reopen } = await makeStore();
       expect(store.remember === undefined).toBe(store.recall === undefined);
       if (store.remember === undefined || store.recall === undefined) return;
-      await store.generate("device");
+      await obtainKey(store);
       expect(await store.recall("device")).toBeUndefined();
       await store.remember("device", Uint8Array.of(1));
       await store.remember("device", new Uint8Array(64).fill(7));
@@ -129,9 +113,68 @@ export function keyStoreConformance(
         new Uint8Array(64).fill(7),
       );
       await expect(store.remember("device", new Uint8Array(65))).rejects.toThrow(TypeError);
+      if (origin === "made elsewhere") return; // it is never deleted
       await store.delete("device");
       await store.generate("device");
       expect(await store.recall("device")).toBeUndefined();
     });
   });
 }
+
+/** What a store promises of making, deleting and telling apart keys, by where they come from. */
+const promisesOfOrigin: Readonly<Record<KeyOrigin, (makeStore: MakeStore) => void>> = {
+  "made by the store": (makeStore) => {
+    it("never overwrites a key, also when two ask for it at once", async () => {
+      const { store, reopen } = await makeStore();
+      const other = await reopen();
+      const results = await Promise.allSettled([store.generate("device"), other.generate("device")]);
+      const made = results.filter((result) => result.status === "fulfilled");
+      expect(made).toHaveLength(1);
+      expect(await codeOf(() => store.generate("device"))).toBe("key_exists");
+      expect((await (await reopen()).publicKey("device")).base64).toBe(made[0]?.value.base64);
+    });
+
+    it("keeps keys of different aliases apart", async () => {
+      const { store } = await makeStore();
+      const one = await store.generate("one");
+      const two = await store.generate("two");
+      expect(one.deviceId).not.toBe(two.deviceId);
+      expect(await store.sealingSecret("one")).not.toEqual(await store.sealingSecret("two"));
+      expect(two.verify(signableProbe(), await store.sign("one", signableProbe()))).toBe(false);
+    });
+
+    it("forgets a deleted key and gives its alias to a new one", async () => {
+      const { store, reopen } = await makeStore();
+      const first = await store.generate("device");
+      await store.sign("device", signableProbe());
+      await store.delete("device");
+      expect(await codeOf(() => store.sign("device", signableProbe()))).toBe("key_not_found");
+      expect(await codeOf(async () => (await reopen()).publicKey("device"))).toBe("key_not_found");
+      expect((await store.generate("device")).base64).not.toBe(first.base64);
+    });
+  },
+
+  // Two keys, a deleted one and a new one under its alias are what such a store cannot have: it says so each time.
+  "made elsewhere": (makeStore) => {
+    it("never overwrites its key, also when two ask for it at once", async () => {
+      const { store, reopen } = await makeStore();
+      const key = await store.publicKey("device");
+      const codes = [store, await reopen()].map((asked) => codeOf(() => asked.generate("device")));
+      expect(await Promise.all(codes)).toEqual(["key_exists", "key_exists"]);
+      expect((await (await reopen()).publicKey("device")).base64).toBe(key.base64);
+    });
+
+    it("makes no second key, and knows none", async () => {
+      const { store } = await makeStore();
+      expect(await codeOf(() => store.generate("two"))).toBe("key_store_read_only");
+      expect(await codeOf(() => store.publicKey("two"))).toBe("key_not_found");
+    });
+
+    it("does not delete its key, and signs on", async () => {
+      const { store, reopen } = await makeStore();
+      const key = await store.publicKey("device");
+      expect(await codeOf(() => store.delete("device"))).toBe("key_store_read_only");
+      expect(key.verify(signableProbe(), await (await reopen()).sign("device", signableProbe()))).toBe(true);
+    });
+  },
+};

@@ -13,8 +13,8 @@ export interface ClientOptions {
   readonly identity?: ClientIdentity;
   /**
    * Whether the identity's key signs a delegation every few minutes, and a key in memory the requests
-   * (docs/protocol.md, section 4). Default: yes for an identity that a folder or `openIdentity` gave, unless its key
-   * store is encrypted-file, which signs as fast itself; no for any other.
+   * (docs/protocol.md, section 4). Default: yes for an identity that a folder, `openIdentity` or `openKey`
+   * gave, unless its key store is encrypted-file, which signs as fast itself; no for any other.
    */
   readonly session?: boolean;
   /**
