@@ -11,7 +11,7 @@ import { replaceFile } from "./internal/durable-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 import { storageFailed } from "./internal/storage-error.js";
 import type { KeyStore } from "./key-store.js";
-import { recallGeneration, rememberGeneration } from "./remembered-generation.js";
+import { type Memory, memoryOf, recallGeneration, rememberGeneration } from "./remembered-generation.js";
 
 /** Whose allow list it is. An open identity is one. */
 export interface AllowListOwner {
@@ -20,22 +20,23 @@ export interface AllowListOwner {
   readonly keyStore: KeyStore;
 }
 
-/** allow_list.json on the disk, and beside it the generation that the key store remembers. */
+/** allow_list.json on the disk, and the generation of it that is remembered beside it. */
 export class AllowListFile {
   readonly path: string;
   readonly #owner: AllowListOwner;
   readonly #sealKey: Uint8Array;
+  readonly #memory: Memory;
 
-  private constructor(owner: AllowListOwner, sealKey: Uint8Array) {
+  private constructor(owner: AllowListOwner, secret: Uint8Array) {
     this.path = allowListPath(owner.dir);
     this.#owner = owner;
-    this.#sealKey = sealKey;
+    this.#sealKey = sealKeyOf(secret, owner.identity.deviceId);
+    this.#memory = memoryOf(owner.keyStore, owner.dir, secret);
   }
 
   /** @throws AmeshError when the key store cannot give the sealing secret */
   static async of(owner: AllowListOwner): Promise<AllowListFile> {
-    const secret = await owner.keyStore.sealingSecret(owner.identity.keyAlias);
-    return new AllowListFile(owner, sealKeyOf(secret, owner.identity.deviceId));
+    return new AllowListFile(owner, await owner.keyStore.sealingSecret(owner.identity.keyAlias));
   }
 
   /** What the file says, if its seal fits; whether it is the latest is another question. */
@@ -51,9 +52,9 @@ export class AllowListFile {
     }
   }
 
-  /** The generation the key store saw last. @throws AmeshError when the key store cannot be asked */
+  /** The generation that was remembered last. @throws AmeshError when the key store cannot be asked */
   recall(): Promise<number | Failure> {
-    return recallGeneration(this.#owner.keyStore, this.#owner.identity.keyAlias);
+    return recallGeneration(this.#memory, this.#owner.identity.keyAlias);
   }
 
   /** @throws AmeshError `allow_list_locked`, `storage_failed` */
@@ -62,7 +63,7 @@ export class AllowListFile {
   }
 
   /**
-   * Writes the file, then has the key store remember it: after a crash in between the file is ahead, which is
+   * Writes the file, then has its generation remembered: after a crash in between the file is ahead, which is
    * allowed, never behind.
    *
    * @param updatedAt Unix seconds
@@ -95,7 +96,7 @@ export class AllowListFile {
       throw new AmeshError("allow_list_full", `The allow list would have ${bytes.length} bytes.`);
     const written = openAllowList(bytes, this.#sealKey);
     await replaceFile(this.path, text, () => lock.assertHeld());
-    await rememberGeneration(this.#owner.keyStore, this.#owner.identity.keyAlias, generation);
+    await rememberGeneration(this.#memory, this.#owner.identity.keyAlias, generation);
     return written;
   }
 

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs";
-import { AmeshError, checkAudience, friendlyName, type PublicKey } from "@authmesh/core";
+import { AmeshError, checkAudience, friendlyName, type PublicKey, signableProbe } from "@authmesh/core";
 import { setAudience } from "./allow-list-changes.js";
 import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, emptyAllowList } from "./allow-list-format.js";
@@ -9,7 +9,7 @@ import { type Identity, writeIdentity } from "./identity-file.js";
 import { inspectStorage } from "./inspect-storage.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 import { storageFailed } from "./internal/storage-error.js";
-import type { KeyStore } from "./key-store.js";
+import { type KeyStore, ownAlias } from "./key-store.js";
 import {
   detectKeyStore,
   type KeyStoreContext,
@@ -22,6 +22,11 @@ export interface CreateIdentityOptions extends FolderOptions {
   readonly friendlyName: string;
   /** Name of the key store to use. Default: the best one found. */
   readonly backend?: string | undefined;
+  /**
+   * The key store itself, such as `createSignerKeyStore` makes: no other is looked for. Its key `device` is used if it
+   * has one, else made. `openIdentity` needs to be given it, too.
+   */
+  readonly keyStore?: KeyStore | undefined;
   /** How many controllers this machine accepts, 1 to 1000. Default 1. */
   readonly maxControllers?: number | undefined;
   /** The hosts this machine answers to. Default none. */
@@ -42,12 +47,10 @@ export interface Warning {
 export interface CreatedIdentity {
   readonly dir: string;
   readonly identity: Identity;
-  /** What was found of each key store, in the order in which they were tried. */
+  /** What was found of each key store, in the order in which they were tried; nothing where one was given. */
   readonly findings: readonly KeyStoreFinding[];
   readonly warnings: readonly Warning[];
 }
-
-const keyAlias = "device";
 
 /**
  * Makes this machine's identity: key, allow list and, last of all, identity.json (docs/protocol.md, section 11).
@@ -58,10 +61,12 @@ const keyAlias = "device";
  *
  * @throws AmeshError `identity_exists`, `invalid_name`, `key_store_unknown`, `key_store_unavailable`,
  * `passphrase_missing`, `storage_failed`, `allow_list_locked`; `passphrase_wrong` when a key that an interrupted
- * call left was made with another passphrase
+ * call left was made with another passphrase; what `sign` of a key store that is given throws
  */
 export async function createIdentity(options: CreateIdentityOptions): Promise<CreatedIdentity> {
   const { env = process.env, now = Date.now } = options;
+  if (options.keyStore && options.backend !== undefined)
+    throw new TypeError("Give createIdentity a key store or the name of one, not both.");
   const settings = checkSettings(options);
   const name = friendlyName(options.friendlyName);
   const dir = identityFolder(options);
@@ -72,7 +77,9 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
     passphrase: () => passphraseForNewKey({ dir, env }),
     argon2: options.argon2,
   };
-  const [driver, findings] = await detectKeyStore(context, options.backend);
+  const [driver, findings] = options.keyStore
+    ? [given(options.keyStore), []]
+    : await detectKeyStore(context, options.backend);
   makeFolder(dir);
   return withLock(lockPath(dir), async (lock) => {
     refuseExisting(dir);
@@ -83,30 +90,39 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
       publicKey: publicKey.base64,
       friendlyName: name,
       backend: driver.info.name,
-      keyAlias,
+      keyAlias: ownAlias,
       createdAt: Math.floor(now() / 1000),
     };
     const aside = await writeAllowList(lock, { dir, identity, keyStore }, settings);
-    const warnings = warningsOf(context, adopted ? identity : undefined, aside);
+    const leftBehind = adopted && options.keyStore === undefined ? identity : undefined;
+    const warnings = warningsOf(context, leftBehind, aside);
     lock.assertHeld();
     await writeIdentity(dir, identity); // nothing may fail after this
     return { dir, identity, findings, warnings };
   });
 }
 
-/** The key that an interrupted call left, or a new one. */
+/** A key store that is given is there, and works if its key signs. */
+const given = (keyStore: KeyStore): Pick<KeyStoreDriver, "info" | "open"> => ({
+  info: keyStore.info,
+  open: () => keyStore,
+});
+
+/** The key that an interrupted call left, or that was made elsewhere; else a new one. */
 async function obtainKey(
-  driver: KeyStoreDriver,
+  driver: Pick<KeyStoreDriver, "info" | "open">,
   context: KeyStoreContext,
 ): Promise<{ keyStore: KeyStore; publicKey: PublicKey; adopted: boolean }> {
   const present = driver.open({ ...context, passphrase: () => resolvePassphrase(context) });
   try {
-    return { keyStore: present, publicKey: await present.publicKey(keyAlias), adopted: true };
+    const publicKey = await present.publicKey(ownAlias);
+    await present.sign(ownAlias, signableProbe());
+    return { keyStore: present, publicKey, adopted: true };
   } catch (error) {
     if (!(error instanceof AmeshError && error.code === "key_not_found")) throw error;
   }
   const keyStore = driver.open(context);
-  return { keyStore, publicKey: await keyStore.generate(keyAlias), adopted: false };
+  return { keyStore, publicKey: await keyStore.generate(ownAlias), adopted: false };
 }
 
 /**

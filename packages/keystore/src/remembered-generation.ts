@@ -1,17 +1,33 @@
 import { AmeshError, decodeUtf8, type Failure, failure, utf8 } from "@authmesh/core";
 import { maxGeneration } from "./allow-list-format.js";
+import { AliasFiles } from "./drivers/alias-files.js";
 import type { KeyStore } from "./key-store.js";
 
+export type Memory = Required<Pick<KeyStore, "remember" | "recall">>;
+
 /**
- * The generation of the allow list that the key store saw last; 0 for a store that cannot remember. A store that
- * could and does not is a failure: somebody made it forget.
+ * Where the generation of the allow list is remembered: by the key store, or for one that cannot, in `ALIAS.remembered`
+ * in the folder, under a MAC by its sealing secret (docs/protocol.md, section 11.6).
+ */
+export function memoryOf(keyStore: KeyStore, dir: string, sealingSecret: Uint8Array): Memory {
+  const { remember, recall } = keyStore;
+  if (remember !== undefined && recall !== undefined)
+    return { remember: remember.bind(keyStore), recall: recall.bind(keyStore) };
+  const files = new AliasFiles({ dir, kind: "remembered", maxBytes: 4096 });
+  return {
+    remember: (alias, bytes) => files.remember(alias, bytes, async () => sealingSecret),
+    recall: async (alias) => files.recall(alias, sealingSecret),
+  };
+}
+
+/**
+ * The generation of the allow list that was remembered last. None is a failure: somebody made it forget.
  *
  * @throws AmeshError when the key store cannot be asked
  */
-export async function recallGeneration(keyStore: KeyStore, alias: string): Promise<number | Failure> {
-  if (keyStore.recall === undefined) return 0;
+export async function recallGeneration(memory: Memory, alias: string): Promise<number | Failure> {
   try {
-    const bytes = await keyStore.recall(alias);
+    const bytes = await memory.recall(alias);
     if (bytes === undefined) return failure("allow_list_rollback", "The key store remembers no allow list.");
     const generation = /^[1-9][0-9]{0,15}$/.test(decodeUtf8(bytes) ?? "") ? Number(decodeUtf8(bytes)) : 0;
     if (generation >= 1 && generation <= maxGeneration) return generation;
@@ -23,10 +39,5 @@ export async function recallGeneration(keyStore: KeyStore, alias: string): Promi
   }
 }
 
-export async function rememberGeneration(
-  keyStore: KeyStore,
-  alias: string,
-  generation: number,
-): Promise<void> {
-  await keyStore.remember?.(alias, utf8(String(generation)));
-}
+export const rememberGeneration = (memory: Memory, alias: string, generation: number): Promise<void> =>
+  memory.remember(alias, utf8(String(generation)));

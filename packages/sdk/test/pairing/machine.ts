@@ -13,14 +13,19 @@ import { onTestFinished } from "vitest";
 
 export const env = { AUTH_MESH_PASSPHRASE: "correct horse" };
 
+/** A folder that is not there yet, and is gone when the test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "amesh-pairing-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, "amesh");
+}
+
 /** A machine with an identity of its own, gone when the test ends. */
 export async function newMachine(
   friendlyName: string,
   options: Partial<CreateIdentityOptions> = {},
 ): Promise<OpenIdentity> {
-  const folder = mkdtempSync(join(tmpdir(), "amesh-pairing-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const dir = join(folder, "amesh");
+  const dir = temporaryFolder();
   const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
   await createIdentity({ friendlyName, dir, env, argon2, ...options });
   return openIdentity({ dir, env });
