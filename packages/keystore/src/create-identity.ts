@@ -3,7 +3,6 @@ import { AmeshError, checkAudience, friendlyName, type PublicKey, signableProbe 
 import { setAudience } from "./allow-list-changes.js";
 import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, emptyAllowList } from "./allow-list-format.js";
-import type { Argon2Cost } from "./drivers/key-file.js";
 import { type FolderOptions, identityFolder, identityPath, lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
 import { inspectStorage } from "./inspect-storage.js";
@@ -17,6 +16,7 @@ import {
   type KeyStoreFinding,
 } from "./key-store-drivers.js";
 import { generatedPassphraseInUse, passphraseForNewKey, resolvePassphrase } from "./passphrase.js";
+import type { Argon2Cost } from "./sealed-key.js";
 
 export interface CreateIdentityOptions extends FolderOptions {
   readonly friendlyName: string;

@@ -33,7 +33,6 @@ export {
   type Warning,
 } from "./create-identity.js";
 export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
-export type { Argon2Cost } from "./drivers/key-file.js";
 export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
 export { createSignerKeyStore, type SignerOptions, type SignRequest } from "./drivers/signer.js";
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
@@ -51,4 +50,5 @@ export {
 } from "./key-store-drivers.js";
 export { type OpenIdentity, type OpenIdentityOptions, openIdentity } from "./open-identity.js";
 export { type DeviceKey, openKey } from "./open-key.js";
+export type { Argon2Cost } from "./sealed-key.js";
 export type { PromptSecret } from "./secret-source.js";

@@ -1,10 +1,10 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { EncryptedFileKeyStore, encryptedFileInfo } from "./drivers/encrypted-file.js";
-import type { Argon2Cost } from "./drivers/key-file.js";
 import { detectKeychain, KeychainKeyStore, keychainInfo } from "./drivers/keychain.js";
 import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
 import type { KeyStore, KeyStoreInfo } from "./key-store.js";
+import type { Argon2Cost } from "./sealed-key.js";
 import type { PromptSecret } from "./secret-source.js";
 
 /** What a driver is given to find out whether it can work here, and to open its store. */

@@ -3,15 +3,9 @@ import { existsSync } from "node:fs";
 import { PrivateKey, type PublicKey, type Signable } from "@authmesh/core";
 import { shareFlight } from "../internal/shared-flight.js";
 import type { KeyStore, KeyStoreInfo, SoftwareKey } from "../key-store.js";
+import type { Argon2Cost } from "../sealed-key.js";
 import { AliasFiles, keyExists } from "./alias-files.js";
-import {
-  type Argon2Cost,
-  defaultCost,
-  openKeyFile,
-  parseKeyFile,
-  publicKeyOf,
-  sealKeyFile,
-} from "./key-file.js";
+import { defaultCost, openKeyFile, parseKeyFile, publicKeyOf, sealKeyFile } from "./key-file.js";
 
 export interface EncryptedFileOptions {
   /** The folder of the key files; it exists. */

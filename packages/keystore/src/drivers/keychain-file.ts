@@ -3,7 +3,7 @@ import { AmeshError, PrivateKey, type PublicKey, toBase64Url, utf8 } from "@auth
 import { base64Url, base64UrlBytes, publicKey } from "../internal/members.js";
 import { Misfit, oneOf, type Reader, readDocument, record } from "../internal/record.js";
 import type { SoftwareKey } from "../key-store.js";
-import { publicKeyOf } from "./key-file.js";
+import { namedPublicKey } from "../sealed-key.js";
 import { maxRemembered } from "./remembered-file.js";
 
 /** What is beside the keychain: whose key it is, and where in the keychain (docs/protocol.md, section 11). */
@@ -14,12 +14,13 @@ export interface KeychainFile {
   readonly memoryAccount: string;
 }
 
+const kind = { name: "file of the keychain's key", damaged: "key_store_damaged" } as const;
 const fileShape = record({ version: oneOf(1), publicKey, item: base64Url(22) });
 
 /** @throws AmeshError `key_store_damaged` */
 export function parseKeychainFile(bytes: Uint8Array): KeychainFile {
-  const file = readDocument(bytes, fileShape, "key_store_damaged", "The file of the keychain's key");
-  return keychainFile(publicKeyOf(file), file.item);
+  const file = readDocument(bytes, fileShape, kind.damaged, `The ${kind.name}`);
+  return keychainFile(namedPublicKey(file, kind), file.item);
 }
 
 /** The file of a new key, and what it says. */
