@@ -61,7 +61,7 @@ async function throughTemporary(
     await putInPlace(temporary);
     await persistFolder(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {}); // what failed first is what is told
     throw storageFailed(path, error);
   }
 }
