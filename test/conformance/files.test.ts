@@ -8,6 +8,7 @@ import {
   type AllowListState,
   addDevice,
   createIdentity,
+  exportIdentity,
   type OpenIdentity,
   openIdentity,
   revokeDevice,
@@ -31,6 +32,20 @@ function temporaryFolder(): string {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }
+
+/** Argon2id, which the reader in Python does not have. */
+const derive = (
+  passphrase: string,
+  kdf: { memoryKiB: number; passes: number; lanes: number; salt: string },
+): Promise<Buffer> =>
+  hashRaw(passphrase, {
+    algorithm: 2,
+    memoryCost: kdf.memoryKiB,
+    timeCost: kdf.passes,
+    parallelism: kdf.lanes,
+    outputLen: 32,
+    salt: Buffer.from(kdf.salt, "base64url"),
+  });
 
 /** The identity of the vectors, in a folder of its own. */
 async function openVector(): Promise<OpenIdentity> {
@@ -73,14 +88,7 @@ describe("a reader in Python that knows docs/protocol.md alone", () => {
     const file = fileOf(open, "device.key");
     const { kdf } = JSON.parse(file.toString());
     expect(kdf).toMatchObject({ name: "argon2id", memoryKiB: 65_536, passes: 3, lanes: 1 });
-    const key = await hashRaw(env.AUTH_MESH_PASSPHRASE, {
-      algorithm: 2,
-      memoryCost: kdf.memoryKiB,
-      timeCost: kdf.passes,
-      parallelism: kdf.lanes,
-      outputLen: 32,
-      salt: Buffer.from(kdf.salt, "base64url"),
-    });
+    const key = await derive(env.AUTH_MESH_PASSPHRASE, kdf);
     const asked = [key, Buffer.alloc(32)].map((bytes) => ({ keyFile: base64(file), key: base64(bytes) }));
     expect(await askPython([], asked, "read_allow_list.py")).toEqual([
       {
@@ -88,6 +96,21 @@ describe("a reader in Python that knows docs/protocol.md alone", () => {
         sealingSecret: base64(await open.keyStore.sealingSecret("device")),
       },
       { refused: "passphrase_wrong" },
+    ]);
+  });
+
+  it("opens a backup, and refuses one that was changed", async () => {
+    const open = await openVector();
+    const passphrase = "zwölf Boxkämpfer jagen Viktor";
+    const backup = await exportIdentity(open, { passphrase: async () => passphrase });
+    const key = await derive(passphrase, JSON.parse(backup).kdf);
+    const renamed = backup.replace('"prod-api"', '"prod-apj"');
+    const another = backup.replace(open.identity.deviceId, "am_LiapatIyg0voHRdx");
+    const asked = [backup, renamed, another].map((text) => ({ backup: base64(text), key: base64(key) }));
+    expect(await askPython([], asked, "read_allow_list.py")).toEqual([
+      { deviceId: open.identity.deviceId, sealingSecret: base64(Buffer.alloc(32, 0x5a)) },
+      { refused: "passphrase_wrong" },
+      { refused: "backup_damaged" },
     ]);
   });
 

@@ -3,6 +3,7 @@
 
 Each line of standard input is JSON, files in base64; one line of JSON answers it:
   {"keyFile", "key"}                                 opens a key file; "key" is what Argon2id made of the passphrase
+  {"backup", "key"}                                  opens a backup in the same way
   {"sealingSecret", "deviceId", "allowList", "remembered"}   reads an allow list; without "remembered" it is not asked
 """
 import base64, hashlib, hmac, json, re, sys
@@ -113,21 +114,30 @@ def generation_of(data, secret):
     refuse_if(not fits or not re.fullmatch(rb"[1-9][0-9]{0,15}", value), code)
     return int(value)
 
-# 11.6, but for Argon2id, which this version of cryptography does not have
-def open_key_file(data, key):
-    file = strict_object(data, 4096, "key_store_damaged")
-    sealed = unb64u(file.pop("ciphertext"), 80, "key_store_damaged")
+# 11.6 and 11.14, but for Argon2id, which this version of cryptography does not have
+KEY_FILE = dict(
+    version=one_of(1), publicKey=text(r"[A-Za-z0-9+/]{44}"), ciphertext=text(r"[\w-]{107}"),
+    kdf=record(name=one_of("argon2id"), memoryKiB=integer(19456, 1048576), passes=integer(1, 10), lanes=integer(1, 4),
+               salt=text(r"[\w-]{22}")),
+    cipher=record(name=one_of("aes-256-gcm"), nonce=text(r"[\w-]{16}")))
+BACKUP = dict(KEY_FILE, type=one_of("amesh-identity"), deviceId=an_id, friendlyName=name, createdAt=time, exportedAt=time)
+
+def open_sealed_key(data, key, fits, damaged):
+    file = strict_object(data, 4096, damaged)
+    refuse_if(not fits(file) or file.get("deviceId") not in (None, device_id(unb64(file["publicKey"]))), damaged)
+    sealed = unb64u(file.pop("ciphertext"), 80, damaged)
     try:
-        plaintext = AESGCM(key).decrypt(unb64u(file["cipher"]["nonce"], 12, "key_store_damaged"), sealed, canonical(file))
+        plaintext = AESGCM(key).decrypt(unb64u(file["cipher"]["nonce"], 12, damaged), sealed, canonical(file))
     except InvalidTag:
         raise Refused("passphrase_wrong")
     public = ec.derive_private_key(int.from_bytes(plaintext[:32], "big"), ec.SECP256R1()).public_key()
     point = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-    refuse_if(base64.b64encode(point).decode() != file["publicKey"], "key_store_damaged")
+    refuse_if(base64.b64encode(point).decode() != file["publicKey"], damaged)
     return {"deviceId": device_id(point), "sealingSecret": base64.b64encode(plaintext[32:]).decode()}
 
 def answer(asked):
-    if "keyFile" in asked: return open_key_file(unb64(asked["keyFile"]), unb64(asked["key"]))
+    if "keyFile" in asked: return open_sealed_key(unb64(asked["keyFile"]), unb64(asked["key"]), record(**KEY_FILE), "key_store_damaged")
+    if "backup" in asked: return open_sealed_key(unb64(asked["backup"]), unb64(asked["key"]), record(**BACKUP), "backup_damaged")
     remembered = unb64(asked["remembered"]) if "remembered" in asked else None
     return read_allow_list(unb64(asked["allowList"]), unb64(asked["sealingSecret"]), asked["deviceId"], remembered)
 

@@ -328,6 +328,24 @@ export const catalogue = {
     summary: "The key store uses a key that is made elsewhere; it makes and deletes none.",
     fix: "Make or delete the key where it is kept, such as in the console of the cloud.",
   },
+  key_not_exportable: {
+    status: 0,
+    exit: 1,
+    summary: "The key store gives no key out and takes none in that was made elsewhere.",
+    fix: "Pair a second machine, with a key of its own, as another controller: `amesh listen` on each peer, `amesh invite CODE` there.",
+  },
+  backup_damaged: {
+    status: 0,
+    exit: 1,
+    summary: "The file cannot be read as the backup of an identity.",
+    fix: "Use another copy of the backup. Without one, run `amesh init` and pair again.",
+  },
+  passphrase_weak: {
+    status: 0,
+    exit: 2,
+    summary: "Whoever has the backup could guess its passphrase.",
+    fix: "Use six or more random words, 15 or more random characters, or --generate-passphrase.",
+  },
   passphrase_missing: {
     status: 0,
     exit: 4,

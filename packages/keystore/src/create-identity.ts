@@ -83,7 +83,9 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
   makeFolder(dir);
   return withLock(lockPath(dir), async (lock) => {
     refuseExisting(dir);
-    const { keyStore, publicKey, adopted } = await obtainKey(driver, context);
+    const { keyStore, publicKey, adopted } = await obtainKey(driver, context, (store) =>
+      store.generate(ownAlias),
+    );
     const identity: Identity = {
       version: 1,
       deviceId: publicKey.deviceId,
@@ -108,10 +110,11 @@ const given = (keyStore: KeyStore): Pick<KeyStoreDriver, "info" | "open"> => ({
   open: () => keyStore,
 });
 
-/** The key that an interrupted call left, or that was made elsewhere; else a new one. */
-async function obtainKey(
+/** The key that an interrupted call left, or that was made elsewhere; else the one that is put there now. */
+export async function obtainKey(
   driver: Pick<KeyStoreDriver, "info" | "open">,
   context: KeyStoreContext,
+  put: (keyStore: KeyStore) => Promise<PublicKey>,
 ): Promise<{ keyStore: KeyStore; publicKey: PublicKey; adopted: boolean }> {
   const present = driver.open({ ...context, passphrase: () => resolvePassphrase(context) });
   try {
@@ -122,7 +125,7 @@ async function obtainKey(
     if (!(error instanceof AmeshError && error.code === "key_not_found")) throw error;
   }
   const keyStore = driver.open(context);
-  return { keyStore, publicKey: await keyStore.generate(ownAlias), adopted: false };
+  return { keyStore, publicKey: await put(keyStore), adopted: false };
 }
 
 /**
@@ -151,7 +154,8 @@ async function writeAllowList(
   return aside;
 }
 
-const isUntouched = ({ generation, devices, revoked, consumed }: AllowListContents) =>
+/** What an interrupted call wrote: a list that says nothing yet. */
+export const isUntouched = ({ generation, devices, revoked, consumed }: AllowListContents) =>
   generation === 1 && devices.length + revoked.length + consumed.length === 0;
 
 interface Settings {
@@ -166,12 +170,13 @@ function checkSettings({ maxControllers, audience }: CreateIdentityOptions): Set
   return { maxControllers, audience: audience && checkAudience(audience) };
 }
 
-function refuseExisting(dir: string): void {
+/** @throws AmeshError `identity_exists` */
+export function refuseExisting(dir: string): void {
   const path = identityPath(dir);
   if (existsSync(path)) throw new AmeshError("identity_exists", `There is a ${path} already.`);
 }
 
-function makeFolder(dir: string): void {
+export function makeFolder(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -179,15 +184,15 @@ function makeFolder(dir: string): void {
   }
 }
 
-function warningsOf(
+export function warningsOf(
   { dir, env }: KeyStoreContext,
-  adopted: Identity | undefined,
-  aside: string | undefined,
+  adopted?: Identity,
+  aside?: string,
 ): readonly Warning[] {
   const warnings: Warning[] = [];
   const generated = generatedPassphraseInUse({ dir, env });
   if (generated !== undefined) {
-    const message = `The key is encrypted under a generated passphrase that is kept in ${generated}. That protects a copy of the key file alone; it does not protect against whoever can read this folder. Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE before \`amesh init\` to keep the passphrase elsewhere.`;
+    const message = `The key is encrypted under a generated passphrase that is kept in ${generated}. That protects a copy of the key file alone; it does not protect against whoever can read this folder. Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE beforehand to keep the passphrase elsewhere.`;
     warnings.push({ code: "passphrase_generated", path: generated, message });
   }
   if (adopted !== undefined) {

@@ -27,6 +27,11 @@ export type {
 } from "./allow-list-format.js";
 export { acceptAllowList, type RepairOptions, startNewAllowList } from "./allow-list-repair.js";
 export {
+  type BackupPassphraseSources,
+  backupPassphrase,
+  generateBackupPassphrase,
+} from "./backup-passphrase.js";
+export {
   type CreatedIdentity,
   type CreateIdentityOptions,
   createIdentity,
@@ -36,9 +41,15 @@ export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encr
 export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
 export { createSignerKeyStore, type SignerOptions, type SignRequest } from "./drivers/signer.js";
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
+export { type ExportIdentityOptions, exportIdentity } from "./export-identity.js";
 export { findDevice } from "./find-device.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
 export type { Identity } from "./identity-file.js";
+export {
+  type ImportedIdentity,
+  type ImportIdentityOptions,
+  importIdentity,
+} from "./import-identity.js";
 export { inspectStorage, type StorageFinding } from "./inspect-storage.js";
 export type { KeyStore, KeyStoreInfo, SoftwareKey } from "./key-store.js";
 export {

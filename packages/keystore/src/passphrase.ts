@@ -52,9 +52,9 @@ export async function passphraseForNewKey(where: PassphraseSources): Promise<str
 /** The generated file, when the passphrase comes from there. */
 export function generatedPassphraseInUse(where: PassphraseSources): string | undefined {
   const path = passphrasePath(where.dir);
-  const generated = readSecretFile(path, source.missing);
+  const generated = readSecretFile(path, source);
   return generated !== undefined && lookForPassphrase(where) === generated ? path : undefined;
 }
 
 const lookForPassphrase = ({ dir, env }: PassphraseSources): string | undefined =>
-  secretFrom(source, env) ?? readSecretFile(passphrasePath(dir), source.missing);
+  secretFrom(source, env) ?? readSecretFile(passphrasePath(dir), source);

@@ -26,20 +26,26 @@ export function secretFrom(source: SecretSource, env: Environment): string | und
   if (secret) return secret;
   const path = env[source.fileVariable];
   if (!path) return undefined;
-  const inFile = readSecretFile(path, source.missing);
+  const inFile = readSecretFile(path, source);
   if (inFile !== undefined) return inFile;
-  throw new AmeshError(source.missing, `${source.fileVariable} names ${path}, which does not exist.`);
+  throw secretMissing(source, `${source.fileVariable} names ${path}, which does not exist.`);
 }
 
 /**
  * The secret in a file, without its one trailing line end; undefined when there is no such file.
  *
- * @throws AmeshError `missing` when it is empty, too long or not text; `storage_failed`
+ * @throws AmeshError `source.missing` when it is empty, too long or not text; `storage_failed`
  */
-export function readSecretFile(path: string, missing: ErrorCode): string | undefined {
+export function readSecretFile(path: string, source: SecretSource): string | undefined {
   const bytes = readBounded(path, maxBytes);
   if (bytes === undefined) return undefined;
   const secret = decodeUtf8(bytes)?.replace(/\r?\n$/, "");
   if (secret && bytes.length <= maxBytes) return secret;
-  throw new AmeshError(missing, `${path} is empty, longer than ${maxBytes} bytes, or not text.`);
+  throw secretMissing(source, `${path} is empty, longer than ${maxBytes} bytes, or not text.`);
 }
+
+/** That a secret is not there, or unfit where it was looked for. */
+export const secretMissing = (
+  { missing, variable, fileVariable }: SecretSource,
+  detail: string,
+): AmeshError => new AmeshError(missing, detail, { fix: `Set ${fileVariable} or ${variable}.` });

@@ -1,0 +1,98 @@
+import { AmeshError } from "@authmesh/core";
+
+const enough = 15;
+const manyCharacters = 6;
+
+/** Why whoever has the file would guess a passphrase soon. The first rule that applies is told. */
+interface Weakness {
+  readonly problem: string;
+  readonly applies: (characters: readonly string[], names: readonly string[]) => boolean;
+}
+
+const weaknesses: readonly Weakness[] = [
+  {
+    problem: `it has fewer than ${enough} characters`,
+    applies: ({ length }) => length < enough,
+  },
+  {
+    problem: `it has fewer than ${manyCharacters} different characters`,
+    applies: (characters) => new Set(characters).size < manyCharacters,
+  },
+  {
+    problem: "it is one short piece, repeated",
+    applies: (characters) => isRepeated(characters),
+  },
+  {
+    problem: "most of it runs along the alphabet, the digits or the keyboard",
+    applies: (characters) => isRun(characters),
+  },
+  {
+    problem: `it has fewer than ${enough} characters beside the device's name and words that everybody tries first`,
+    applies: (characters, names) => lengthWithout([...names, ...obvious], characters.join("")) < enough,
+  },
+];
+
+/**
+ * Holds a passphrase against the table.
+ *
+ * @param names what anybody would try for this device: its name, its id
+ * @throws AmeshError `passphrase_weak`, which says why and never what
+ */
+export function refuseWeakPassphrase(passphrase: string, names: readonly string[]): void {
+  const characters = [...passphrase.toLowerCase()];
+  const weakness = weaknesses.find(({ applies }) => applies(characters, names));
+  if (weakness !== undefined)
+    throw new AmeshError("passphrase_weak", `The passphrase is too easy to guess: ${weakness.problem}.`);
+}
+
+/** "correctcorrectcor": a piece shorter than what is enough comes at least twice, and nothing else. */
+function isRepeated(characters: readonly string[]): boolean {
+  const longest = Math.min(enough - 1, characters.length / 2);
+  for (let length = 1; length <= longest; length++)
+    if (characters.every((character, i) => i < length || character === characters[i - length])) return true;
+  return false;
+}
+
+const rows = ["01234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
+
+/** Whether more than half of the characters stand in a row beside the one before them, in either direction. */
+function isRun(characters: readonly string[]): boolean {
+  const neighbours = characters.filter((character, i) => {
+    const before = characters[i - 1];
+    return before !== undefined && rows.some((row) => standTogether(row, before, character));
+  });
+  return neighbours.length > characters.length / 2;
+}
+
+const standTogether = (row: string, a: string, b: string) => row.includes(a + b) || row.includes(b + a);
+
+const obvious = [
+  "correct horse battery staple",
+  "correcthorsebatterystaple",
+  "passphrase",
+  "password",
+  "passwort",
+  "administrator",
+  "admin",
+  "letmein",
+  "welcome",
+  "iloveyou",
+  "changeme",
+  "secret",
+  "master",
+  "backup",
+  "identity",
+  "authmesh",
+  "amesh",
+];
+
+/** A name of three letters stands in many a good passphrase by chance. */
+const shortestName = 4;
+
+function lengthWithout(names: readonly string[], passphrase: string): number {
+  const rest = names
+    .map((name) => name.toLowerCase())
+    .filter((name) => name.length >= shortestName)
+    .reduce((text, name) => text.replaceAll(name, ""), passphrase);
+  return [...rest].length;
+}
