@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
-import { type VerbRow, verbs } from "./verbs.js";
+import { findVerb, type VerbGroup } from "./find-verb.js";
+import { verbs } from "./verbs.js";
 
 /** Runs `amesh` and ends the process with its exit status. */
 export function runAsProgram(argv: readonly string[]): void {
@@ -23,7 +24,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     if (["--version", "-v"].includes(first)) return printVersion(json);
     if (["--help", "-h", "help"].includes(first)) return await printHelp(rest);
-    return await runVerb(await findVerb(first), rest);
+    return await run(argv);
   } catch (error) {
     const { reportFailure } = await import("./failure-report.js");
     return reportFailure(error, { json });
@@ -36,23 +37,27 @@ function printVersion(json: boolean): number {
   return 0;
 }
 
-async function printHelp([name]: readonly string[]): Promise<number> {
-  const { formatManual, formatOverview } = await import("./manual.js");
-  const row = name === undefined || name.startsWith("-") ? undefined : await findVerb(name);
-  const text = row === undefined ? formatOverview(verbs) : formatManual(row, (await row.load()).verb.manual);
-  process.stdout.write(text);
+async function printHelp(words: readonly string[]): Promise<number> {
+  const { formatGroup, formatManual, formatOverview } = await import("./manual.js");
+  const named = words[0] === undefined || words[0].startsWith("-") ? undefined : await findVerb(words);
+  if (named === undefined) process.stdout.write(formatOverview(verbs));
+  else if ("group" in named) process.stdout.write(formatGroup(named.group));
+  else process.stdout.write(formatManual(named.verb, (await named.verb.load()).verb.manual));
   return 0;
 }
 
-async function runVerb(row: VerbRow, argv: readonly string[]): Promise<number> {
-  const [{ verb }, { readCall }] = await Promise.all([row.load(), import("./call.js")]);
-  const call = readCall(row, verb.manual, argv);
-  return call === "help" ? printHelp([row.name]) : ((await verb.run(call)) ?? 0);
+async function run(argv: readonly string[]): Promise<number> {
+  const named = await findVerb(argv);
+  if ("group" in named) return runGroup(named.group, named.rest);
+  const [{ verb }, { readCall }] = await Promise.all([named.verb.load(), import("./call.js")]);
+  const call = readCall(named.verb, verb.manual, named.rest);
+  return call === "help" ? printHelp(argv) : ((await verb.run(call)) ?? 0);
 }
 
-async function findVerb(name: string): Promise<VerbRow> {
-  const row = verbs.find((candidate) => candidate.name === name);
-  if (row !== undefined) return row;
-  const { unknownCommand } = await import("./unknown-command.js");
-  throw unknownCommand(name, verbs);
+/** A group does nothing by itself: what it could do is its manual, asked for or not. */
+async function runGroup(group: VerbGroup, argv: readonly string[]): Promise<number> {
+  if (argv.includes("--help") || argv.includes("-h")) return printHelp([group.name]);
+  if (argv.includes("--json")) throw (await import("./unknown-command.js")).commandMissing(group);
+  process.stderr.write((await import("./manual.js")).formatGroup(group));
+  return 2;
 }

@@ -1,3 +1,4 @@
+import type { VerbGroup } from "./find-verb.js";
 import type { VerbRow } from "./verbs.js";
 
 /** What `amesh VERB --help` says, as data: the command line is read by it, and docs/reference/cli.md made of it. */
@@ -65,6 +66,18 @@ export function formatManual({ name, summary }: Pick<VerbRow, "name" | "summary"
   ]
     .filter((part) => part !== "")
     .join("\n");
+}
+
+/** What `amesh GROUP --help` says of the verbs whose first word that is. */
+export function formatGroup({ name, verbs }: VerbGroup): string {
+  return [
+    `Usage:\n  amesh ${name} COMMAND [arguments] [options]\n`,
+    section(
+      "Commands",
+      verbs.map(({ name, summary }) => [name, summary]),
+    ),
+    section("Options", [["-h, --help", "print this text; after a command, its manual"]]),
+  ].join("\n");
 }
 
 export function formatOverview(verbs: readonly VerbRow[]): string {
