@@ -2,6 +2,7 @@ import type { Verb } from "./verb.js";
 
 /** A verb as the overview shows it. The verb itself is loaded when it is run, so that `amesh` starts fast. */
 export interface VerbRow {
+  /** One word, or two: those that share the first one are a group, which has a manual of its own. */
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<{ readonly verb: Verb }>;
@@ -67,6 +68,16 @@ export const verbs: readonly VerbRow[] = [
     name: "repair",
     summary: "accept or replace an allow list that is refused",
     load: () => import("./verbs/repair.js"),
+  },
+  {
+    name: "identity export",
+    summary: "back up this machine's key, under a passphrase",
+    load: () => import("./verbs/identity-export.js"),
+  },
+  {
+    name: "identity import",
+    summary: "bring a machine's identity back from its backup",
+    load: () => import("./verbs/identity-import.js"),
   },
   {
     name: "relay",

@@ -53,6 +53,38 @@ describe("amesh", () => {
   });
 });
 
+describe("a group of commands", () => {
+  it("shows its commands, and that one is missing", async () => {
+    const asked = await machine.run(["identity", "--help"]);
+    expect(asked).toMatchObject({ status: 0, stderr: "" });
+    expect(asked.stdout).toMatch(/^Usage:\n {2}amesh identity COMMAND /);
+    for (const { name, summary } of verbs.filter(({ name }) => name.startsWith("identity ")))
+      expect(asked.stdout).toContain(`\n  ${name.slice("identity ".length)}  ${summary}\n`);
+    expect(await machine.run(["help", "identity"])).toEqual(asked);
+    const missing = { status: 2, stdout: "", stderr: asked.stdout };
+    expect(await machine.run(["identity"])).toEqual(missing);
+    expect(await machine.run(["identity", "--no-input"])).toEqual(missing);
+    const { status, stderr, ...json } = await machine.run(["identity", "--json"]);
+    expect({ status, stderr }).toEqual({ status: 2, stderr: "" });
+    expect(documentOf(json).error.code).toBe("invalid_option");
+  });
+
+  it("shows the manual of each in two ways", async () => {
+    const asked = await machine.run(["identity", "export", "--help"]);
+    expect(asked).toMatchObject({ status: 0, stdout: expect.stringMatching(/^amesh identity export: /) });
+    expect(await machine.run(["help", "identity", "export"])).toEqual(asked);
+  });
+
+  it("says which command may have been meant, in the group or in front of it", async () => {
+    const meant = (fix: string) => ({ status: 2, ...failed("invalid_option", fix) });
+    expect(await machine.run(["identity", "exprot"])).toEqual(
+      meant("Did you mean `amesh identity export`? `amesh identity --help` lists them."),
+    );
+    expect(await machine.run(["idnetity", "export"])).toEqual(meant("Did you mean `amesh identity`?"));
+    expect(await machine.run(["help", "identity", "xyzzy"])).toEqual(meant("hint: `amesh identity --help`"));
+  });
+});
+
 describe("output", () => {
   it("that cannot be written is an error", () => {
     const script = `"${process.execPath}" "${bin}" explain clock_skew > /dev/full`;
@@ -105,7 +137,7 @@ describe("every command", () => {
 
   it.each(verbs.map(({ name }) => name))("refuses flags it does not know: %s", async (name) => {
     const refused = { status: 2, ...failed("invalid_option", `\`amesh ${name} --help\``) };
-    expect(await machine.run([name, "--frobnicate"])).toEqual(refused);
+    expect(await machine.run([...name.split(" "), "--frobnicate"])).toEqual(refused);
   });
 
   it("says which flag may have been meant", async () => {

@@ -56,4 +56,18 @@ export class Questions {
   get secret(): ((what: string) => Promise<string>) | undefined {
     return this.interactive ? (what) => readHidden(`${what}: `) : undefined;
   }
+
+  /** As `secret`, for one that is being chosen: asked twice, until both answers are the same. */
+  get newSecret(): ((what: string) => Promise<string>) | undefined {
+    const { secret } = this;
+    return secret && ((what) => askTwice(secret, what));
+  }
+}
+
+async function askTwice(ask: (what: string) => Promise<string>, what: string): Promise<string> {
+  for (;;) {
+    const answer = await ask(what);
+    if (answer === (await ask("The same again"))) return answer;
+    process.stderr.write("The two are not the same.\n");
+  }
 }
