@@ -1,4 +1,4 @@
-import { friendlyName, fromBase64Url } from "@authmesh/core";
+import { friendlyName, fromBase64, fromBase64Url } from "@authmesh/core";
 import { Misfit, type Reader, text } from "./record.js";
 
 /** Members that more than one file has. */
@@ -12,13 +12,17 @@ export const base64Url = (characters: number): Reader<string> =>
   text(new RegExp(`^[A-Za-z0-9_-]{${characters}}$`), `${characters} characters of base64url`);
 
 /** The bytes themselves, `min` to `max` of them. */
-export const base64UrlBytes =
+const bytesIn =
+  (encoding: string, decode: (text: string) => Uint8Array | undefined) =>
   (min: number, max: number): Reader<Uint8Array> =>
   (value, at) => {
-    const bytes = typeof value === "string" ? fromBase64Url(value) : undefined;
+    const bytes = typeof value === "string" ? decode(value) : undefined;
     if (bytes !== undefined && bytes.length >= min && bytes.length <= max) return bytes;
-    throw new Misfit(`${at} is not base64url of ${min === max ? min : `${min} to ${max}`} bytes`);
+    throw new Misfit(`${at} is not ${encoding} of ${min === max ? min : `${min} to ${max}`} bytes`);
   };
+
+export const base64Bytes = bytesIn("base64", fromBase64);
+export const base64UrlBytes = bytesIn("base64url", fromBase64Url);
 
 /** A name that cleaning leaves as it is. */
 export const cleanName: Reader<string> = (value, at) => {
