@@ -1,0 +1,44 @@
+import { realpathSync, statSync } from "node:fs";
+import { dirname, isAbsolute } from "node:path";
+import { KeyStoreTrouble } from "./key-store-trouble.js";
+import { errorCode, storageReason } from "./storage-error.js";
+
+const writableByOthers = 0o022;
+const sticky = 0o1000;
+
+/**
+ * Insists that nobody but root and whoever runs this process can change a file whose code is about to run, or put
+ * another into its place: the file and every folder above it belong to one of the two, and neither group nor
+ * others may write there. A sticky folder may be shared, since what is in it is safe from others. Windows does not
+ * show Node.js who may write; there only the kind of the file is looked at.
+ *
+ * @returns the path with every link followed, which is what was looked at and what is to be run
+ * @throws KeyStoreTrouble `key_store_unavailable`
+ */
+export function assertTrustedFile(path: string): string {
+  if (!isAbsolute(path)) throw distrusted(`${path} is not an absolute path`);
+  try {
+    const real = realpathSync(path);
+    if (!statSync(real).isFile()) throw distrusted(`${real} is not a regular file`);
+    const uid = process.getuid?.();
+    if (uid !== undefined) assertOwnPath(real, uid);
+    return real;
+  } catch (cause) {
+    if (cause instanceof KeyStoreTrouble) throw cause;
+    const reason = errorCode(cause) === "ENOENT" ? `no ${path}` : `${path}: ${storageReason(cause)}`;
+    throw new KeyStoreTrouble("key_store_unavailable", reason, { cause });
+  }
+}
+
+function assertOwnPath(path: string, uid: number): void {
+  const { mode, uid: owner } = statSync(path);
+  const isShared = (mode & writableByOthers) !== 0 && (mode & sticky) === 0;
+  if (isShared) throw distrusted(`others may write to ${path}`, `Run \`chmod go-w ${path}\`, or`);
+  if (owner !== 0 && owner !== uid) throw distrusted(`${path} belongs to another user (${owner})`);
+  if (dirname(path) !== path) assertOwnPath(dirname(path), uid);
+}
+
+const distrusted = (problem: string, mend = "") =>
+  new KeyStoreTrouble("key_store_unavailable", `its code is not safe to run: ${problem}`, {
+    fix: `${mend} keep it where only root or you can write.`.trimStart(),
+  });
