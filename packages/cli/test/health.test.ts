@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { StandInEnclave } from "../../keystore/test/stand-in-enclave.js";
 import { SoftwareTpm } from "../../keystore/test/swtpm.js";
 import { newMachine, TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
@@ -167,6 +168,18 @@ describe("amesh doctor", () => {
     const away = await machine.run(["doctor", "--offline"]);
     expect(away.status).toBe(1);
     expect(away.stdout).toMatch(/FAIL {2}Key store .*no \/nowhere\/tpmrm0\. \(key_store_unavailable\)/);
+  });
+
+  it("says of the Secure Enclave what it needs, and that nobody has tried it on a Mac", async () => {
+    const { env } = new StandInEnclave(onTestFinished);
+    const machine = await newMachine("mac", { env });
+    const here = await machine.run(["doctor", "--offline"], { env });
+    expect(here.status).toBe(0);
+    expect(here.stdout).toMatch(
+      /OK {4}Key store +Secure Enclave, helper 1\.0 \(needs macOS and a signed build; .* not tested on a Mac\): /,
+    );
+    const away = await machine.run(["doctor", "--offline"]);
+    expect(away.stdout).toMatch(/FAIL {2}Key store .*needs macOS\. \(key_store_unavailable\)/);
   });
 
   it("fails for a passphrase that does not fit", async () => {

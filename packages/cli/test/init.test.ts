@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { StandInEnclave } from "../../keystore/test/stand-in-enclave.js";
 import { SoftwareTpm } from "../../keystore/test/swtpm.js";
 import { TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
@@ -24,6 +25,7 @@ describe("amesh init", () => {
     expect(stdout).toBe(`Generating P-256 keypair...
 
 Detecting key storage backend:
+  Secure Enclave    not available (needs macOS)
   Secret Service    not tried (ask for it with --backend keychain)
   TPM 2.0           not available (no /nowhere/tpmrm0)
   Encrypted file    selected
@@ -52,6 +54,22 @@ Next steps:
     expect(status).toMatch(/\n {2}Protection {4}: The key was made in the TPM and never leaves it/);
     const beside = [["status"], ["doctor", "--offline"], ["list"]].map((args) => machine.run(args, { env }));
     expect((await Promise.all(beside)).map(({ status }) => status)).toEqual([0, 0, 0]);
+  });
+
+  it("takes the Secure Enclave before anything else, and says when its helper is not signed", async () => {
+    const enclave = new StandInEnclave(onTestFinished);
+    const { env } = enclave;
+    const machine = newMachine();
+    const { stdout, stderr } = await machine.succeed(["init", "--name", "My Mac"], { env });
+    expect(stdout).toContain("Detecting key storage backend:\n  Secure Enclave    selected\n\n");
+    expect(stderr).toBe("");
+    const { stdout: status } = await machine.succeed(["status"], { env });
+    expect(status).toMatch(/\n {2}Protection {4}: The key was made in the Mac's Secure Enclave/);
+    const unsigned = enclave.saying({ version: 1, error: { code: "not_signed" } });
+    const other = await newMachine().succeed(["init"], { env: unsigned });
+    expect(other.stdout).toContain("\n  Secure Enclave    not available (binary not signed)\n");
+    const forced = await newMachine().run(["init", "--backend", "secure-enclave"]);
+    expect(forced).toEqual({ status: 1, ...failed("key_store_unavailable", "amesh doctor") });
   });
 
   it("does not overwrite", async () => {

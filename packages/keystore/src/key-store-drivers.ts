@@ -1,6 +1,7 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { EncryptedFileKeyStore, encryptedFileInfo } from "./drivers/encrypted-file.js";
 import { detectKeychain, KeychainKeyStore, keychainInfo } from "./drivers/keychain.js";
+import { detectSecureEnclave, SecureEnclaveKeyStore, secureEnclaveInfo } from "./drivers/secure-enclave.js";
 import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
 import type { KeyStore, KeyStoreInfo } from "./key-store.js";
@@ -33,6 +34,11 @@ export interface KeyStoreDriver {
 
 /** In the order in which they are tried: the best protection first, what works everywhere last. */
 export const keyStoreDrivers: readonly KeyStoreDriver[] = [
+  {
+    info: secureEnclaveInfo,
+    detect: ({ env }) => detectSecureEnclave({ env }),
+    open: ({ dir, env }) => new SecureEnclaveKeyStore({ dir, env }),
+  },
   {
     info: keychainInfo,
     onlyWhenNamed: !["darwin", "win32"].includes(process.platform),

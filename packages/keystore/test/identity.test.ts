@@ -36,6 +36,7 @@ describe("createIdentity", () => {
       createdAt: 1_774_656_000,
     });
     expect(findings).toMatchObject([
+      { name: "secure-enclave", status: "not available", reason: "needs macOS" },
       { name: "keychain", status: "not tried" },
       { name: "tpm", status: "not available", reason: "no /nowhere/tpmrm0" },
       { name: "encrypted-file", status: "selected" },

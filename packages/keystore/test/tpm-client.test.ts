@@ -39,7 +39,7 @@ function troubleOf(command: Command<unknown>, bytes: Uint8Array): string {
   try {
     readAnswer(command, bytes);
   } catch (error) {
-    if (error instanceof TpmTrouble) return `${error.toAmeshError().code}: ${error.message}`;
+    if (error instanceof TpmTrouble) return `${error.toAmeshError("The TPM").code}: ${error.message}`;
     throw error;
   }
   return "no trouble";

@@ -19,6 +19,10 @@ export const verb: Verb = {
       audienceOption,
     ],
     environment: [
+      [
+        "AMESH_SECURE_ENCLAVE_HELPER",
+        "the program that speaks to the Secure Enclave (default: what secure-enclave/build.sh made on a Mac)",
+      ],
       ["AMESH_TPM", "the TPM to use: /dev/…, swtpm:HOST:PORT or unix:/PATH (default /dev/tpmrm0)"],
     ],
     examples: [

@@ -115,7 +115,7 @@ export class TpmKeyStore implements KeyStore {
     try {
       return await useTpm(tpmAddress(this.#env), this.#timeoutMs, work);
     } catch (error) {
-      throw error instanceof Trouble ? error.toAmeshError() : error;
+      throw error instanceof Trouble ? error.toAmeshError("The TPM") : error;
     }
   }
 }

@@ -4,9 +4,7 @@ import { AmeshError, type ErrorCode } from "@authmesh/core";
  * Why a device did not do what it was asked, in a few plain words: "no /dev/tpmrm0". Never leaves this package: a
  * driver shows the words as the reason of a detection, or makes the error of the catalogue.
  */
-export abstract class Trouble extends Error {
-  /** Which device, as a sentence begins: "The TPM". */
-  abstract readonly subject: string;
+export class Trouble extends Error {
   readonly code: ErrorCode;
   readonly fix: string | undefined;
 
@@ -16,11 +14,9 @@ export abstract class Trouble extends Error {
     this.fix = options?.fix;
   }
 
-  toAmeshError(): AmeshError {
+  /** @param subject which device, as a sentence begins: "The TPM" */
+  toAmeshError(subject: string): AmeshError {
     const fix = this.fix === undefined ? {} : { fix: this.fix };
-    return new AmeshError(this.code, `${this.subject} cannot be used: ${this.message}.`, {
-      ...fix,
-      cause: this,
-    });
+    return new AmeshError(this.code, `${subject} cannot be used: ${this.message}.`, { ...fix, cause: this });
   }
 }

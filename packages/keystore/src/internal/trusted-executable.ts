@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute } from "node:path";
-import { KeyStoreTrouble } from "./key-store-trouble.js";
 import { errorCode, storageReason } from "./storage-error.js";
+import { Trouble } from "./trouble.js";
 
 const writableByOthers = 0o022;
 const sticky = 0o1000;
@@ -13,7 +13,7 @@ const sticky = 0o1000;
  * show Node.js who may write; there only the kind of the file is looked at.
  *
  * @returns the path with every link followed, which is what was looked at and what is to be run
- * @throws KeyStoreTrouble `key_store_unavailable`
+ * @throws Trouble `key_store_unavailable`
  */
 export function assertTrustedFile(path: string): string {
   if (!isAbsolute(path)) throw distrusted(`${path} is not an absolute path`);
@@ -24,9 +24,9 @@ export function assertTrustedFile(path: string): string {
     if (uid !== undefined) assertOwnPath(real, uid);
     return real;
   } catch (cause) {
-    if (cause instanceof KeyStoreTrouble) throw cause;
+    if (cause instanceof Trouble) throw cause;
     const reason = errorCode(cause) === "ENOENT" ? `no ${path}` : `${path}: ${storageReason(cause)}`;
-    throw new KeyStoreTrouble("key_store_unavailable", reason, { cause });
+    throw new Trouble("key_store_unavailable", reason, { cause });
   }
 }
 
@@ -39,6 +39,6 @@ function assertOwnPath(path: string, uid: number): void {
 }
 
 const distrusted = (problem: string, mend = "") =>
-  new KeyStoreTrouble("key_store_unavailable", `its code is not safe to run: ${problem}`, {
+  new Trouble("key_store_unavailable", `its code is not safe to run: ${problem}`, {
     fix: `${mend} keep it where only root or you can write.`.trimStart(),
   });

@@ -3,8 +3,9 @@ import { fileURLToPath } from "node:url";
 import type { Environment } from "../folder.js";
 import { errorCode } from "../internal/storage-error.js";
 import { inTimedTurn } from "../internal/timed-turn.js";
+import { Trouble } from "../internal/trouble.js";
 import type { Answer, Request } from "./keychain-process.js";
-import { KeychainTrouble, keychainLabel, keychainTrouble } from "./trouble.js";
+import { keychainLabel, keychainTrouble } from "./trouble.js";
 
 /** The keychain while somebody uses it: items of the service "amesh", each under the name of an account. */
 export class Keychain {
@@ -16,17 +17,17 @@ export class Keychain {
     this.#ended = ended;
   }
 
-  /** Undefined when there is no such item. @throws KeychainTrouble */
+  /** Undefined when there is no such item. @throws Trouble */
   async read(account: string): Promise<Uint8Array | undefined> {
     return (await this.#ask({ action: "read", account })).secret;
   }
 
-  /** Makes the item or replaces it. @throws KeychainTrouble */
+  /** Makes the item or replaces it. @throws Trouble */
   async write(account: string, secret: Uint8Array): Promise<void> {
     await this.#ask({ action: "write", account, secret });
   }
 
-  /** An item that is not there is no failure. @throws KeychainTrouble */
+  /** An item that is not there is no failure. @throws Trouble */
   async remove(account: string): Promise<void> {
     await this.#ask({ action: "remove", account });
   }
@@ -49,7 +50,7 @@ const program = fileURLToPath(new URL("../../dist/keychain/keychain-process.js",
  *
  * @param env what the process knows: on Linux `DBUS_SESSION_BUS_ADDRESS` or `XDG_RUNTIME_DIR` say where to ask
  * @param timeoutMs for the whole of it, waiting for others included
- * @throws KeychainTrouble `key_store_locked` when the time is over: all but a question to a person ends sooner
+ * @throws Trouble `key_store_locked` when the time is over: all but a question to a person ends sooner
  */
 export function useKeychain<T>(
   env: Environment,
@@ -91,7 +92,7 @@ function endOf(child: ChildProcess, signal: AbortSignal): Promise<never> {
   const ended = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
     child.once("exit", () =>
-      reject(new KeychainTrouble("key_store_unavailable", "the process that speaks to it ended")),
+      reject(new Trouble("key_store_unavailable", "the process that speaks to it ended")),
     );
     child.on("error", (cause) => reject(processFails(cause)));
   });
@@ -101,11 +102,11 @@ function endOf(child: ChildProcess, signal: AbortSignal): Promise<never> {
 
 const processFails = (cause: unknown) => {
   const reason = `the process that speaks to it fails with ${errorCode(cause) ?? "an error"}`;
-  return new KeychainTrouble("key_store_unavailable", reason, { cause });
+  return new Trouble("key_store_unavailable", reason, { cause });
 };
 
 const tooLate = (timeoutMs: number) =>
-  new KeychainTrouble(
+  new Trouble(
     "key_store_locked",
     `it gave no answer within ${timeoutMs / 1000} s; it seems to ask somebody for a password or for leave`,
     { fix: `Unlock the ${keychainLabel}, or answer what it asks on the screen, and try again.` },

@@ -9,11 +9,6 @@ const names: Readonly<Record<string, string>> = {
 /** What the keychain of this platform is called. */
 export const keychainLabel: string = names[process.platform] ?? "Secret Service";
 
-/** Why the keychain did not do what it was asked. */
-export class KeychainTrouble extends Trouble {
-  readonly subject = `The ${keychainLabel}`;
-}
-
 type Row = readonly [pattern: RegExp, code: ErrorCode, reason: string, fix?: string];
 
 const unlock = "Unlock it: log in to the desktop, or start the service that keeps it with its password.";
@@ -62,10 +57,10 @@ const rows: readonly Row[] = [
 ];
 
 /** @param problem what the library said; it may be of any form */
-export function keychainTrouble(problem: string): KeychainTrouble {
+export function keychainTrouble(problem: string): Trouble {
   const row = rows.find(([pattern]) => pattern.test(problem));
   if (row === undefined)
-    return new KeychainTrouble("key_store_unavailable", `it fails with ${quoteForeign(problem)}`);
+    return new Trouble("key_store_unavailable", `it fails with ${quoteForeign(problem)}`);
   const [, code, reason, fix] = row;
-  return new KeychainTrouble(code, reason, { ...(fix && { fix }), cause: new Error(quoteForeign(problem)) });
+  return new Trouble(code, reason, { ...(fix && { fix }), cause: new Error(quoteForeign(problem)) });
 }
