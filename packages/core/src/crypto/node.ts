@@ -114,9 +114,10 @@ export const crypto: CryptoProvider = {
   },
 };
 
-/** OpenSSL drops the leading zeros of a scalar. */
+/** OpenSSL drops the leading zeros of a scalar. All of them are secrets: what came without is wiped. */
 function leftPad(bytes: Uint8Array): Uint8Array {
   const padded = new Uint8Array(32);
   padded.set(bytes, 32 - bytes.length);
+  bytes.fill(0);
   return padded;
 }
