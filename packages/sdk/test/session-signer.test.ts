@@ -17,6 +17,12 @@ function inHand() {
     asked: 0,
     timers: new Set<{ readonly callback: () => void; readonly ms: number }>(),
     warnings,
+    /** The timers that are set now go off. */
+    ring() {
+      const due = [...hand.timers];
+      hand.timers.clear();
+      for (const { callback } of due) callback();
+    },
     pass(seconds: number) {
       hand.wall += seconds * 1000;
       hand.monotonic += seconds * 1000;
@@ -94,7 +100,7 @@ describe("a session", () => {
     const first = await begin(signer);
     expect([...hand.timers].map(({ ms }) => ms)).toEqual([180_000]);
     hand.pass(180);
-    for (const { callback } of hand.timers) callback();
+    hand.ring();
     await settle();
     hand.pass(150); // the first would have ended by now
     expect(keyAtOnce(signer)).not.toBe(first);
@@ -113,8 +119,7 @@ describe("a session", () => {
     };
     hand.pass(200);
     for (let i = 0; i < 50; i++) expect(keyAtOnce(signer)).toBe(first);
-    for (const { callback } of hand.timers) callback();
-    hand.pass(60);
+    hand.pass(59);
     expect(keyAtOnce(signer)).toBe(first);
     answer();
     await settle();
@@ -159,7 +164,7 @@ describe("a renewal that fails", () => {
     hand.store = identity.sign;
     hand.pass(15);
     expect([...hand.timers].map(({ ms }) => ms)).toEqual([15_000]);
-    for (const { callback } of hand.timers) callback();
+    hand.ring();
     await settle();
     expect(keyAtOnce(signer)).not.toBe(first);
     expect(hand.warnings).toHaveLength(2);
@@ -173,6 +178,55 @@ describe("a renewal that fails", () => {
     await expect(signer.current()).rejects.toMatchObject({ code: "key_store_unavailable" });
     hand.store = identity.sign;
     await expect(signer.current()).resolves.toBeDefined();
+  });
+
+  test("because the store hangs is given up and reported while the session still serves", async () => {
+    const { hand, signer, identity } = inHand();
+    const first = await begin(signer);
+    let answer = () => {};
+    hand.store = async (message) => {
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return identity.sign(message);
+    };
+    hand.pass(180);
+    expect(keyAtOnce(signer)).toBe(first);
+    expect([...hand.timers].map(({ ms }) => ms)).toEqual([60_000]);
+    hand.pass(60);
+    hand.ring();
+    await settle();
+    expect(hand.warnings).toMatchObject([{ fields: { code: "key_store_busy", secondsLeft: 30 } }]);
+    expect(keyAtOnce(signer)).toBe(first);
+
+    answer(); // too late: its key was forgotten
+    await settle();
+    expect(keyAtOnce(signer)).toBe(first);
+    hand.store = identity.sign;
+    hand.pass(15);
+    hand.ring();
+    await settle();
+    expect(keyAtOnce(signer)).not.toBe(first);
+    await sign(await signer.current());
+  });
+
+  test("because the store hangs fails the requests that wait for it, and not the ones after", async () => {
+    const { hand, signer, identity } = inHand();
+    await begin(signer);
+    hand.store = () => new Promise(() => {});
+    hand.pass(400);
+    const waiting = [signer.current(), signer.current()];
+    hand.ring();
+    for (const each of waiting) await expect(each).rejects.toMatchObject({ code: "key_store_busy" });
+    hand.store = identity.sign;
+    await expect(signer.current()).resolves.toBeDefined();
+  });
+
+  test("is not what a first session is that waits for a person", async () => {
+    const { hand, signer } = inHand();
+    hand.store = () => new Promise(() => {});
+    void Promise.resolve(signer.current()).catch(() => {});
+    expect(hand.timers.size).toBe(0);
   });
 
   test("that begins the first session is the request's to report", async () => {
@@ -244,6 +298,7 @@ describe("close", () => {
 
   test("while the store signs leaves nothing behind", async () => {
     const { hand, signer } = inHand();
+    hand.store = () => new Promise(() => {});
     const pending = signer.current();
     signer.close();
     await expect(pending).rejects.toThrow(TypeError);

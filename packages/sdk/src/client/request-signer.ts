@@ -22,6 +22,8 @@ export interface SignerSource {
   close(): void;
 }
 
+export const closedClient = () => new TypeError("This amesh client was closed.");
+
 /** Every request is signed by the device's own key. */
 export function signDirectly({ publicKey, sign }: ClientIdentity): SignerSource {
   const signer = { key: publicKey.base64, sign, headers: {} };

@@ -1,6 +1,6 @@
 import { AmeshError, createDelegation, SessionKey } from "@authmesh/core";
 import type { Logger } from "../logger.js";
-import type { ClientIdentity, ClientSigner, SignerSource } from "./request-signer.js";
+import { type ClientIdentity, type ClientSigner, closedClient, type SignerSource } from "./request-signer.js";
 
 export interface SessionOptions {
   readonly identity: ClientIdentity;
@@ -32,6 +32,8 @@ const endAt = 0.9;
 /** A clock set back further than this before a session's begin makes it useless: verifiers find it not valid yet. */
 const mostSetBack = 0.1;
 const retryAfter = 0.05;
+/** How long a renewal waits for the store: one that fails then is tried again while the present session serves. */
+const patience = 0.2;
 
 /**
  * Signs requests with keys in memory, for each of which the device's key, wherever it lives, signs one delegation
@@ -47,6 +49,8 @@ export class SessionSigner implements SignerSource {
   #flight: Promise<Session> | undefined;
   #retryAt = Number.NEGATIVE_INFINITY;
   #cancelTimer = () => {};
+  /** Fails the flight, whatever the store still comes up with. */
+  #interrupt: (reason: Error) => void = () => {};
   #closed = false;
 
   constructor(options: SessionOptions) {
@@ -66,6 +70,7 @@ export class SessionSigner implements SignerSource {
   close(): void {
     this.#closed = true;
     this.#cancelTimer();
+    this.#interrupt(closedClient());
     this.#present?.key.forget();
     this.#present = undefined;
   }
@@ -111,19 +116,20 @@ export class SessionSigner implements SignerSource {
   }
 
   async #begin(): Promise<Session> {
-    if (this.#closed) throw closed();
+    if (this.#closed) throw closedClient();
     const { identity, audience, lifetimeSeconds } = this.#options;
     const [wall, monotonic] = [this.#now(), this.#monotonic()];
     const key = SessionKey.generate();
     try {
-      const delegation = await createDelegation({
+      const signing = createDelegation({
         device: identity,
         session: key,
         audience,
         lifetimeSeconds,
         now: () => wall,
       });
-      if (this.#closed) throw closed();
+      const delegation = await Promise.race([signing, this.#interruption()]);
+      if (this.#closed) throw closedClient();
       const signer: ClientSigner = {
         key: key.publicKey.base64,
         sign: async (message) => key.sign(message),
@@ -142,10 +148,21 @@ export class SessionSigner implements SignerSource {
     }
   }
 
-  #schedule(share: number): void {
+  /** Rejects when the client is closed, or the store has no answer. The first may wait for a person: it takes its time. */
+  #interruption(): Promise<never> {
+    const seconds = (patience * this.#lifeMs) / 1000;
+    const tooLate = () => new AmeshError("key_store_busy", `The key store did not sign within ${seconds} s.`);
+    if (this.#present !== undefined) this.#schedule(patience, () => this.#interrupt(tooLate()));
+    return new Promise((_, reject) => {
+      this.#interrupt = reject;
+    });
+  }
+
+  /** One timer at a time: for the next renewal, or for the one under way. */
+  #schedule(share: number, callback = () => this.#renewBehind()): void {
     this.#cancelTimer();
     const { schedule = unreferencedTimer } = this.#options;
-    this.#cancelTimer = schedule(() => this.#renewBehind(), share * this.#lifeMs);
+    this.#cancelTimer = schedule(callback, share * this.#lifeMs);
   }
 
   #report(error: unknown): void {
@@ -157,8 +174,6 @@ export class SessionSigner implements SignerSource {
     );
   }
 }
-
-const closed = () => new TypeError("This amesh client was closed.");
 
 function unreferencedTimer(callback: () => void, ms: number): () => void {
   const timer = setTimeout(callback, ms);
