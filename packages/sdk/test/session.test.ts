@@ -125,6 +125,20 @@ describe("a client with sessions", () => {
   test("refuses an audience that is not made of hosts", () => {
     expect(() => createClient({ audience: "https://api.example.com/" })).toThrow(TypeError);
   });
+
+  test.each([true, false])(
+    "waits for its key store no longer than a signal allows (session: %s)",
+    async (session) => {
+      const controller = new AbortController();
+      const sign = () => {
+        queueMicrotask(() => controller.abort(new Error("enough")));
+        return new Promise<never>(() => {});
+      };
+      const client = clientOf({ ...makeIdentity(), sign }, { session });
+      const answer = client.fetch("http://api.example.com/", { signal: controller.signal });
+      await expect(answer).rejects.toThrow("enough");
+    },
+  );
 });
 
 describe("sessions are on", () => {

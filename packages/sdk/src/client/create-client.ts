@@ -5,6 +5,7 @@ import { headerValue, prepareRequest, redirected } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
 import { type ClientIdentity, type SignerSource, signDirectly } from "./request-signer.js";
 import { SessionSigner } from "./session-signer.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 export interface ClientOptions {
   /** Folder of the identity. Default: AUTH_MESH_DIR, else ~/.amesh. */
@@ -40,7 +41,10 @@ export interface SignedInit extends Omit<RequestInit, "headers" | "body" | "meth
 }
 
 export interface Client {
-  /** `fetch` that signs: takes what the global one takes, answers what it answers. */
+  /**
+   * `fetch` that signs: takes what the global one takes, answers what it answers. A signal ends the wait for the key
+   * store too.
+   */
   readonly fetch: typeof globalThis.fetch;
   /** Lets go of the key. A fetch that is called afterwards is refused. */
   close(): Promise<void>;
@@ -92,12 +96,14 @@ export function createClient(options: ClientOptions = {}): Client {
   const signedFetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     if (closed) throw new TypeError("This amesh client was closed.");
     let request = await prepareRequest(input, init, maxBodyBytes);
-    const source = await signers();
+    const { signal } = request.rest;
+    const source = await unlessAborted(signers(), signal);
     for (let hop = 0; ; hop++) {
       const { url, method, body, headers } = request;
       const pending = source.current();
-      const { key, sign, headers: proofHeaders } = pending instanceof Promise ? await pending : pending;
-      const authorization = await signRequest(
+      const signer = pending instanceof Promise ? await unlessAborted(pending, signal) : pending;
+      const { key, sign, headers: proofHeaders } = signer;
+      const signing = signRequest(
         {
           url,
           method,
@@ -107,6 +113,7 @@ export function createClient(options: ClientOptions = {}): Client {
         },
         { key, sign, ...(options.now === undefined ? {} : { now: options.now }) },
       );
+      const authorization = await unlessAborted(signing, signal);
       const response = await send(url.href, {
         ...request.rest,
         method,

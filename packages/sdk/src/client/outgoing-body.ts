@@ -1,4 +1,5 @@
 import { AmeshError } from "@authmesh/core";
+import { unlessAborted } from "./unless-aborted.js";
 
 /** A body that can be hashed and sent: all of it at hand. */
 export interface BufferedBody {
@@ -72,27 +73,14 @@ async function* untilAborted(
 ): AsyncGenerator<unknown> {
   signal?.throwIfAborted();
   const iterator = stream[Symbol.asyncIterator]();
-  const { promise: aborted, reject } = rejectable();
-  const onAbort = () => reject(signal?.reason);
-  signal?.addEventListener("abort", onAbort);
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), aborted]);
+      const next = await unlessAborted(iterator.next(), signal);
       if (next.done) return;
       yield next.value;
     }
   } finally {
-    signal?.removeEventListener("abort", onAbort);
     // Not waited for: a stream that hangs would hang here too.
     void Promise.resolve(iterator.return?.()).catch(() => {});
   }
-}
-
-function rejectable(): { readonly promise: Promise<never>; readonly reject: (reason: unknown) => void } {
-  let reject: (reason: unknown) => void = () => {};
-  const promise = new Promise<never>((_, whenRejected) => {
-    reject = whenRejected;
-  });
-  promise.catch(() => {});
-  return { promise, reject };
 }
