@@ -122,8 +122,34 @@ describe("a client with sessions", () => {
     await expect(clientOf(makeIdentity()).fetch("http://a.example", { headers })).rejects.toThrow(TypeError);
   });
 
-  test("refuses an audience that is not made of hosts", () => {
+  test("refuses an audience that is not made of hosts, or has none", () => {
     expect(() => createClient({ audience: "https://api.example.com/" })).toThrow(TypeError);
+    expect(() => createClient({ audience: [] })).toThrow(TypeError);
+  });
+
+  test("goes on though its logger fails", async () => {
+    let now = 1_743_160_800_000;
+    const identity = storedIdentity((real) => async (message) => {
+      if (identity.counts.signatures > 1) throw new AmeshError("key_store_unavailable", "It is gone.");
+      return real(message);
+    });
+    let warnings = 0;
+    const warn = () => {
+      warnings++;
+      throw new Error("The disk with the log is full.");
+    };
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    onTestFinished(() => void process.off("unhandledRejection", note));
+    const fetch = async () => new Response();
+    const client = clientOf(identity, { logger: { ...silent, warn }, now: () => now, fetch });
+    await client.fetch("http://api.example.com/");
+    now += 200_000;
+    await client.fetch("http://api.example.com/");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toBe(1);
+    expect(unhandled).toEqual([]);
   });
 
   test.each([true, false])(
@@ -220,5 +246,20 @@ describe("close", () => {
     expect(timers()).toBe(before);
     await client.close();
     await expect(client.fetch("http://api.example.com/")).rejects.toThrow(TypeError);
+  });
+
+  test("refuses a request whose body was still coming, and asks the key store for nothing more", async () => {
+    const identity = storedIdentity();
+    const client = clientOf(identity, { fetch: async () => new Response() });
+    let end = () => {};
+    const start: UnderlyingDefaultSource["start"] = (stream) => {
+      end = () => stream.close();
+    };
+    const body = new ReadableStream({ start });
+    const answer = client.fetch("http://api.example.com/", { method: "POST", body });
+    await client.close();
+    end();
+    await expect(answer).rejects.toThrow(TypeError);
+    expect(identity.counts.signatures).toBe(0);
   });
 });

@@ -1,9 +1,9 @@
 import { AmeshError, checkAudience, signRequest } from "@authmesh/core";
 import { openIdentity } from "@authmesh/keystore";
-import { consoleLogger, type Logger } from "../logger.js";
+import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { headerValue, prepareRequest, redirected } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
-import { type ClientIdentity, type SignerSource, signDirectly } from "./request-signer.js";
+import { type ClientIdentity, closedClient, type SignerSource, signDirectly } from "./request-signer.js";
 import { SessionSigner } from "./session-signer.js";
 import { unlessAborted } from "./unless-aborted.js";
 
@@ -70,7 +70,9 @@ const mostRedirects = 20;
 export function createClient(options: ClientOptions = {}): Client {
   const { maxBodyBytes = 8 * 1024 * 1024 } = options;
   const send = options.fetch ?? globalThis.fetch;
-  const audience = checkAudience(options.audience);
+  const audience = options.audience === undefined ? undefined : checkAudience(options.audience);
+  // What came out empty by mistake must not make sessions good everywhere.
+  if (audience?.length === 0) throw new TypeError("audience: there is no host in it.");
   let opened: Promise<SignerSource> | undefined;
   let closed = false;
 
@@ -79,13 +81,14 @@ export function createClient(options: ClientOptions = {}): Client {
     if (!(options.session ?? gainsBySessions(identity))) return signDirectly(identity);
     return new SessionSigner({
       identity,
-      audience: audience.length === 0 ? undefined : audience,
-      logger: options.logger ?? consoleLogger,
+      audience,
+      logger: harmless(options.logger ?? consoleLogger),
       now: options.now,
     });
   };
 
   const signers = (): Promise<SignerSource> => {
+    if (closed) throw closedClient();
     opened ??= open();
     opened.catch(() => {
       opened = undefined; // what mends it may come while the program runs
@@ -94,10 +97,10 @@ export function createClient(options: ClientOptions = {}): Client {
   };
 
   const signedFetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    if (closed) throw new TypeError("This amesh client was closed.");
+    if (closed) throw closedClient();
     let request = await prepareRequest(input, init, maxBodyBytes);
     const { signal } = request.rest;
-    const source = await unlessAborted(signers(), signal);
+    const source = await unlessAborted(signers(), signal); // refuses who was closed while the body came
     for (let hop = 0; ; hop++) {
       const { url, method, body, headers } = request;
       const pending = source.current();
