@@ -61,6 +61,15 @@ export class SoftwareTpm {
     await gone;
   }
 
+  /** Hangs: it takes connections and commands, and answers none until it thaws. */
+  freeze(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
   /** Another client of the TPM; nobody else is served until it leaves. */
   async connect(): Promise<Socket> {
     const deadline = performance.now() + 10_000;
