@@ -19,14 +19,16 @@ const warmUpRounds = 15;
 
 export async function compare(comparison: Comparison): Promise<number> {
   const { question, prepare, ours, peer, peerName, aim, calls, rounds = 31 } = comparison;
+  const sides = { ours, peer };
   const rates = { ours: [] as number[], peer: [] as number[] };
   for (let round = 0; round < warmUpRounds + rounds; round++) {
     await prepare?.();
     globalThis.gc?.(); // what preparing left behind is not part of the question
-    const [oursNow, peerNow] = [await rate(ours, calls), await rate(peer, calls)];
-    if (round < warmUpRounds) continue;
-    rates.ours.push(oursNow);
-    rates.peer.push(peerNow);
+    // Neither always comes first, with cold caches.
+    for (const side of round % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const)) {
+      const now = await rate(sides[side], calls);
+      if (round >= warmUpRounds) rates[side].push(now);
+    }
   }
   const ratio = median(rates.ours.map((rate, round) => rate / (rates.peer[round] as number)));
   print(question, {

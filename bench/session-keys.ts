@@ -13,6 +13,7 @@ import {
 } from "@authmesh/core";
 import { type ClientIdentity, createClient } from "@authmesh/sdk";
 import { compare } from "./compare.js";
+import { incomingRequest } from "./incoming-request.js";
 import { trusting } from "./trusted-devices.js";
 
 const calls = 1000;
@@ -79,23 +80,7 @@ await sessions.close();
 async function requestsBy(signer: RequestSigner, delegation?: string): Promise<IncomingRequest[]> {
   const requests: IncomingRequest[] = [];
   for (let i = 0; i < calls; i++) {
-    const headers: Record<string, readonly string[]> = {
-      authorization: [flat(await signRequest({ method: "GET", url }, signer))],
-      host: [host],
-      ...(delegation === undefined ? {} : { "authmesh-delegation": [flat(delegation)] }),
-    };
-    requests.push({
-      method: "GET",
-      target: url.pathname + url.search,
-      headers: (name) => headers[name] ?? [],
-      hasBody: false,
-      bodyHash: () => Promise.reject(new Error("There is no body.")),
-    });
+    requests.push(incomingRequest(url, await signRequest({ method: "GET", url }, signer), delegation));
   }
   return requests;
-}
-
-/** A string of its own, as the HTTP parser makes one of each request. */
-function flat(text: string): string {
-  return Buffer.from(text, "latin1").toString("latin1");
 }

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { median, print } from "./compare.js";
 
-const amesh = fileURLToPath(new URL("../../packages/cli/bin/amesh.js", import.meta.url));
+const amesh = fileURLToPath(new URL("../../../packages/cli/bin/amesh.js", import.meta.url));
 const rounds = 21;
 const times = { amesh: [] as number[], node: [] as number[] };
 for (let round = 0; round <= rounds; round++) {

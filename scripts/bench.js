@@ -1,25 +1,31 @@
 /** npm run bench: every file of bench/ that answers a question, one after another, or those named as arguments. */
 import { readdirSync } from "node:fs";
 import { cpus } from "node:os";
+import { reportMissing } from "./components.js";
 import { mustRun, root, run } from "./run.js";
 import { build, install } from "./setup.js";
 
-const notQuestions = ["compare.js", "trusted-devices.js"];
+const compiled = "bench/dist/bench";
+const notQuestions = ["compare", "first-request", "incoming-request", "slow-tpm", "trusted-devices"];
+/** Packages of the components that a question needs. */
+const needs = { "hardware-keys": ["swtpm", "tpm2-tools"] };
 
 await install();
 await build();
 await mustRun(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "bench"]);
 
 const wanted = process.argv.slice(2);
-const questions = readdirSync(`${root}/bench/dist`)
-  .filter((file) => file.endsWith(".js") && !notQuestions.includes(file))
-  .filter((file) => wanted.length === 0 || wanted.includes(file.replace(/\.js$/, "")));
+const questions = readdirSync(`${root}/${compiled}`)
+  .filter((file) => file.endsWith(".js"))
+  .map((file) => file.replace(/\.js$/, ""))
+  .filter((name) => !notQuestions.includes(name) && (wanted.length === 0 || wanted.includes(name)));
+if (questions.some((name) => needs[name] && reportMissing(needs[name]))) process.exit(1);
 console.log(
   `Node.js ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}\n`,
 );
 let status = 0;
-for (const file of questions) {
-  status ||= await run(process.execPath, ["--expose-gc", `bench/dist/${file}`]);
+for (const name of questions) {
+  status ||= await run(process.execPath, ["--expose-gc", `${compiled}/${name}.js`]);
   console.log();
 }
 process.exitCode = status;

@@ -40,9 +40,16 @@ export async function provideComponents() {
     await run("apt-get", ["update", "-qq"], quiet);
     await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], quiet);
   }
-  for (const { name, packages } of missing.filter((component) => !component.present())) {
+  if (reportMissing() && process.env.CI) process.exit(1);
+}
+
+/** Says what is missing and how to get it; returns whether anything is. Asks for the components of `packages`, or all. */
+export function reportMissing(packages) {
+  const wanted = components.filter((each) => packages?.some((name) => each.packages.includes(name)) ?? true);
+  const missing = wanted.filter((component) => !component.present());
+  for (const { name, packages } of missing) {
     console.error(`amesh: missing: ${name}`);
     console.error(`amesh: hint: apt-get install ${packages.join(" ")}`);
-    if (process.env.CI) process.exit(1);
   }
+  return missing.length > 0;
 }
