@@ -346,6 +346,18 @@ export const catalogue = {
     summary: "Whoever has the backup could guess its passphrase.",
     fix: "Use six or more random words, 15 or more random characters, or --generate-passphrase.",
   },
+  attestation_unavailable: {
+    status: 0,
+    exit: 1,
+    summary: "The TPM cannot prove to others that it holds the key; the key itself works.",
+    fix: "The error says what stands in the way: a password on the endorsement hierarchy, or a certificate that cannot be read or is for another key.",
+  },
+  attestation_refused: {
+    status: 403,
+    exit: 3,
+    summary: "It is not proven that the key was made in a TPM and cannot leave it.",
+    fix: "Begin anew with a fresh challenge. If it stays, compare the step in the error with docs/guide/key-storage.md.",
+  },
   passphrase_missing: {
     status: 0,
     exit: 4,

@@ -367,13 +367,13 @@ describe("what the library says", () => {
     ["A specified logon session does not exist.", "key_store_unavailable"],
     ["something that nobody has seen yet", "key_store_unavailable"],
   ])("%j is %s", (problem, code) => {
-    expect(keychainTrouble(problem).toAmeshError("The keychain").code).toBe(code);
+    expect(keychainTrouble(problem).toAmeshError("The keychain cannot be used").code).toBe(code);
   });
 
   it("reaches nobody's screen unquoted, whatever it is", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 200 }), (problem) => {
-        const { message, fix } = keychainTrouble(problem).toAmeshError("The keychain");
+        const { message, fix } = keychainTrouble(problem).toAmeshError("The keychain cannot be used");
         expect(message + fix).not.toMatch(/[\p{Cc}\p{Cf}]/u);
         expect(message.length).toBeLessThan(500);
       }),

@@ -21,7 +21,7 @@ const every: readonly Command<unknown>[] = [
   commands.sign(1, new Uint8Array(32)),
   commands.unseal(1),
   commands.flush(1),
-  commands.transientObjects(),
+  commands.handlesOf("object"),
   commands.fixedProperties(),
 ];
 
@@ -39,7 +39,7 @@ function troubleOf(command: Command<unknown>, bytes: Uint8Array): string {
   try {
     readAnswer(command, bytes);
   } catch (error) {
-    if (error instanceof TpmTrouble) return `${error.toAmeshError("The TPM").code}: ${error.message}`;
+    if (error instanceof TpmTrouble) return `${error.toAmeshError().code}: ${error.message}`;
     throw error;
   }
   return "no trouble";

@@ -152,7 +152,7 @@ export class KeychainKeyStore implements KeyStore {
     try {
       return await useKeychain(this.#env, this.#timeoutMs, work);
     } catch (error) {
-      throw error instanceof Trouble ? error.toAmeshError(`The ${keychainLabel}`) : error;
+      throw error instanceof Trouble ? error.toAmeshError(`The ${keychainLabel} cannot be used`) : error;
     }
   }
 }

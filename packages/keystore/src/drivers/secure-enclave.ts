@@ -87,7 +87,7 @@ async function catalogued<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw error instanceof Trouble ? error.toAmeshError("The Secure Enclave") : error;
+    throw error instanceof Trouble ? error.toAmeshError("The Secure Enclave cannot be used") : error;
   }
 }
 

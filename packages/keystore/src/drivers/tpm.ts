@@ -3,14 +3,13 @@ import { existsSync } from "node:fs";
 import { type PublicKey, type Signable, toLowS, utf8 } from "@authmesh/core";
 import type { Environment } from "../folder.js";
 import { shareFlight } from "../internal/shared-flight.js";
-import { Trouble } from "../internal/trouble.js";
 import type { KeyStore, KeyStoreInfo } from "../key-store.js";
 import { describeAddress, tpmAddress } from "../tpm/address.js";
 import { create, createStorageRoot, sign, unseal } from "../tpm/commands.js";
 import { describeTpm } from "../tpm/description.js";
 import { sealedDataTemplate, signingKeyTemplate } from "../tpm/public-area.js";
 import { type Tpm, useTpm } from "../tpm/tpm.js";
-import { notATpm } from "../tpm/trouble.js";
+import { notATpm, TpmTrouble } from "../tpm/trouble.js";
 import { AliasFiles, keyExists } from "./alias-files.js";
 import { parseTpmFile, writeTpmFile } from "./tpm-file.js";
 
@@ -115,7 +114,7 @@ export class TpmKeyStore implements KeyStore {
     try {
       return await useTpm(tpmAddress(this.#env), this.#timeoutMs, work);
     } catch (error) {
-      throw error instanceof Trouble ? error.toAmeshError("The TPM") : error;
+      throw error instanceof TpmTrouble ? error.toAmeshError() : error;
     }
   }
 }
@@ -130,7 +129,7 @@ export async function detectTpm(
     await useTpm(address, timeoutMs, (tpm) => tpm.holding(createStorageRoot(), async () => undefined));
     return { available: true, reason: describeAddress(address) };
   } catch (error) {
-    if (error instanceof Trouble) return { available: false, reason: error.message };
+    if (error instanceof TpmTrouble) return { available: false, reason: error.message };
     throw error;
   }
 }

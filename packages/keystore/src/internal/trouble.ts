@@ -14,9 +14,9 @@ export class Trouble extends Error {
     this.fix = options?.fix;
   }
 
-  /** @param subject which device, as a sentence begins: "The TPM" */
-  toAmeshError(subject: string): AmeshError {
+  /** @param beginning what follows from it: "The TPM cannot be used" */
+  toAmeshError(beginning: string): AmeshError {
     const fix = this.fix === undefined ? {} : { fix: this.fix };
-    return new AmeshError(this.code, `${subject} cannot be used: ${this.message}.`, { ...fix, cause: this });
+    return new AmeshError(this.code, `${beginning}: ${this.message}.`, { ...fix, cause: this });
   }
 }

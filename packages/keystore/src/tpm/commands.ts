@@ -11,22 +11,26 @@ export interface WrappedObject {
   readonly private: Uint8Array;
 }
 
-const ownerHierarchy = 0x40000001;
+export const hierarchies = { owner: 0x40000001, endorsement: 0x4000000b } as const;
 const nullHierarchy = 0x40000007;
 const ecdsa = 0x0018;
 const sha256 = 0x000b;
-const noScheme = u16(0x0010);
+export const noScheme: Uint8Array = u16(0x0010);
 const nullTicket = concatBytes(u16(0x8024), u32(nullHierarchy), sized());
 
 /** TPM2B_PRIVATE and TPM2B_PUBLIC of anything made here fit. */
 export const maxAreaLength = 1024;
 
-/** Makes the storage root key, which is not kept: the same one comes into being each time. */
-export const createStorageRoot = (): Command<number> => ({
+/** Makes a primary key, which is not kept: the same one comes into being each time. */
+export const createPrimary = (
+  hierarchy: keyof typeof hierarchies,
+  template: Uint8Array,
+): Command<number> => ({
   name: "TPM2_CreatePrimary",
   code: 0x131,
-  handle: ownerHierarchy,
-  parameters: creation(storageRootTemplate, new Uint8Array()),
+  concern: hierarchy === "endorsement" ? "endorsement" : undefined,
+  uses: [hierarchies[hierarchy]],
+  parameters: creation(template, new Uint8Array()),
   makesObject: true,
   read(answer, handle) {
     answer.sized(maxAreaLength); // public area
@@ -36,11 +40,13 @@ export const createStorageRoot = (): Command<number> => ({
   },
 });
 
+export const createStorageRoot = (): Command<number> => createPrimary("owner", storageRootTemplate);
+
 /** Makes an object under `parent`; `data` is what it seals, empty for a key. */
 export const create = (parent: number, template: Uint8Array, data: Uint8Array): Command<WrappedObject> => ({
   name: "TPM2_Create",
   code: 0x153,
-  handle: parent,
+  uses: [parent],
   parameters: creation(template, data),
   read(answer) {
     const wrapped = { private: answer.sized(maxAreaLength), public: answer.sized(maxAreaLength) };
@@ -52,7 +58,7 @@ export const create = (parent: number, template: Uint8Array, data: Uint8Array): 
 export const load = (parent: number, wrapped: WrappedObject): Command<number> => ({
   name: "TPM2_Load",
   code: 0x157,
-  handle: parent,
+  uses: [parent],
   parameters: concatBytes(sized(wrapped.private), sized(wrapped.public)),
   makesObject: true,
   read(answer, handle) {
@@ -65,18 +71,21 @@ export const load = (parent: number, wrapped: WrappedObject): Command<number> =>
 export const sign = (key: number, digest: Uint8Array): Command<Uint8Array> => ({
   name: "TPM2_Sign",
   code: 0x15d,
-  handle: key,
+  uses: [key],
   parameters: concatBytes(sized(digest), noScheme, nullTicket),
-  read(answer) {
-    if (answer.u16() !== ecdsa || answer.u16() !== sha256) throw new Malformed("it is of another algorithm");
-    return concatBytes(leftPad(answer.sized(32)), leftPad(answer.sized(32)));
-  },
+  read: readSignature,
 });
+
+/** ECDSA with SHA-256, as raw r‖s. */
+export function readSignature(answer: Unmarshaller): Uint8Array {
+  if (answer.u16() !== ecdsa || answer.u16() !== sha256) throw new Malformed("it is of another algorithm");
+  return concatBytes(leftPad(answer.sized(32)), leftPad(answer.sized(32)));
+}
 
 export const unseal = (item: number): Command<Uint8Array> => ({
   name: "TPM2_Unseal",
   code: 0x15e,
-  handle: item,
+  uses: [item],
   parameters: new Uint8Array(),
   read: (answer) => answer.sized(128),
 });
@@ -88,9 +97,9 @@ export const flush = (object: number): Command<void> => ({
   read: () => undefined,
 });
 
-/** The objects that are loaded. */
-export const transientObjects = (): Command<readonly number[]> => ({
-  ...capability(1, 0x80000000),
+/** Handles of one kind: what is loaded, or which places of the non-volatile memory are in use. */
+export const handlesOf = (kind: keyof typeof firstHandles): Command<readonly number[]> => ({
+  ...capability(1, firstHandles[kind]),
   read: (answer) => list(answer, 1, () => answer.u32()),
 });
 
@@ -99,6 +108,8 @@ export const fixedProperties = (): Command<ReadonlyMap<number, number>> => ({
   ...capability(6, 0x105, 8),
   read: (answer) => new Map(list(answer, 6, () => [answer.u32(), answer.u32()] as const)),
 });
+
+const firstHandles = { object: 0x80000000, session: 0x02000000, certificate: 0x01c00000 } as const;
 
 const capability = (kind: number, first: number, count = 64) => ({
   name: "TPM2_GetCapability",

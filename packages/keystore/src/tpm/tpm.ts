@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { inTimedTurn } from "../internal/timed-turn.js";
 import { describeAddress, type TpmAddress } from "./address.js";
-import { createStorageRoot, flush, load, transientObjects, type WrappedObject } from "./commands.js";
+import { createStorageRoot, flush, handlesOf, load, type WrappedObject } from "./commands.js";
 import { type Command, readAnswer, writeCommand } from "./message.js";
 import { TpmRefusal } from "./response-codes.js";
 import { openTransport, type Transport, unreachable } from "./transport.js";
@@ -21,7 +21,7 @@ export class Tpm {
 
   /**
    * Sends a command and reads its answer. A TPM that is busy is asked again until the time is over; one whose
-   * memory is full is rid of forgotten objects, once.
+   * memory is full is rid of forgotten objects and sessions, once.
    *
    * @throws TpmTrouble
    */
@@ -38,7 +38,7 @@ export class Tpm {
     }
   }
 
-  /** Loads an object, or makes one, for the time that `work` takes: a TPM has room for three. */
+  /** Loads an object, makes one or starts a session, for the time that `work` takes: a TPM has room for three. */
   async holding<T>(object: Command<number>, work: (handle: number) => Promise<T>): Promise<T> {
     const handle = await this.execute(object);
     this.#held.add(handle);
@@ -57,13 +57,14 @@ export class Tpm {
   }
 
   /**
-   * Removes objects that processes left behind which were killed while they used the TPM. A resource manager shows
-   * a process its own objects only; without one, whoever is connected has the TPM alone.
+   * Removes what processes left behind which were killed while they used the TPM. A resource manager shows a process
+   * its own objects and sessions only; without one, whoever is connected has the TPM alone.
    */
   async #sweep(): Promise<void> {
     this.#swept = true;
-    for (const handle of await this.execute(transientObjects()))
-      if (!this.#held.has(handle)) await this.execute(flush(handle));
+    for (const kind of ["object", "session"] as const)
+      for (const handle of await this.execute(handlesOf(kind)))
+        if (!this.#held.has(handle)) await this.execute(flush(handle));
   }
 
   async #wait(milliseconds: number, refusal: TpmRefusal): Promise<void> {
