@@ -52,7 +52,7 @@ export {
   importIdentity,
 } from "./import-identity.js";
 export { inspectStorage, type StorageFinding } from "./inspect-storage.js";
-export type { KeyStore, KeyStoreInfo, SoftwareKey } from "./key-store.js";
+export type { KeyAttestation, KeyStore, KeyStoreInfo, SoftwareKey } from "./key-store.js";
 export {
   detectKeyStore,
   type KeyStoreContext,

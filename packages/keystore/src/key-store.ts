@@ -60,6 +60,26 @@ export interface KeyStore {
 
   /** Which hardware it is, where there is some: "IBM (SW TPM), firmware 8217.4131.22.13878". Throws as `sign` does. */
   describe?(): Promise<string>;
+
+  /** Lets others see for themselves that the key is in hardware (docs/protocol.md, section 12). */
+  attestation?(alias: string): KeyAttestation;
+}
+
+/** The device's half of an attestation; `createAttestationVerifier` is the other. Both messages are JSON texts. */
+export interface KeyAttestation {
+  /**
+   * What the hardware says of the key and of itself. It identifies the machine to whoever reads it.
+   *
+   * @throws AmeshError as `sign` does, and `attestation_unavailable`
+   */
+  claim(): Promise<string>;
+
+  /**
+   * Answers the verifier's challenge to that claim, also in a later process.
+   *
+   * @throws AmeshError as `claim` does; `attestation_refused` for a challenge to another device or key
+   */
+  answer(challenge: string): Promise<string>;
 }
 
 /** A key outside of any store, and the secret that belongs to it. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
@@ -20,10 +20,18 @@ export class SoftwareTpm {
     this.#port = port;
   }
 
-  /** @param ended is given what stops and removes it: `onTestFinished` */
-  static async start(ended: (stop: () => void) => void, over: "tcp" | "unix" = "unix"): Promise<SoftwareTpm> {
+  /**
+   * @param ended is given what stops and removes it: `onTestFinished`
+   * @param state a folder that `manufacture` made: keys and certificates to begin with
+   */
+  static async start(
+    ended: (stop: () => void) => void,
+    over: "tcp" | "unix" = "unix",
+    state?: string,
+  ): Promise<SoftwareTpm> {
     const tpm = new SoftwareTpm(over === "tcp" ? await freePort() : undefined);
     ended(() => tpm.#remove());
+    if (state !== undefined) cpSync(state, tpm.folder, { recursive: true });
     await tpm.start();
     return tpm;
   }
@@ -122,6 +130,36 @@ export class SoftwareTpm {
     this.#process?.kill("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Does what a manufacturer does: makes the state of a TPM in the folder `state`, with endorsement keys that the
+ * authority in the folder `authority` certifies. That authority is made, too, if there is none yet.
+ */
+export function manufacture(state: string, authority: string): void {
+  mkdirSync(state);
+  mkdirSync(authority, { recursive: true });
+  const write = (name: string, lines: readonly string[]) => {
+    const path = join(authority, name);
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(""));
+    return path;
+  };
+  const settings = write("localca.conf", [
+    `statedir = ${authority}`,
+    `signingkey = ${authority}/signkey.pem`,
+    `issuercert = ${authority}/issuercert.pem`,
+    `certserial = ${authority}/certserial`,
+  ]);
+  const options = write("localca.options", ["--platform-manufacturer amesh"]);
+  const config = write("setup.conf", [
+    "create_certs_tool = swtpm_localca",
+    `create_certs_tool_config = ${settings}`,
+    `create_certs_tool_options = ${options}`,
+    "active_pcr_banks = sha256",
+  ]);
+  const { username } = userInfo();
+  const args = ["--tpm2", "--tpmstate", state, "--create-ek-cert", "--config", config, "--runas", username];
+  execFileSync("swtpm_setup", args, { stdio: "pipe" });
 }
 
 async function freePort(): Promise<number> {

@@ -3,9 +3,11 @@ import { existsSync } from "node:fs";
 import { type PublicKey, type Signable, toLowS, utf8 } from "@authmesh/core";
 import type { Environment } from "../folder.js";
 import { shareFlight } from "../internal/shared-flight.js";
-import type { KeyStore, KeyStoreInfo } from "../key-store.js";
+import type { KeyAttestation, KeyStore, KeyStoreInfo } from "../key-store.js";
 import { describeAddress, tpmAddress } from "../tpm/address.js";
-import { create, createStorageRoot, sign, unseal } from "../tpm/commands.js";
+import { type Answer, type Claim, readChallenge, writeMessage } from "../tpm/attestation/messages.js";
+import { answerChallenge, makeClaim } from "../tpm/attestation/prover.js";
+import { create, createStorageRoot, sign, unseal, type WrappedObject } from "../tpm/commands.js";
 import { describeTpm } from "../tpm/description.js";
 import { sealedDataTemplate, signingKeyTemplate } from "../tpm/public-area.js";
 import { type Tpm, useTpm } from "../tpm/tpm.js";
@@ -20,6 +22,8 @@ export interface TpmOptions {
   readonly env?: Environment | undefined;
   /** How long one use may take, waiting for other users included. Default 10,000. */
   readonly timeoutMs?: number | undefined;
+  /** The same for a claim and for an answer to a challenge: an RSA endorsement key takes long to make. Default 60,000. */
+  readonly attestationTimeoutMs?: number | undefined;
 }
 
 export const tpmInfo: KeyStoreInfo = {
@@ -39,12 +43,14 @@ export class TpmKeyStore implements KeyStore {
   readonly #files: AliasFiles;
   readonly #env: Environment;
   readonly #timeoutMs: number;
+  readonly #attestationTimeoutMs: number;
   readonly #secrets = new Map<string, Promise<Uint8Array>>();
 
-  constructor({ dir, env = process.env, timeoutMs = 10_000 }: TpmOptions) {
+  constructor({ dir, env = process.env, timeoutMs = 10_000, attestationTimeoutMs = 60_000 }: TpmOptions) {
     this.#files = new AliasFiles({ dir, kind: "tpm", maxBytes: 8192 });
     this.#env = env;
     this.#timeoutMs = timeoutMs;
+    this.#attestationTimeoutMs = attestationTimeoutMs;
   }
 
   async generate(alias: string): Promise<PublicKey> {
@@ -98,6 +104,20 @@ export class TpmKeyStore implements KeyStore {
     return this.#use(describeTpm);
   }
 
+  attestation(alias: string): KeyAttestation {
+    const prove = async (work: (tpm: Tpm, key: WrappedObject) => Promise<Claim | Answer>) => {
+      const { key } = parseTpmFile(this.#files.read(alias));
+      return writeMessage(await this.#use((tpm) => work(tpm, key), this.#attestationTimeoutMs));
+    };
+    return {
+      claim: () => prove(makeClaim),
+      answer: async (text) => {
+        const challenge = readChallenge(text);
+        return prove((tpm, key) => answerChallenge(tpm, key, challenge));
+      },
+    };
+  }
+
   /** Kept under the wrapped secret itself, so that another file under the same alias has another secret. */
   async #unseal(alias: string): Promise<Uint8Array> {
     const { secret } = parseTpmFile(this.#files.read(alias));
@@ -110,9 +130,9 @@ export class TpmKeyStore implements KeyStore {
     );
   }
 
-  async #use<T>(work: (tpm: Tpm) => Promise<T>): Promise<T> {
+  async #use<T>(work: (tpm: Tpm) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     try {
-      return await useTpm(tpmAddress(this.#env), this.#timeoutMs, work);
+      return await useTpm(tpmAddress(this.#env), timeoutMs, work);
     } catch (error) {
       throw error instanceof TpmTrouble ? error.toAmeshError() : error;
     }

@@ -2,6 +2,7 @@ import {
   AmeshError,
   type ErrorCode,
   isJsonObject,
+  type JsonLimits,
   type JsonValue,
   parseStrictJson,
   quoteForeign,
@@ -78,13 +79,19 @@ export const record =
   };
 
 /**
- * Reads a whole file.
+ * Reads a whole file or message.
  *
  * @param name what errors call it
  * @throws AmeshError `code`
  */
-export function readDocument<T>(bytes: Uint8Array, reader: Reader<T>, code: ErrorCode, name: string): T {
-  const { value, problem } = parseStrictJson(bytes);
+export function readDocument<T>(
+  document: Uint8Array | string,
+  reader: Reader<T>,
+  code: ErrorCode,
+  name: string,
+  limits?: JsonLimits,
+): T {
+  const { value, problem } = parseStrictJson(document, limits);
   if (problem !== undefined) throw new AmeshError(code, `${name} cannot be read: ${problem}.`);
   return withCode(() => reader(value, ""), code, name);
 }

@@ -14,9 +14,13 @@ export async function describeTpm(tpm: Tpm): Promise<string> {
   const value = (number: number) => properties.get(number) ?? 0;
   const manufacturer = letters([value(property.manufacturer)]);
   const vendor = letters(property.vendor.map(value));
-  const firmware = property.firmware.flatMap((number) => [value(number) >>> 16, value(number) & 0xffff]);
-  return `${manufacturer}${vendor === "" ? "" : ` (${vendor})`}, firmware ${firmware.join(".")}`;
+  const firmware = firmwareVersion(property.firmware.map(value));
+  return `${manufacturer}${vendor === "" ? "" : ` (${vendor})`}, firmware ${firmware}`;
 }
+
+/** The two numbers of a firmware version as people write them: "8217.4131.22.13878". */
+export const firmwareVersion = (numbers: readonly number[]): string =>
+  numbers.flatMap((number) => [number >>> 16, number & 0xffff]).join(".");
 
 /** Four letters a number; what is not printable ASCII counts as a space. */
 function letters(values: readonly number[]): string {

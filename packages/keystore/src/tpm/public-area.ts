@@ -1,9 +1,10 @@
+import { createHash } from "node:crypto";
 import { concatBytes, PublicKey } from "@authmesh/core";
 import { Malformed, sized, Unmarshaller, u16, u32 } from "./marshal.js";
 
 /**
- * The public areas (TPMT_PUBLIC; TPM 2.0 Library, part 2, section 12.2.4) of the three kinds of objects that are
- * used here. Each is a fixed beginning and, at its end, what is unique to the object.
+ * The public areas (TPMT_PUBLIC; TPM 2.0 Library, part 2, section 12.2.4) of the kinds of objects that are used
+ * here. Each is a fixed beginning and, at its end, what is unique to the object.
  */
 
 const algorithm = { keyedHash: 0x0008, sha256: 0x000b, null: 0x0010, ecdsa: 0x0018, ecc: 0x0023 } as const;
@@ -42,19 +43,23 @@ export const storageRootTemplate = concatBytes(
   sized(new Uint8Array(32)),
 );
 
-const signingKey = beginning(
-  algorithm.ecc,
-  always | attribute.sensitiveDataOrigin | attribute.sign,
-  u16(algorithm.null),
-  u16(algorithm.ecdsa),
-  u16(algorithm.sha256),
-  p256,
-  u16(algorithm.null),
-);
+const ecdsaKey = (attributes: number) =>
+  beginning(
+    algorithm.ecc,
+    always | attribute.sensitiveDataOrigin | attribute.sign | attributes,
+    u16(algorithm.null),
+    u16(algorithm.ecdsa),
+    u16(algorithm.sha256),
+    p256,
+    u16(algorithm.null),
+  );
+const signingKey = ecdsaKey(0);
+const attestationKey = ecdsaKey(attribute.restricted);
 
 const sealedData = beginning(algorithm.keyedHash, always, u16(algorithm.null));
 
 export const signingKeyTemplate = concatBytes(signingKey, sized(), sized());
+export const attestationKeyTemplate = concatBytes(attestationKey, sized(), sized());
 export const sealedDataTemplate = concatBytes(sealedData, sized());
 
 /**
@@ -62,9 +67,21 @@ export const sealedDataTemplate = concatBytes(sealedData, sized());
  *
  * @throws Malformed unless it is that of a signing key made inside a TPM and bound to it
  */
-export function readSigningKey(area: Uint8Array): PublicKey {
+export const readSigningKey = (area: Uint8Array): PublicKey =>
+  readEcdsaKey(area, signingKey, "a signing key that is fixed in its TPM");
+
+/**
+ * The key in a public area.
+ *
+ * @throws Malformed unless it is that of a key made inside a TPM, bound to it, which signs only what the TPM itself
+ * says
+ */
+export const readAttestationKey = (area: Uint8Array): PublicKey =>
+  readEcdsaKey(area, attestationKey, "a restricted signing key that is fixed in its TPM");
+
+function readEcdsaKey(area: Uint8Array, start: Uint8Array, what: string): PublicKey {
   const reader = new Unmarshaller(area);
-  expect(reader, signingKey, "a signing key that is fixed in its TPM");
+  expect(reader, start, what);
   const x = coordinate(reader);
   const y = coordinate(reader);
   reader.end();
@@ -75,6 +92,10 @@ export function readSigningKey(area: Uint8Array): PublicKey {
   }
 }
 
+/** How a TPM calls an object: the name algorithm, and the hash of its public area. */
+export const nameOf = (area: Uint8Array): Uint8Array =>
+  concatBytes(u16(algorithm.sha256), createHash("sha256").update(area).digest());
+
 /** @throws Malformed */
 export function checkSealedData(area: Uint8Array): void {
   const reader = new Unmarshaller(area);
@@ -84,15 +105,17 @@ export function checkSealedData(area: Uint8Array): void {
 }
 
 function expect(reader: Unmarshaller, start: Uint8Array, what: string): void {
-  const found = reader.take(start.length);
-  if (!found.every((byte, i) => byte === start[i])) throw new Malformed(`it is not that of ${what}`);
+  if (!equalBytes(reader.take(start.length), start)) throw new Malformed(`it is not that of ${what}`);
 }
+
+/** Of what everybody may know; secrets are compared in constant time. */
+export const equalBytes = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;
 
 const coordinate = (reader: Unmarshaller) => leftPad(reader.sized(32));
 
 /** Some TPMs leave the leading zeros of a number out. */
-export function leftPad(number: Uint8Array): Uint8Array {
-  const padded = new Uint8Array(32);
-  padded.set(number, 32 - number.length);
+export function leftPad(number: Uint8Array, length = 32): Uint8Array {
+  const padded = new Uint8Array(length);
+  padded.set(number, length - number.length);
   return padded;
 }

@@ -1,0 +1,76 @@
+import type { PublicKey } from "@authmesh/core";
+import { nameOf, readAttestationKey, readSigningKey } from "../public-area.js";
+import { type Certificate, readCertificate } from "./certificate.js";
+import { type Authorities, chainProblem } from "./certificate-chain.js";
+import { type Check, readStep, runChecks } from "./checks.js";
+import { type EndorsementKey, readEndorsementKey } from "./endorsement-key.js";
+import type { Claim } from "./messages.js";
+
+/** What a claim says, where nothing speaks against it. */
+export interface CheckedClaim {
+  readonly key: PublicKey;
+  readonly keyName: Uint8Array;
+  readonly attestationKey: PublicKey;
+  readonly attestationKeyName: Uint8Array;
+  readonly endorsementKey: EndorsementKey;
+  /** Without one nobody answers for the endorsement key. */
+  readonly certificate: Certificate | undefined;
+}
+
+const endorsementKeyUsage = "2.23.133.8.1"; // tcg-kp-EKCertificate
+
+interface Certified {
+  readonly certificate: Certificate;
+  readonly endorsementKey: EndorsementKey;
+  readonly authorities: Authorities;
+  readonly at: number;
+}
+
+const certificateChecks: readonly Check<Certified>[] = [
+  [
+    "certificate",
+    ({ certificate, endorsementKey }) =>
+      certificate.x509.publicKey.equals(endorsementKey.publicKey)
+        ? undefined
+        : "the certificate is for another key than the claimed endorsement key",
+  ],
+  [
+    "purpose",
+    // Some manufacturers name no purpose; one that is named must be this.
+    ({ certificate: { x509 } }) =>
+      (x509.keyUsage as readonly string[] | undefined)?.includes(endorsementKeyUsage) === false
+        ? "the certificate is not one for an endorsement key"
+        : undefined,
+  ],
+  ["chain", ({ certificate, authorities, at }) => chainProblem(certificate, authorities, at)],
+];
+
+/** @throws AmeshError `attestation_refused` */
+export function checkClaim(
+  claim: Claim,
+  expected: PublicKey,
+  authorities: Authorities,
+  at: number,
+): CheckedClaim {
+  const key = readStep("key", () => readSigningKey(claim.key));
+  const attestationKey = readStep("attestation key", () => readAttestationKey(claim.attestationKey));
+  const endorsementKey = readStep("endorsement key", () => readEndorsementKey(claim.endorsementKey));
+  const [certificate, ...more] = readStep("certificate", () => claim.certificates.map(readCertificate));
+  runChecks<PublicKey>(
+    [["key", ({ base64 }) => (base64 === expected.base64 ? undefined : "the claim is for another key")]],
+    key,
+  );
+  if (certificate !== undefined) {
+    const { roots, intermediates } = authorities;
+    const known = { roots, intermediates: [...intermediates, ...more] };
+    runChecks(certificateChecks, { certificate, endorsementKey, authorities: known, at });
+  }
+  return {
+    key,
+    keyName: nameOf(claim.key),
+    attestationKey,
+    attestationKeyName: nameOf(claim.attestationKey),
+    endorsementKey,
+    certificate,
+  };
+}
