@@ -25,6 +25,11 @@ const components = [
         (name) => spawnSync(name, ["--version"]).error === undefined,
       ),
   },
+  {
+    name: "certtool (the authority that certifies software TPMs)",
+    packages: ["gnutls-bin"],
+    present: () => spawnSync("certtool", ["--version"]).status === 0,
+  },
 ];
 
 export async function provideComponents() {

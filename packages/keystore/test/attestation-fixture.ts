@@ -71,11 +71,17 @@ export const endorsement = (
   ...more,
 });
 
-/** PEM texts by name, all issued by one process of another implementation. */
-export function certify<const W extends readonly Wish[]>(wishes: W): Record<W[number]["name"], string> {
+/** Gives PEM texts by name, all issued by one process of another implementation. */
+export type Certificates = (name: string) => string;
+
+export function certify(wishes: readonly Wish[]): Certificates {
   const validity = { notBefore: time - halfAYear, notAfter: time + halfAYear };
   const input = JSON.stringify(wishes.map((wish) => ({ ...validity, ...wish })));
-  return JSON.parse(execFileSync("/usr/bin/python3", [issue], { input, encoding: "utf8" }));
+  const issued = JSON.parse(execFileSync("/usr/bin/python3", [issue], { input, encoding: "utf8" }));
+  return (name) => {
+    if (Object.hasOwn(issued, name)) return issued[name];
+    throw new TypeError(`No certificate ${name} was issued.`);
+  };
 }
 
 export const derOf = (pem: string): Buffer => Buffer.from(pem.replace(/-----.*-----|\s/g, ""), "base64");

@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { detectTpm } from "../src/drivers/tpm.js";
 import { detectKeyStore, TpmKeyStore } from "../src/index.js";
 import { tpmAddress } from "../src/tpm/address.js";
+import * as attestation from "../src/tpm/attestation/commands.js";
 import * as commands from "../src/tpm/commands.js";
 import { type Command, readAnswer, writeCommand } from "../src/tpm/message.js";
 import { signingKeyTemplate } from "../src/tpm/public-area.js";
@@ -23,6 +24,17 @@ const every: readonly Command<unknown>[] = [
   commands.flush(1),
   commands.handlesOf("object"),
   commands.fixedProperties(),
+  attestation.readPublic(1),
+  attestation.certify(1, 2, new Uint8Array(32)),
+  attestation.activateCredential(
+    1,
+    { handle: 2, session: 3 },
+    { blob: new Uint8Array(), seed: new Uint8Array() },
+  ),
+  attestation.startPolicySession("sha256", new Uint8Array(16)),
+  attestation.policyEndorsement(1),
+  attestation.nvSize(1),
+  attestation.nvRead(1, 0, 8),
 ];
 
 const answer = (tag: number, code: number, ...body: number[]) => {
@@ -51,6 +63,16 @@ describe("a command for a TPM", () => {
     expect(hex(commands.flush(0x80000001))).toBe("80010000000e0000016580000001");
     expect(hex(commands.unseal(0x80000001))).toBe("80020000001b0000015e8000000100000009400000090000000000");
     expect(hex(commands.fixedProperties())).toBe("8001000000160000017a000000060000010500000008");
+    const password = "400000090000000000";
+    expect(hex(attestation.nvRead(0x01c00002, 512, 4))).toBe(
+      `8002000000230000014e01c0000201c0000200000009${password}00040200`,
+    );
+    const credential = { blob: Uint8Array.of(1), seed: Uint8Array.of(2) };
+    expect(
+      hex(
+        attestation.activateCredential(0x80000001, { handle: 0x80000002, session: 0x03000000 }, credential),
+      ),
+    ).toBe(`80020000002e00000147800000018000000200000012${password}030000000000010000000101000102`);
   });
 });
 
@@ -69,7 +91,7 @@ describe("an answer of a TPM", () => {
     const bytes = fc.oneof(fc.uint8Array({ maxLength: 100 }), known, sessions);
     fc.assert(
       fc.property(fc.constantFrom(...every), bytes, (command, content) => {
-        expect(troubleOf(command, content)).toMatch(/^(no trouble|key_store_[a-z]+: .+)$/);
+        expect(troubleOf(command, content)).toMatch(/^(no trouble|(key_store|attestation)_[a-z]+: .+)$/);
       }),
       { numRuns: 5000 },
     );
@@ -118,6 +140,40 @@ describe("an answer of a TPM", () => {
 
   it("of a TPM 1.2 is called so", () => {
     expect(troubleOf(commands.unseal(1), answer(0x00c4, 0x1e))).toMatch(/TPM 1\.2/);
+  });
+});
+
+describe("an answer about the proof of a key", () => {
+  const refused = (command: Command<unknown>, code: number) => troubleOf(command, answer(0x8001, code));
+
+  it("says which password stands in the way, and what is wrong with the challenge", () => {
+    const template = new Uint8Array();
+    expect(refused(commands.createPrimary("endorsement", template), 0x9a2)).toMatch(
+      /^attestation_unavailable: its endorsement hierarchy has a password/,
+    );
+    expect(refused(attestation.policyEndorsement(1), 0x185)).toMatch(
+      /^attestation_unavailable: .*switched off/,
+    );
+    expect(refused(attestation.nvRead(1, 0, 8), 0x149)).toMatch(/^attestation_unavailable: .*certificate/);
+    const credential = { blob: template, seed: template };
+    for (const code of [0x2df, 0x2d5, 0x1a7])
+      expect(refused(attestation.activateCredential(1, 2, credential), code)).toMatch(
+        /^attestation_refused: /,
+      );
+    expect(refused(attestation.startPolicySession("sha256", template), 0x903)).toMatch(
+      /^key_store_busy: .*sessions/,
+    );
+  });
+
+  it("is as many bytes of the memory as were asked for, of a place that was written", () => {
+    const authorised = (...parameters: number[]) =>
+      answer(0x8002, 0, 0, 0, 0, parameters.length, ...parameters, 0, 0, 1, 0, 0);
+    expect([...readAnswer(attestation.nvRead(1, 0, 2), authorised(0, 2, 7, 8))]).toEqual([7, 8]);
+    expect(troubleOf(attestation.nvRead(1, 0, 2), authorised(0, 1, 7))).toMatch(/less than was asked for/);
+    const place = (attributes: number) =>
+      answer(0x8001, 0, 0, 14, 1, 0xc0, 0, 2, 0, 0x0b, attributes, 4, 0, 0, 0, 0, 3, 0xe8, 0, 0);
+    expect(readAnswer(attestation.nvSize(1), place(0x20))).toBe(1000);
+    expect(readAnswer(attestation.nvSize(1), place(0))).toBe(0);
   });
 });
 

@@ -1,0 +1,178 @@
+import { generateKeyPairSync } from "node:crypto";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Certificate, readCertificate } from "../src/tpm/attestation/certificate.js";
+import { chainProblem } from "../src/tpm/attestation/certificate-chain.js";
+import { elementsOf } from "../src/tpm/attestation/der.js";
+import { Malformed } from "../src/tpm/marshal.js";
+import {
+  authority,
+  type Certificates,
+  certify,
+  derOf,
+  endorsement,
+  now,
+  time,
+} from "./attestation-fixture.js";
+
+const { publicKey } = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+});
+const over = { notBefore: time - 2, notAfter: time - 1 };
+const notYet = { notBefore: time + 1, notAfter: time + 2 };
+const leaf = (name: string, issuer: string, more = {}) => endorsement(name, issuer, publicKey, more);
+
+let pem: Certificates;
+beforeAll(() => {
+  pem = certify([
+    authority("root", "root"),
+    authority("strange", "strange"),
+    authority("impostor", "impostor", { subject: "root" }),
+    authority("one", "root"),
+    authority("two", "one"),
+    authority("three", "two"),
+    authority("four", "three"),
+    authority("five", "four"),
+    authority("one crossed", "strange", { subject: "one", keyOf: "one" }),
+    authority("strange crossed", "root", { subject: "strange", keyOf: "strange" }),
+    authority("no authority", "root", { ca: false }),
+    { name: "unconstrained", issuer: "root" },
+    authority("expired", "root", over),
+    authority("future", "root", notYet),
+    authority("expired root", "expired root", over),
+    authority("strict", "root", { pathLength: 0 }),
+    authority("below strict", "strict"),
+    authority("odd", "root", { critical: "1.2.3.4" }),
+    authority("weak", "root", { weak: true }),
+    leaf("by root", "root"),
+    leaf("by impostor", "impostor"),
+    leaf("by one", "one"),
+    leaf("by four", "four"),
+    leaf("by five", "five"),
+    leaf("by no authority", "no authority"),
+    leaf("by unconstrained", "unconstrained"),
+    leaf("by expired", "expired"),
+    leaf("by future", "future"),
+    leaf("by expired root", "expired root"),
+    leaf("by strict", "strict"),
+    leaf("by below strict", "below strict"),
+    leaf("by odd", "odd"),
+    leaf("by weak", "weak"),
+    leaf("by itself", "one crossed"),
+    leaf("over", "root", over),
+    leaf("not yet", "root", notYet),
+    leaf("odd leaf", "root", { critical: "1.2.3.4" }),
+    leaf("weak leaf", "root", { weak: true }),
+    leaf("of one RDN", "root", { oneRdn: true }),
+    leaf("with strange text", "root", {
+      device: { "2.23.133.2.1": "a\u0007b", "2.23.133.2.2": "x".repeat(65) },
+    }),
+  ]);
+});
+
+const read = (name: string): Certificate => readCertificate(derOf(pem(name)));
+const problem = (name: string, roots: readonly string[], ...intermediates: readonly string[]) =>
+  chainProblem(read(name), { roots: roots.map(read), intermediates: intermediates.map(read) }, now());
+
+describe("a chain of certificates", () => {
+  it.each<[string, string[], ...string[]]>([
+    ["by root", ["root"]],
+    ["by one", ["root"], "one"],
+    ["by one", ["one", "root"]],
+    ["by one", ["one"]],
+    ["by four", ["root"], "three", "one", "four", "two"],
+    ["by one", ["root"], "one crossed", "one"],
+    ["by one", ["root"], "one crossed", "strange crossed"],
+    ["by strict", ["root"], "strict"],
+    ["of one RDN", ["strange", "root"]],
+  ])("from %j to one of %j is accepted", (name, roots, ...intermediates) => {
+    expect(problem(name, roots, ...intermediates)).toBeUndefined();
+  });
+
+  it.each<[RegExp, string, string[], ...string[]]>([
+    [/no known root answers for "CN=root"/, "by root", []],
+    [/no known root answers for "CN=root"/, "by root", ["strange"]],
+    [/no known root answers for "CN=root"/, "by root", ["impostor"]],
+    [/no known root answers for "CN=root"/, "by impostor", ["root"], "one"],
+    [/no known root answers for "CN=one"/, "by one", ["root"]],
+    [/no known root answers for "CN=strange"/, "by one", ["root"], "one crossed"],
+    [/too many certificates/, "by five", ["root"], "one", "two", "three", "four", "five"],
+    [/"CN=no authority" is no authority/, "by no authority", ["root"], "no authority"],
+    [/"CN=no authority" is no authority/, "by no authority", ["no authority"]],
+    [/"CN=unconstrained" is no authority/, "by unconstrained", ["root"], "unconstrained"],
+    [/"CN=expired" is not valid now/, "by expired", ["root"], "expired"],
+    [/"CN=future" is not valid now/, "by future", ["root"], "future"],
+    [/"CN=expired root" is not valid now/, "by expired root", ["expired root"]],
+    [/"" is not valid now/, "over", ["root"]],
+    [/"" is not valid now/, "not yet", ["root"]],
+    [/"CN=strict" may not answer/, "by below strict", ["root"], "strict", "below strict"],
+    [/"CN=odd" has a critical extension/, "by odd", ["root"], "odd"],
+    [/"" has a critical extension/, "odd leaf", ["root"]],
+    [/"CN=weak" is signed in a way/, "by weak", ["root"], "weak"],
+    [/"" is signed in a way/, "weak leaf", ["root"]],
+  ])("is refused with %s: %j, roots %j", (words, name, roots, ...intermediates) => {
+    expect(problem(name, roots, ...intermediates)).toMatch(words);
+  });
+
+  it("does not go in circles", () => {
+    const names = ["one", "one crossed", "strange crossed", "strange"];
+    expect(problem("by one", ["impostor"], ...names)).toMatch(/no known root/);
+  });
+});
+
+describe("a certificate", () => {
+  it("tells manufacturer and model, in one part of the name or in several, if they are plain text", () => {
+    const device = new Map([
+      ["6781050201", "id:494E5443"],
+      ["6781050202", "Model 7"],
+    ]);
+    expect(read("by root").device).toEqual(device);
+    expect(read("of one RDN").device).toEqual(device);
+    expect(read("with strange text").device).toEqual(new Map());
+    expect(read("root").device).toEqual(new Map());
+  });
+
+  it("is read without any other exception, whatever the bytes", () => {
+    const whole = derOf(pem("by root"));
+    const changed = fc
+      .tuple(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }))
+      .map(([at, flip]) => whole.map((byte, i) => (i === at ? byte ^ flip : byte)));
+    const cut = fc.nat(whole.length - 1).map((length) => whole.subarray(0, length));
+    const longer = fc.uint8Array({ minLength: 1, maxLength: 5 }).map((more) => Buffer.concat([whole, more]));
+    const root = read("root");
+    fc.assert(
+      fc.property(fc.oneof(changed, cut, longer, fc.uint8Array()), (bytes) => {
+        try {
+          const certificate = readCertificate(bytes);
+          expect(chainProblem(certificate, { roots: [root], intermediates: [] }, now())).toBeTypeOf("string");
+        } catch (error) {
+          expect(error).toBeInstanceOf(Malformed);
+        }
+      }),
+      { numRuns: 1500 },
+    );
+  });
+});
+
+describe("DER", () => {
+  it.each([
+    ["a length in more bytes than it needs", "30810100"],
+    ["a length of two bytes where one will do", "308200ff"],
+    ["an indefinite length", "30800000"],
+    ["a length of three bytes", "3083010000"],
+    ["a tag of several bytes", "1f0100"],
+    ["an end that comes too early", "300201"],
+  ])("with %s is not read", (_, hex) => {
+    expect(() => elementsOf(Buffer.from(hex, "hex"))).toThrow(Malformed);
+  });
+
+  it("is read element by element", () => {
+    expect(elementsOf(Buffer.from("02010530030201060500", "hex")).map(({ tag }) => tag)).toEqual([
+      2, 0x30, 5,
+    ]);
+    const long = Buffer.concat([Buffer.from("0482012c", "hex"), Buffer.alloc(300)]);
+    expect(elementsOf(long)[0]?.content).toHaveLength(300);
+  });
+});
