@@ -134,6 +134,14 @@ describe("a certificate", () => {
     expect(read("root").device).toEqual(new Map());
   });
 
+  it("with an extension that is there twice is not read", () => {
+    const hex = derOf(pem("by root")).toString("hex");
+    const [constraints, usage] = ["0603551d13", "0603551d25"];
+    expect(hex.split(constraints)).toHaveLength(2);
+    const twice = Buffer.from(hex.replace(constraints, usage), "hex");
+    expect(() => readCertificate(twice)).toThrow("an extension is there twice");
+  });
+
   it("is read without any other exception, whatever the bytes", () => {
     const whole = derOf(pem("by root"));
     const changed = fc

@@ -33,7 +33,7 @@ export interface Wish {
   /** Unix seconds. Default: for the year around `time`. */
   readonly notBefore?: number;
   readonly notAfter?: number;
-  readonly usage?: readonly string[];
+  readonly usage?: readonly string[] | undefined;
   /** Attributes of the alternative name, by object identifier. */
   readonly device?: Readonly<Record<string, string>>;
   readonly oneRdn?: true;

@@ -1,13 +1,13 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PrivateKey, toBase64Url } from "@authmesh/core";
+import { concatBytes, PrivateKey, toBase64Url } from "@authmesh/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type AttestationVerifierOptions, createAttestationVerifier } from "../src/attestation.js";
 import { createIdentity, openIdentity, TpmKeyStore } from "../src/index.js";
 import { startPolicySession } from "../src/tpm/attestation/commands.js";
-import { kindNames } from "../src/tpm/attestation/endorsement-key.js";
+import { endorsementKeyKinds, kindNames } from "../src/tpm/attestation/endorsement-key.js";
 import {
   type Answer,
   type Claim,
@@ -15,6 +15,7 @@ import {
   readChallenge,
   writeMessage,
 } from "../src/tpm/attestation/messages.js";
+import { sized } from "../src/tpm/marshal.js";
 import { writeCommand } from "../src/tpm/message.js";
 import { checkKeys, proveKey } from "./attestation-example.js";
 import {
@@ -44,10 +45,14 @@ let tpm: SoftwareTpm;
 let pem: Certificates;
 beforeAll(async () => {
   tpm = await SoftwareTpm.start(atTheEnd);
+  const key = await endorsementKeyOf(tpm, "L-2");
   pem = certify([
     authority("root", "root"),
     authority("maker", "root"),
-    endorsement("endorsement", "maker", await endorsementKeyOf(tpm, "L-2")),
+    endorsement("endorsement", "maker", key),
+    endorsement("of a server", "maker", key, { usage: ["1.3.6.1.5.5.7.3.1"] }),
+    endorsement("of anything", "maker", key, { usage: ["2.5.29.37.0"] }),
+    { ...endorsement("of no purpose", "maker", key), usage: undefined },
   ]);
 });
 
@@ -243,6 +248,37 @@ describe("the verifier refuses", () => {
     expect(await refusalOf(() => newVerifier().challenge(changed, key))).toMatch(words);
   });
 
+  const modulus = (edit: (bytes: Uint8Array) => void, length = 256) => {
+    const bytes = new Uint8Array(length).fill(0xff);
+    edit(bytes);
+    return concatBytes(endorsementKeyKinds["L-1"].beginning, sized(bytes));
+  };
+  it.each<[string, Uint8Array]>([
+    ["an even modulus", modulus((bytes) => bytes.fill(0, 255))],
+    ["a small modulus", modulus((bytes) => bytes.fill(0, 0, 255))],
+    ["a modulus of 2,047 bits", modulus((bytes) => bytes.fill(0x7f, 0, 1))],
+    ["a short modulus", modulus(() => {}, 64)],
+    ["no modulus", modulus(() => {}, 0)],
+    [
+      "a point on no curve",
+      concatBytes(endorsementKeyKinds["L-2"].beginning, sized(new Uint8Array(32)), sized(new Uint8Array(32))),
+    ],
+    ["no point", concatBytes(endorsementKeyKinds["H-3"].beginning, sized(), sized())],
+    [
+      "something at its end",
+      concatBytes(
+        modulus(() => {}),
+        sized(),
+      ),
+    ],
+  ])("an endorsement key with %s, before it encrypts anything", async (_, area) => {
+    const { claim, key } = await newDevice();
+    const changed = edited(withCertificates(claim), (message) => {
+      message["endorsementKey"] = toBase64Url(area);
+    });
+    expect(await refusalOf(() => newVerifier().challenge(changed, key))).toMatch(/step "endorsement key"/);
+  });
+
   it("a key that is not in the TPM, though all else is", async () => {
     const { claim, answer } = await newDevice();
     // The public area of a software key says of itself what it likes; the TPM does not certify it.
@@ -299,6 +335,15 @@ describe("the verifier refuses", () => {
     expect(await refusalOf(() => newVerifier().challenge(claim, key))).toMatch(
       /step "certificate": .*another key/,
     );
+  });
+
+  it("a certificate for another purpose; one that names none is accepted", async () => {
+    const { claim, key } = await newDevice();
+    const outcome = (name: string) =>
+      refusalOf(() => newVerifier().challenge(withCertificates(claim, pem(name)), key));
+    expect(await outcome("of a server")).toMatch(/step "purpose"/);
+    expect(await outcome("of anything")).toMatch(/step "purpose"/);
+    expect(await outcome("of no purpose")).toBe("no refusal");
   });
 
   it("an answer that it has seen, be it right or wrong", async () => {

@@ -101,7 +101,7 @@ function pathLengthOf([constraints]: readonly Element[]): number | undefined {
   return number?.content.reduce((value, byte) => 256 * value + byte, 0);
 }
 
-/** The attributes of a directory name among the alternative names (TCG EK Credential Profile, section 3.2.9). */
+/** The attributes of a directory name among the alternative names (TCG EK Credential Profile). */
 function deviceOf([names]: readonly Element[]): ReadonlyMap<string, string> {
   const parts = names === undefined ? [] : partsOf(names, tags.sequence);
   const attributes = parts

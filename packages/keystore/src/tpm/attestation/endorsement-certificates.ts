@@ -51,7 +51,7 @@ function isFor(certificate: Uint8Array, area: Uint8Array): boolean {
   }
 }
 
-/** Certificates of authorities, one after another, across all of these places (TCG EK Credential Profile, 2.2.1.5.2). */
+/** Certificates of authorities, one after another, across all of these places. */
 const chainPlaces = { first: 0x01c00100, last: 0x01c001ff } as const;
 
 async function readChain(tpm: Tpm, places: readonly number[]): Promise<Uint8Array[]> {

@@ -4,7 +4,7 @@ import { Malformed, sized, Unmarshaller, u16, u32 } from "../marshal.js";
 import { equalBytes, leftPad } from "../public-area.js";
 
 /**
- * The endorsement keys that manufacturers certify (TCG EK Credential Profile 2.5, annex B and section 2.2.1.4):
+ * The endorsement keys that manufacturers certify (TCG EK Credential Profile for TPM 2.0, annex B):
  * restricted decryption keys that come into being from a template alone, the same each time.
  */
 
