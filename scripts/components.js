@@ -3,8 +3,12 @@
  * missing and how to get it, and the tests that need it fail.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { run } from "./run.js";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { root, run } from "./run.js";
+import { npm } from "./setup.js";
+
+const runs = (program, ...args) => spawnSync(program, args, { cwd: root }).status === 0;
 
 const components = [
   {
@@ -30,6 +34,25 @@ const components = [
     packages: ["gnutls-bin"],
     present: () => spawnSync("certtool", ["--version"]).status === 0,
   },
+  {
+    name: "SoftHSM and pkcs11-tool (a software PKCS#11 token, and a second opinion on what it holds)",
+    packages: ["softhsm2", "opensc"],
+    present: () =>
+      ["/usr/lib/softhsm/libsofthsm2.so", "/usr/bin/softhsm2-util", "/usr/bin/pkcs11-tool"].every((path) =>
+        existsSync(path),
+      ),
+  },
+  {
+    name: "pkcs11js, compiled, and what compiles it",
+    packages: ["python3", "make", "g++"],
+    present: () => runs("g++", "--version") && runs(process.execPath, "-e", "require('pkcs11js')"),
+    // npm goes on without an optional package that it cannot compile. By now it can.
+    async complete() {
+      if (!runs("g++", "--version")) return;
+      rmSync(join(root, "node_modules", "pkcs11js"), { recursive: true, force: true });
+      await npm("install", "--no-save");
+    },
+  },
 ];
 
 export async function provideComponents() {
@@ -45,6 +68,7 @@ export async function provideComponents() {
     await run("apt-get", ["update", "-qq"], quiet);
     await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], quiet);
   }
+  for (const { complete } of missing) await complete?.();
   if (reportMissing() && process.env.CI) process.exit(1);
 }
 

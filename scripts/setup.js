@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { mustRun, root } from "./run.js";
 
@@ -23,14 +23,19 @@ export async function install() {
     .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   console.error("amesh: installing dependencies (npm ci)");
+  await npm("ci");
+  writeFileSync(stamp, wanted);
+}
+
+/** Runs npm quietly. What is compiled takes the headers that came with Node.js, where they did, and downloads none. */
+export async function npm(...args) {
+  const prefix = dirname(dirname(process.execPath));
+  const headers = existsSync(join(prefix, "include", "node", "node_api.h")) && { npm_config_nodedir: prefix };
   await mustRun(
     process.platform === "win32" ? "npm.cmd" : "npm",
-    ["ci", "--no-fund", "--no-audit", "--loglevel=error"],
-    {
-      stdio: ["ignore", 2, 2],
-    },
+    [...args, "--no-fund", "--no-audit", "--loglevel=error"],
+    { stdio: ["ignore", 2, 2], env: { ...process.env, ...headers } },
   );
-  writeFileSync(stamp, wanted);
 }
 
 export async function build() {
