@@ -28,6 +28,7 @@ Detecting key storage backend:
   Secure Enclave    not available (needs macOS)
   Secret Service    not tried (ask for it with --backend keychain)
   TPM 2.0           not available (no /nowhere/tpmrm0)
+  PKCS#11 token     not tried (ask for it with --backend pkcs11)
   Encrypted file    selected
 
 Identity created.

@@ -370,6 +370,18 @@ export const catalogue = {
     summary: "The passphrase does not open the key file, or the file was changed.",
     fix: "Check AUTH_MESH_PASSPHRASE and AMESH_PASSPHRASE_FILE.",
   },
+  pin_missing: {
+    status: 0,
+    exit: 4,
+    summary: "The token wants its PIN and none was given.",
+    fix: "Set AMESH_PIN_FILE or AMESH_PIN, or run the command in a terminal.",
+  },
+  pin_wrong: {
+    status: 0,
+    exit: 1,
+    summary: "The token refuses the PIN. It locks after a few wrong ones.",
+    fix: "Check AMESH_PIN and AMESH_PIN_FILE before you try again.",
+  },
   storage_failed: {
     status: 500,
     exit: 1,

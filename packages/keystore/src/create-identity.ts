@@ -3,6 +3,7 @@ import { AmeshError, checkAudience, friendlyName, type PublicKey, signableProbe 
 import { setAudience } from "./allow-list-changes.js";
 import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, emptyAllowList } from "./allow-list-format.js";
+import type { Pkcs11Place } from "./drivers/pkcs11.js";
 import { type FolderOptions, identityFolder, identityPath, lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
 import { inspectStorage } from "./inspect-storage.js";
@@ -17,6 +18,7 @@ import {
 } from "./key-store-drivers.js";
 import { generatedPassphraseInUse, passphraseForNewKey, resolvePassphrase } from "./passphrase.js";
 import type { Argon2Cost } from "./sealed-key.js";
+import type { PromptSecret } from "./secret-source.js";
 
 export interface CreateIdentityOptions extends FolderOptions {
   readonly friendlyName: string;
@@ -27,6 +29,10 @@ export interface CreateIdentityOptions extends FolderOptions {
    * has one, else made. `openIdentity` needs to be given it, too.
    */
   readonly keyStore?: KeyStore | undefined;
+  /** The token to make the key in; for the backend `pkcs11` alone. */
+  readonly pkcs11?: Pkcs11Place | undefined;
+  /** Asks a person for the PIN of a token, where it is nowhere else. */
+  readonly promptSecret?: PromptSecret | undefined;
   /** How many controllers this machine accepts, 1 to 1000. Default 1. */
   readonly maxControllers?: number | undefined;
   /** The hosts this machine answers to. Default none. */
@@ -55,13 +61,13 @@ export interface CreatedIdentity {
 /**
  * Makes this machine's identity: key, allow list and, last of all, identity.json (docs/protocol.md, section 11).
  *
- * Never asks and never overwrites. identity.json is what makes an identity exist: killed before it is there, the
- * next call goes on with the key it finds, and says so, and with the list if that is the latest one the key store
- * remembers.
+ * Never overwrites, and asks for nothing but the PIN of a token. identity.json is what makes an identity exist:
+ * killed before it is there, the next call goes on with the key it finds, and says so, and with the list if that is
+ * the latest one the key store remembers.
  *
  * @throws AmeshError `identity_exists`, `invalid_name`, `key_store_unknown`, `key_store_unavailable`,
  * `passphrase_missing`, `storage_failed`, `allow_list_locked`; `passphrase_wrong` when a key that an interrupted
- * call left was made with another passphrase; what `sign` of a key store that is given throws
+ * call left was made with another passphrase; what the key store's `generate` throws, or `sign` of one that is given
  */
 export async function createIdentity(options: CreateIdentityOptions): Promise<CreatedIdentity> {
   const { env = process.env, now = Date.now } = options;
@@ -75,7 +81,9 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
     dir,
     env,
     passphrase: () => passphraseForNewKey({ dir, env }),
+    promptSecret: options.promptSecret,
     argon2: options.argon2,
+    pkcs11: options.pkcs11,
   };
   const [driver, findings] = options.keyStore
     ? [given(options.keyStore), []]
@@ -116,7 +124,8 @@ export async function obtainKey(
   context: KeyStoreContext,
   put: (keyStore: KeyStore) => Promise<PublicKey>,
 ): Promise<{ keyStore: KeyStore; publicKey: PublicKey; adopted: boolean }> {
-  const present = driver.open({ ...context, passphrase: () => resolvePassphrase(context) });
+  const { dir, env } = context;
+  const present = driver.open({ ...context, passphrase: () => resolvePassphrase({ dir, env }) });
   try {
     const publicKey = await present.publicKey(ownAlias);
     await present.sign(ownAlias, signableProbe());
@@ -163,7 +172,11 @@ interface Settings {
   readonly audience: readonly string[] | undefined;
 }
 
-function checkSettings({ maxControllers, audience }: CreateIdentityOptions): Settings {
+function checkSettings({ maxControllers, audience, backend, pkcs11 }: CreateIdentityOptions): Settings {
+  if (pkcs11 !== undefined && backend !== "pkcs11")
+    throw new AmeshError("invalid_option", "A module or a token is for the key store pkcs11 alone.", {
+      fix: "Add --backend pkcs11, or leave --module and --token out.",
+    });
   const asked = maxControllers ?? 1;
   if (!Number.isInteger(asked) || asked < 1 || asked > 1000)
     throw new TypeError(`maxControllers must be an integer from 1 to 1000; it is ${maxControllers}.`);

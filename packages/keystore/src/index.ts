@@ -39,6 +39,7 @@ export {
 } from "./create-identity.js";
 export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
 export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
+export { Pkcs11KeyStore, type Pkcs11Options, type Pkcs11Place } from "./drivers/pkcs11.js";
 export { SecureEnclaveKeyStore, type SecureEnclaveOptions } from "./drivers/secure-enclave.js";
 export { createSignerKeyStore, type SignerOptions, type SignRequest } from "./drivers/signer.js";
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";

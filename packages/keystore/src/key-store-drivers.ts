@@ -1,6 +1,7 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { EncryptedFileKeyStore, encryptedFileInfo } from "./drivers/encrypted-file.js";
 import { detectKeychain, KeychainKeyStore, keychainInfo } from "./drivers/keychain.js";
+import { detectPkcs11, Pkcs11KeyStore, type Pkcs11Place, pkcs11Info } from "./drivers/pkcs11.js";
 import { detectSecureEnclave, SecureEnclaveKeyStore, secureEnclaveInfo } from "./drivers/secure-enclave.js";
 import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
@@ -15,8 +16,10 @@ export interface KeyStoreContext {
   readonly env: Environment;
   /** Called only by a store that needs a passphrase, and only when it does. */
   readonly passphrase: () => Promise<string>;
-  /** Asks a person for the secret that opens the store, where there is somebody; never while a key is made. */
+  /** Asks a person for the secret that opens the store, where there is somebody; never for one that is new. */
   readonly promptSecret?: PromptSecret | undefined;
+  /** Where the key store `pkcs11` makes a key. */
+  readonly pkcs11?: Pkcs11Place | undefined;
   /** For keys of the encrypted file that are made from now on. */
   readonly argon2?: Argon2Cost | undefined;
 }
@@ -26,7 +29,10 @@ export interface KeyStoreDriver {
   readonly info: KeyStoreInfo;
   /** It is used only where somebody names it: a server may not have what it needs, such as a person's session. */
   readonly onlyWhenNamed?: boolean;
-  /** Whether it works on this machine. `reason` is a few plain words: "no /dev/tpmrm0". */
+  /**
+   * Whether it works on this machine. `reason` is a few plain words: "no /dev/tpmrm0". A store that was asked for by
+   * name may throw instead, to say what mends it.
+   */
   detect(context: KeyStoreContext): Promise<{ readonly available: boolean; readonly reason: string }>;
   /** Opens nothing yet: a store does its work when it is asked for a key. */
   open(context: KeyStoreContext): KeyStore;
@@ -49,6 +55,13 @@ export const keyStoreDrivers: readonly KeyStoreDriver[] = [
     info: tpmInfo,
     detect: ({ env }) => detectTpm(env),
     open: ({ dir, env }) => new TpmKeyStore({ dir, env }),
+  },
+  {
+    info: pkcs11Info,
+    onlyWhenNamed: true,
+    detect: ({ pkcs11 }) => detectPkcs11(pkcs11),
+    open: ({ dir, env, promptSecret, pkcs11 }) =>
+      new Pkcs11KeyStore({ dir, env, promptSecret, place: pkcs11 }),
   },
   {
     info: encryptedFileInfo,

@@ -14,7 +14,8 @@ export interface KeyStore {
    * Makes a key pair and a sealing secret. Never overwrites.
    *
    * @throws AmeshError `key_exists`, `storage_failed`, `passphrase_missing`; of hardware and keychains also
-   * `key_store_unavailable`, `key_store_busy`, `key_store_locked`; `key_store_read_only` where keys are made elsewhere
+   * `key_store_unavailable`, `key_store_busy`, `key_store_locked`, `pin_missing`, `pin_wrong`; `key_store_read_only`
+   * where keys are made elsewhere
    */
   generate(alias: string): Promise<PublicKey>;
 
@@ -25,8 +26,8 @@ export interface KeyStore {
    * ECDSA-P256-SHA256: raw r‖s, 64 bytes, low-S.
    *
    * @throws AmeshError `key_not_found`, `passphrase_missing`, `passphrase_wrong`, `key_store_damaged`; of
-   * hardware and keychains also `key_store_unavailable`, `key_store_busy`, `key_store_locked`, and
-   * `key_store_changed` when it is not the one that made the key
+   * hardware and keychains also `key_store_unavailable`, `key_store_busy`, `key_store_locked`, `pin_missing`,
+   * `pin_wrong`, and `key_store_changed` when it is not the one that made the key
    */
   sign(alias: string, message: Signable): Promise<Uint8Array>;
 
@@ -58,8 +59,11 @@ export interface KeyStore {
   /** Takes in a key that was made elsewhere; throws as `generate` does. A store has this and `exportKey`, or neither. */
   importKey?(alias: string, key: SoftwareKey): Promise<void>;
 
-  /** Which hardware it is, where there is some: "IBM (SW TPM), firmware 8217.4131.22.13878". Throws as `sign` does. */
-  describe?(): Promise<string>;
+  /**
+   * Which hardware holds the key, where there is some: "IBM (SW TPM), firmware 8217.4131.22.13878". Throws as `sign`
+   * does.
+   */
+  describe?(alias: string): Promise<string>;
 
   /** Lets others see for themselves that the key is in hardware (docs/protocol.md, section 12). */
   attestation?(alias: string): KeyAttestation;

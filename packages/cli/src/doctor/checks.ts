@@ -78,14 +78,14 @@ function checkPermissions({ dir }: Examination): Finding {
 }
 
 async function checkKeyStore(examination: Examination): Promise<Finding> {
-  const { publicKey, sign, keyStore } = examination.identity as OpenIdentity;
+  const { identity, publicKey, sign, keyStore } = examination.identity as OpenIdentity;
   const probe = signableProbe();
   const [, openMillis] = await timed(() => sign(probe));
   const [signature, signMillis] = await timed(() => sign(probe));
   if (!publicKey.verify(probe, signature))
     throw new AmeshError("key_mismatch", "The key store signs, but not with this identity's key.");
   examination.keySigns = true;
-  const hardware = await keyStore.describe?.();
+  const hardware = await keyStore.describe?.(identity.keyAlias);
   const label = `${keyStore.info.label}${hardware === undefined ? "" : `, ${hardware}`}`;
   const time = `${signMillis.toFixed(1)} ms a signature, ${openMillis.toFixed(0)} ms to open the key`;
   return ok(`${label}: ${time}.`);

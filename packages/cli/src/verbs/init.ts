@@ -1,6 +1,8 @@
 import { hostname } from "node:os";
-import { type CreatedIdentity, createIdentity, keyStoreDrivers } from "@authmesh/keystore";
+import { AmeshError } from "@authmesh/core";
+import { type CreatedIdentity, createIdentity, keyStoreDrivers, type Pkcs11Place } from "@authmesh/keystore";
 import { audienceOption, readAudience } from "../audience-option.js";
+import type { Call } from "../call.js";
 import { fields, identityDocument } from "../layout.js";
 import type { Verb } from "../verb.js";
 
@@ -9,12 +11,15 @@ const backends = keyStoreDrivers.map(({ info }) => info.name);
 export const verb: Verb = {
   manual: {
     description: [
-      "Makes a P-256 key pair in the best key store this machine has, identity.json beside it, and an empty allow list. Asks nothing and overwrites nothing.",
+      "Makes a P-256 key pair in the best key store this machine has, identity.json beside it, and an empty allow list. Overwrites nothing, and asks nothing but the PIN of a token.",
       "The encrypted-file key store needs a passphrase. With neither AUTH_MESH_PASSPHRASE nor AMESH_PASSPHRASE_FILE set, one is generated and kept in a file beside the key; a warning says what that does not protect against.",
+      "The pkcs11 key store makes the key in a token (smart card, USB token, HSM) through the token's module. The PIN comes from AMESH_PIN, from the file that AMESH_PIN_FILE names, or from a prompt.",
     ],
     options: [
       { flags: "--name NAME", about: "how other machines will see this one (default: its host name)" },
       { flags: "--backend NAME", about: `key store: ${backends.join(", ")} (default: the best one found)` },
+      { flags: "--module PATH", about: "pkcs11: the token's module, an absolute path" },
+      { flags: "--token NAME", about: "pkcs11: the token's label or serial number (default: the only one)" },
       { flags: "--max-controllers N", about: "how many controllers this machine accepts (default 1)" },
       audienceOption,
     ],
@@ -24,6 +29,8 @@ export const verb: Verb = {
         "the program that speaks to the Secure Enclave (default: what secure-enclave/build.sh made on a Mac)",
       ],
       ["AMESH_TPM", "the TPM to use: /dev/…, swtpm:HOST:PORT or unix:/PATH (default /dev/tpmrm0)"],
+      ["AMESH_PIN", "the PIN of the token"],
+      ["AMESH_PIN_FILE", "a file that holds it"],
     ],
     examples: [
       ['amesh init --name "My Laptop"', "a machine that will call others"],
@@ -32,11 +39,16 @@ export const verb: Verb = {
         'AUTH_MESH_DIR=/tmp/a amesh init --name "service-a" --backend encrypted-file',
         "a second identity, to try things",
       ],
+      [
+        "amesh init --backend pkcs11 --module /usr/lib/softhsm/libsofthsm2.so --token amesh",
+        "a key in a token; asks for the PIN",
+      ],
     ],
     exit: [
       ["0", "the identity is made"],
       ["1", "there is one already, or a file or key store cannot be used"],
       ["2", "an option cannot be read"],
+      ["4", "a PIN or a package is missing"],
     ],
   },
 
@@ -46,6 +58,8 @@ export const verb: Verb = {
     const created = await createIdentity({
       friendlyName: call.text("name") ?? hostname(),
       backend: call.text("backend"),
+      pkcs11: pkcs11Place(call),
+      promptSecret: terminal.questions.secret,
       maxControllers: call.number("max-controllers", 1000),
       audience,
     });
@@ -57,6 +71,16 @@ export const verb: Verb = {
     return undefined;
   },
 };
+
+/** @throws AmeshError `invalid_option` */
+function pkcs11Place(call: Call): Pkcs11Place | undefined {
+  const [module, token] = [call.text("module"), call.text("token")];
+  if (module !== undefined) return { module, token };
+  if (token === undefined) return undefined;
+  throw new AmeshError("invalid_option", "--token says which token of a module, and no --module is given.", {
+    fix: "Add --backend pkcs11 --module /PATH/OF/MODULE.so.",
+  });
+}
 
 function describe({ identity, findings }: CreatedIdentity): string {
   const backend = findings.find(({ status }) => status === "selected")?.label ?? identity.backend;

@@ -9,7 +9,7 @@ const sticky = 0o1000;
 /**
  * Insists that nobody but root and whoever runs this process can change a file whose code is about to run, or put
  * another into its place: the file and every folder above it belong to one of the two, and neither group nor
- * others may write there. A sticky folder may be shared, since what is in it is safe from others. Windows does not
+ * others may write there. A sticky folder further up may be shared, since what is in it is safe from others. Windows does not
  * show Node.js who may write; there only the kind of the file is looked at.
  *
  * @returns the path with every link followed, which is what was looked at and what is to be run
@@ -30,12 +30,22 @@ export function assertTrustedFile(path: string): string {
   }
 }
 
-function assertOwnPath(path: string, uid: number): void {
+function assertOwnPath(file: string, uid: number): void {
+  const folder = dirname(file);
+  assertOwn(file, uid);
+  assertOwn(folder, uid);
+  for (let above = dirname(folder); ; above = dirname(above)) {
+    assertOwn(above, uid, sticky);
+    if (above === dirname(above)) return;
+  }
+}
+
+/** @param excuse a bit of the mode with which others may write all the same */
+function assertOwn(path: string, uid: number, excuse = 0): void {
   const { mode, uid: owner } = statSync(path);
-  const isShared = (mode & writableByOthers) !== 0 && (mode & sticky) === 0;
-  if (isShared) throw distrusted(`others may write to ${path}`, `Run \`chmod go-w ${path}\`, or`);
+  if ((mode & writableByOthers) !== 0 && (mode & excuse) === 0)
+    throw distrusted(`others may write to ${path}`, `Run \`chmod go-w ${path}\`, or`);
   if (owner !== 0 && owner !== uid) throw distrusted(`${path} belongs to another user (${owner})`);
-  if (dirname(path) !== path) assertOwnPath(dirname(path), uid);
 }
 
 const distrusted = (problem: string, mend = "") =>
