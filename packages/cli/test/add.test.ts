@@ -54,8 +54,10 @@ describe("amesh add", () => {
     expect(added).toMatchObject({ deviceId, scopes: { orders: "r", builds: "rw" } });
     expect(added.expiresAt - added.addedAt).toBe(90 * 86_400);
     expect((await machine.succeed(args, { input: pem })).stdout).toMatch(
-      /Scopes: orders:r,builds:rw\. Expires 20/,
+      /✔ "ci" \(am_.{16}\) updated as controller\. Scopes: orders:r,builds:rw\. Expires 20/,
     );
+    const { updated } = documentOf(await machine.succeed([...args, "--json"], { input: pem }));
+    expect(updated).toMatchObject({ deviceId, friendlyName: "ci" });
   });
 
   it("shows the id and asks", async () => {
@@ -102,6 +104,55 @@ describe("amesh add", () => {
     const args = ["add", "--name", "lost", "--public-key", "-", "--yes"];
     const again = await machine.run(args, { input: publicKey.base64 });
     expect(again).toEqual({ status: 3, ...failed("device_revoked", "pair the machines again") });
+  });
+
+  it("adds no machine to its own list", async () => {
+    const { publicKey: own } = await machine.open();
+    const args = ["add", "--name", "me", "--public-key", "-", "--yes"];
+    const result = await machine.run(args, { input: own.base64 });
+    expect(result).toEqual({ status: 3, ...failed("pairing_own_key", "key of another machine") });
+    expect(await machine.devices()).toEqual([]);
+  });
+
+  describe("--replaces", () => {
+    const replaces = (id: string, ...more: string[]) =>
+      ["add", "--public-key", file, "--replaces", id, ...more] as const;
+
+    it("puts a new key in the place of an old one, for a week beside it, though one controller is the limit", async () => {
+      const { deviceId: old } = await machine.trust("ci", { scopes: { orders: "rw" } });
+      const { stdout } = await machine.succeed(replaces(old, "--yes"));
+      expect(stdout).toMatch(
+        `✔ "ci" (${deviceId}) added as controller, in the place of ${old}, which ends 20`,
+      );
+      const [before, after] = await machine.devices();
+      expect(after).toMatchObject({ deviceId, friendlyName: "ci", bound: true, scopes: { orders: "rw" } });
+      expect(before?.expiresAt).toBe((after?.addedAt ?? 0) + 7 * 86_400);
+      const again = await machine.run(replaces(old, "--yes"));
+      expect(again).toEqual({ status: 1, ...failed("device_exists", "amesh list") });
+    });
+
+    it("asks, and keeps the old one for as long as it is told", async () => {
+      const { deviceId: old } = await machine.trust("ci");
+      const question = `Let ${deviceId} take the place of ${old}, which ends by itself on `;
+      const no = await machine.runInTerminal(replaces(old), [[question, "n\n"]]);
+      expect([no.status, (await machine.devices()).length]).toEqual([1, 1]);
+      const keep = ["--keep", "1h", "--name", "ci 2", "--yes", "--json"];
+      const { added, replaced } = documentOf(await machine.succeed(replaces(old, ...keep)));
+      expect(added).toMatchObject([{ deviceId, friendlyName: "ci 2" }]);
+      expect(replaced).toEqual({ deviceId: old, expiresAt: added[0].addedAt + 3600 });
+    });
+
+    it.each([
+      ["a device nobody knows", ["--replaces", "am_1a2b3c4d5e6f7a8b"], "device_not_found", 1],
+      ["a role of its own", ["--replaces", "am_1a2b3c4d5e6f7a8b", "--role", "target"], "invalid_option", 2],
+      ["the place of others", ["--replaces", "am_1a2b3c4d5e6f7a8b", "--replace"], "invalid_option", 2],
+      ["a time that is none", ["--replaces", "am_1a2b3c4d5e6f7a8b", "--keep", "soon"], "invalid_option", 2],
+      ["a time without an old device", ["--name", "x", "--keep", "7d"], "invalid_option", 2],
+    ])("refuses %s", async (_, args, code, status) => {
+      const result = await machine.run(["add", "--public-key", file, ...args, "--yes", "--json"]);
+      expect(result.status).toBe(status);
+      expect(documentOf(result).error.code).toBe(code);
+    });
   });
 
   const name = ["--name", "x"];

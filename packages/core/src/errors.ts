@@ -236,6 +236,12 @@ export const catalogue = {
     summary: "No device of this id or name is in the allow list.",
     fix: "Run `amesh list`.",
   },
+  device_exists: {
+    status: 0,
+    exit: 1,
+    summary: "The device is in the allow list already; nothing was changed.",
+    fix: "Run `amesh list`.",
+  },
   device_name_ambiguous: {
     status: 0,
     exit: 2,

@@ -138,28 +138,32 @@ export function controllersInTheWay(
   now: number,
 ): readonly DeviceEntry[] {
   const others = list.devices.filter(
-    ({ role, status, deviceId, expiresAt }) =>
-      role === "controller" &&
-      status === "active" &&
-      deviceId !== newcomer &&
-      (expiresAt === undefined || expiresAt > now),
+    (entry) =>
+      entry.role === "controller" &&
+      entry.status === "active" &&
+      entry.deviceId !== newcomer &&
+      !hasLapsed(entry, now),
   );
   const excess = Math.max(0, others.length + 1 - list.maxControllers);
   return others.sort((a, b) => a.addedAt - b.addedAt).slice(0, excess);
 }
 
-/** Every device keeps room for its tombstone free. */
-function assertRoom({ devices, revoked }: AllowListDraft): void {
+/** Every device keeps room for its tombstone free. @throws AmeshError `allow_list_full` */
+export function assertRoom({ devices, revoked }: AllowListDraft): void {
   if (devices.length < maxEntries && devices.length + revoked.length < maxTombstones) return;
   const detail = `The allow list has ${devices.length} devices and ${revoked.length} revocations.`;
   throw new AmeshError("allow_list_full", detail);
 }
 
+/** @throws AmeshError `device_revoked` */
+export function assertNotRevoked({ revoked }: AllowListDraft, deviceId: string): void {
+  if (revoked.some((tombstone) => tombstone.deviceId === deviceId))
+    throw new AmeshError("device_revoked", `${deviceId} was revoked on this machine.`);
+}
+
 /** Whether a device may come in. What consent gives way to goes only once the entry is an active controller. */
 function admit(draft: AllowListDraft, entry: DeviceEntry, consent: Consent, now: number): void {
-  const revoked = draft.revoked.some(({ deviceId }) => deviceId === entry.deviceId);
-  if (revoked && consent.acceptRevoked !== true)
-    throw new AmeshError("device_revoked", `${entry.deviceId} was revoked on this machine.`);
+  if (consent.acceptRevoked !== true) assertNotRevoked(draft, entry.deviceId);
   // A target may not call, so it neither lifts a revocation nor counts among the controllers.
   if (entry.role === "target") return;
   const inTheWay = controllersInTheWay(draft, entry.deviceId, now);
@@ -173,15 +177,23 @@ function admit(draft: AllowListDraft, entry: DeviceEntry, consent: Consent, now:
 }
 
 function narrowed(present: DeviceEntry, device: NewDevice): Pick<NewDevice, "scopes" | "expiresAt"> {
-  const lapsed = present.expiresAt !== undefined && present.expiresAt <= device.now;
-  const expiries = [lapsed ? undefined : present.expiresAt, device.expiresAt].filter(
-    (at) => at !== undefined,
-  );
   return {
-    scopes: device.scopes === undefined ? present.scopes : narrowScopes(present.scopes ?? {}, device.scopes),
-    expiresAt: expiries.length === 0 ? undefined : Math.min(...expiries),
+    scopes: narrowerScopes(present.scopes, device.scopes),
+    expiresAt: earlier(hasLapsed(present, device.now) ? undefined : present.expiresAt, device.expiresAt),
   };
 }
+
+export const narrowerScopes = (present: Scopes | undefined, asked: Scopes | undefined): Scopes | undefined =>
+  asked === undefined ? present : narrowScopes(present ?? {}, asked);
+
+/** The earlier of two ends, where there is one. */
+export function earlier(...ends: readonly (number | undefined)[]): number | undefined {
+  const given = ends.filter((at) => at !== undefined);
+  return given.length === 0 ? undefined : Math.min(...given);
+}
+
+export const hasLapsed = ({ expiresAt }: Pick<DeviceEntry, "expiresAt">, now: number): boolean =>
+  expiresAt !== undefined && expiresAt <= now;
 
 function withoutTombstone(draft: AllowListDraft, deviceId: string): void {
   draft.revoked = draft.revoked.filter((tombstone) => tombstone.deviceId !== deviceId);
@@ -190,5 +202,5 @@ function withoutTombstone(draft: AllowListDraft, deviceId: string): void {
 const isEntry = (entry: DeviceEntry, { deviceId, role }: EntryKey) =>
   entry.deviceId === deviceId && entry.role === role;
 
-const notFound = (deviceId: string) =>
+export const notFound = (deviceId: string) =>
   new AmeshError("device_not_found", `${quoteForeign(deviceId)} is not in the allow list.`);

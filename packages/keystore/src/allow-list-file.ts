@@ -39,6 +39,11 @@ export class AllowListFile {
     return new AllowListFile(owner, await owner.keyStore.sealingSecret(owner.identity.keyAlias));
   }
 
+  /** Whose list it is. */
+  get deviceId(): string {
+    return this.#owner.identity.deviceId;
+  }
+
   /** What the file says, if its seal fits; whether it is the latest is another question. */
   read(): AllowListContents | Failure {
     try {

@@ -107,7 +107,8 @@ export class AllowList implements TrustStore {
    *
    * @param change edits the draft in place; when it throws, nothing is written
    * @returns what `change` returns
-   * @throws AmeshError `allow_list_locked` after 10 seconds, `storage_failed`, what `check()` returns, what `change` throws
+   * @throws AmeshError `allow_list_locked` after 10 seconds, `storage_failed`, what `check()` returns, what `change`
+   * throws; `pairing_own_key` when it adds this machine itself
    */
   update<T>(change: (draft: AllowListDraft) => T): Promise<T> {
     return this.#file.locked(async (lock) => {
@@ -118,10 +119,20 @@ export class AllowList implements TrustStore {
         throw new AmeshError(this.#failure ?? "allow_list_missing");
       const draft = structuredClone(present);
       const result = change(draft);
+      this.#refuseItself(present, draft);
       const seconds = Math.floor(this.#now() / 1000);
       this.#judge(await this.#file.write(lock, draft, present.generation + 1, seconds));
       this.#stamp = undefined;
       return result;
+    });
+  }
+
+  #refuseItself(present: AllowListDraft, draft: AllowListDraft): void {
+    const { deviceId } = this.#file;
+    const holds = ({ devices }: AllowListDraft) => devices.some((entry) => entry.deviceId === deviceId);
+    if (!holds(draft) || holds(present)) return;
+    throw new AmeshError("pairing_own_key", `${deviceId} is this machine itself.`, {
+      fix: "Give the key of another machine.",
     });
   }
 

@@ -63,5 +63,6 @@ export {
 } from "./key-store-drivers.js";
 export { type OpenIdentity, type OpenIdentityOptions, openIdentity } from "./open-identity.js";
 export { type DeviceKey, openKey } from "./open-key.js";
+export { type DeviceReplacement, replaceDevice } from "./replace-device.js";
 export type { Argon2Cost } from "./sealed-key.js";
 export type { PromptSecret } from "./secret-source.js";
