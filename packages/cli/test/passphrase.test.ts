@@ -38,7 +38,7 @@ describe("a passphrase that is kept elsewhere", () => {
     const wrong = await machine.runInTerminal(["list"], [["key file: ", "wrong\r"]]);
     expect(wrong.screen).toContain("(passphrase_wrong)");
     const interrupted = await machine.runInTerminal(["list"], [["key file: ", "\u0003"]]);
-    expect(interrupted.screen).toContain("(declined)");
+    expect(interrupted.screen).toContain("The question was interrupted. Nothing was changed. (declined)");
     expect([wrong.status, interrupted.status]).toEqual([1, 1]);
   });
 

@@ -12,17 +12,16 @@ beforeEach(async () => {
 
 describe("amesh revoke", () => {
   it.each([
-    ["no", "n\n"],
-    ["an empty line", "\n"],
-    ["the end of input", "\u0004"],
-    ["anything else", "yeah\n"],
-  ])("asks, and does nothing for %s", async (_, answer) => {
+    ["no", "n\n", 1, "The question was answered with no. Nothing was changed. (declined)"],
+    ["an empty line", "\n", 1, "The question was answered with no. Nothing was changed. (declined)"],
+    ["anything else", "yeah\n", 1, "The question was answered with no. Nothing was changed. (declined)"],
+    ["the end of input", "\u0004", 1, "The question was interrupted. Nothing was changed. (declined)"],
+    ["an interrupt, which ends it as any command", "\u0003", 256 - 2, "^C"],
+  ])("asks, and does nothing for %s", async (_, answer, exit, words) => {
     const question = `Remove "Dev Laptop" (${device.deviceId}) [controller] from the allow list? [y/N] `;
     const { status, screen } = await machine.runInTerminal(["revoke", device.deviceId], [[question, answer]]);
-    expect(status).toBe(1);
-    expect(screen).toContain(
-      "amesh: error: The question was answered with no. Nothing was changed. (declined)",
-    );
+    expect(status).toBe(exit);
+    expect(screen).toContain(words);
     expect(await machine.devices()).toEqual([device]);
   });
 

@@ -1,4 +1,4 @@
-import { AmeshError } from "@authmesh/core";
+import { interrupted } from "./interrupted.js";
 
 /**
  * Reads a line from the terminal without showing what is typed.
@@ -15,11 +15,11 @@ export async function readHidden(question: string): Promise<string> {
     for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
       for (const character of String(chunk)) {
         if (character === "\r" || character === "\n") return typed;
-        if (character === "\u0003" || character === "\u0004") throw new AmeshError("declined");
+        if (character === "\u0003" || character === "\u0004") throw interrupted();
         typed = character === "\u007f" ? typed.slice(0, -1) : typed + character;
       }
     }
-    throw new AmeshError("declined");
+    throw interrupted();
   } finally {
     stdin.setRawMode(false);
     stderr.write("\n");

@@ -1,5 +1,6 @@
 import { AmeshError } from "@authmesh/core";
 import { readHidden } from "./hidden-line.js";
+import { interrupted } from "./interrupted.js";
 import { LineReader } from "./line-reader.js";
 
 /** Asks people. Where there is nobody to ask, or the answer ends, the answer is an error, never a wait. */
@@ -19,23 +20,30 @@ export class Questions {
 
   /** Asks for yes or no; anything but yes is no. Nobody there is a no, too. */
   async agrees(question: string): Promise<boolean> {
-    if (!this.interactive) return false;
+    return this.interactive && (await this.#ask(question)) === true;
+  }
+
+  /** Undefined when the input ends in the place of an answer. */
+  async #ask(question: string): Promise<boolean | undefined> {
     process.stderr.write(`${question} [y/N] `);
     const answer = await this.#lines.next();
-    if (answer === undefined) process.stderr.write("\n");
-    return /^\s*y(es)?\s*$/i.test(answer ?? "");
+    if (answer !== undefined) return /^\s*y(es)?\s*$/i.test(answer);
+    process.stderr.write("\n");
+    return undefined;
   }
 
   /**
    * Goes on only with a yes.
    *
    * @param fix which flag says yes, for when there is nobody to ask
-   * @throws AmeshError `input_required` when there is nobody, `declined` for a no
+   * @throws AmeshError `input_required` when there is nobody, `declined` for a no and for an interruption
    */
   async require(question: string, fix: string): Promise<void> {
     if (!this.interactive)
       throw new AmeshError("input_required", `There is no terminal to ask on: ${question}`, { fix });
-    if (!(await this.agrees(question))) throw new AmeshError("declined");
+    const answer = await this.#ask(question);
+    if (answer === undefined) throw interrupted();
+    if (!answer) throw new AmeshError("declined");
   }
 
   /**
