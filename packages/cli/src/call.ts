@@ -21,6 +21,11 @@ export class Call {
     this.terminal = new Terminal({ json: this.flag("json"), mayAsk });
   }
 
+  /** Whether an option of any kind stands on the command line. */
+  has(option: string): boolean {
+    return this.#options[option] !== undefined;
+  }
+
   /** The value of an option such as `--relay URL`. */
   text(option: string): string | undefined {
     return this.#options[option] as string | undefined;

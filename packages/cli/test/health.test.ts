@@ -97,6 +97,7 @@ const allWell = {
   Identity: "OK",
   Permissions: "OK",
   "Key store": "OK",
+  Migration: "OK",
   "Allow list": "OK",
   Audience: "OK",
   Relay: "OK",
@@ -111,7 +112,7 @@ describe("amesh doctor", () => {
     const { status, stdout, stderr } = await machine.run(["doctor", "--relay", relay]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const lines = stdout.trimEnd().split("\n");
-    expect(lines).toHaveLength(8);
+    expect(lines).toHaveLength(9);
     for (const line of lines) expect(line).toMatch(/^OK {4}[A-Z]/);
     expect(stdout).toMatch(/\d ms a signature/);
   });
@@ -150,6 +151,7 @@ describe("amesh doctor", () => {
       Identity: "FAIL",
       Permissions: "SKIP",
       "Key store": "SKIP",
+      Migration: "SKIP",
       "Allow list": "SKIP",
       Audience: "SKIP",
       Relay: "SKIP",
@@ -188,6 +190,30 @@ describe("amesh doctor", () => {
     expect(result.status).toBe(1);
     expect(result.stdout).toMatch(/FAIL {2}Key store .*\(passphrase_wrong\)\n +Check AUTH_MESH_PASSPHRASE/);
     expect(result.stderr).toContain("amesh doctor");
+  });
+
+  it.each([
+    ["is gone", "key_not_found", (key: string) => rmSync(key)],
+    ["is damaged", "key_store_damaged", (key: string) => writeFileSync(key, "{}")],
+  ])("says of a key file that %s that the key store does not work", async (_, code, spoil) => {
+    const machine = await newMachine("api");
+    spoil(join(machine.dir, "device.key"));
+    const result = await machine.run(["doctor", "--offline"]);
+    expect(result.status).toBe(1);
+    expect(result.stdout).toMatch(/OK {4}Identity +"api"/);
+    expect(result.stdout).toMatch(new RegExp(`FAIL {2}Key store .*\\(${code}\\)\n.*--replace-lost`));
+    expect(result.stdout).toMatch(/SKIP {2}Allow list +The key store has to work first/);
+  });
+
+  it("warns of a folder in which nothing can be changed", async () => {
+    const machine = await newMachine("api");
+    chmodSync(machine.dir, 0o500);
+    const result = await machine.run(["doctor", "--offline"], { withoutPrivileges: true });
+    expect(result.stdout).toMatch(
+      /WARN {2}Permissions +\S+: nothing can be changed in it: permission denied\.\n +chmod u\+rwx /,
+    );
+    expect(result.status).toBe(0);
+    chmodSync(machine.dir, 0o700);
   });
 
   it("fails for a file that others can reach", async () => {

@@ -278,7 +278,7 @@ export const catalogue = {
     status: 0,
     exit: 1,
     summary: "The key store holds no key under this alias.",
-    fix: "Restore the key store, or move the folder away, run `amesh init` and pair again.",
+    fix: "Restore the key store. If the key is gone, run `amesh init --replace-lost`.",
   },
   key_exists: {
     status: 0,
@@ -296,7 +296,7 @@ export const catalogue = {
     status: 0,
     exit: 1,
     summary: "The key file, or the key in the key store, cannot be read.",
-    fix: "Restore it from a backup. Without one, move the folder away, run `amesh init` and pair again.",
+    fix: "Restore it from a backup. Without one, run `amesh init --replace-lost`.",
   },
   key_store_unknown: {
     status: 0,
@@ -326,7 +326,7 @@ export const catalogue = {
     status: 0,
     exit: 1,
     summary: "The key belongs to another key store, or to this one before it was cleared.",
-    fix: "Use the hardware or keychain that made the key. If it was cleared, the key is gone: move the folder away, run `amesh init` and pair again.",
+    fix: "Use the hardware or keychain that made the key. If it was cleared, the key is gone: run `amesh init --replace-lost`.",
   },
   key_store_read_only: {
     status: 0,
@@ -363,6 +363,24 @@ export const catalogue = {
     exit: 3,
     summary: "It is not proven that the key was made in a TPM and cannot leave it.",
     fix: "Begin anew with a fresh challenge. If it stays, compare the step in the error with docs/guide/key-storage.md.",
+  },
+  key_store_in_use: {
+    status: 0,
+    exit: 1,
+    summary: "The key is in this key store already; nothing was changed.",
+    fix: "Keep it there, or name another key store with --backend.",
+  },
+  migration_not_found: {
+    status: 0,
+    exit: 1,
+    summary: "No migration to another key store is under way.",
+    fix: "Begin one with `amesh init --migrate`.",
+  },
+  migration_unfinished: {
+    status: 0,
+    exit: 1,
+    summary: "A migration to another key store is under way and comes first; nothing was changed.",
+    fix: "`amesh status` says how far it has come.",
   },
   passphrase_missing: {
     status: 0,

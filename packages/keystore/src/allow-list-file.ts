@@ -4,14 +4,21 @@ import { rename } from "node:fs/promises";
 import { AmeshError, type Failure, failure, utf8 } from "@authmesh/core";
 import { type AllowListContents, type AllowListDraft, maxAllowListBytes } from "./allow-list-format.js";
 import { openAllowList, sealAllowList, sealKeyOf } from "./allow-list-seal.js";
-import { allowListPath, lockPath } from "./folder.js";
+import { allowListPath, identityPath, lockPath } from "./folder.js";
 import type { Identity } from "./identity-file.js";
 import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 import { storageFailed } from "./internal/storage-error.js";
 import type { KeyStore } from "./key-store.js";
-import { type Memory, memoryOf, recallGeneration, rememberGeneration } from "./remembered-generation.js";
+import {
+  type Memory,
+  memoryOf,
+  recallGeneration,
+  recallSuccessor,
+  rememberGeneration,
+  rememberSuccessor,
+} from "./remembered-generation.js";
 
 /** Whose allow list it is. An open identity is one. */
 export interface AllowListOwner {
@@ -52,14 +59,53 @@ export class AllowListFile {
         ? failure("allow_list_missing", `There is no ${this.path}.`)
         : openAllowList(bytes, this.#sealKey);
     } catch (error) {
-      if (error instanceof AmeshError) return error.failure;
-      throw error;
+      if (!(error instanceof AmeshError)) throw error;
+      return this.#isHalfMoved(error) ? halfMoved : error.failure;
     }
+  }
+
+  #isHalfMoved({ code }: AmeshError): boolean {
+    const { dir } = this.#owner;
+    const marks = ["identity.next.json", "identity.previous.json"] as const;
+    return (
+      code === "allow_list_integrity_failure" && marks.every((mark) => existsSync(identityPath(dir, mark)))
+    );
   }
 
   /** The generation that was remembered last. @throws AmeshError when the key store cannot be asked */
   recall(): Promise<number | Failure> {
     return recallGeneration(this.#memory, this.#owner.identity.keyAlias);
+  }
+
+  /** @throws AmeshError when the key store cannot be asked */
+  remember(generation: number): Promise<void> {
+    return rememberGeneration(this.#memory, this.#owner.identity.keyAlias, generation);
+  }
+
+  /** The device that this one has become, as it was remembered. @throws AmeshError when the key store cannot be asked */
+  recallSuccessor(): Promise<string | undefined> {
+    return recallSuccessor(this.#memory, this.#owner.identity.keyAlias);
+  }
+
+  /** In the place of a generation. @throws AmeshError when the key store cannot be asked */
+  rememberSuccessor(deviceId: string): Promise<void> {
+    return rememberSuccessor(this.#memory, this.#owner.identity.keyAlias, deviceId);
+  }
+
+  /** As `recall`, where what cannot be told counts as nothing. */
+  async lastRemembered(): Promise<number> {
+    const remembered = await this.recall();
+    return isFailure(remembered) ? 0 : remembered;
+  }
+
+  /** What the file says if it may be believed. @throws AmeshError as a reader refuses it, or the key store */
+  async readLatest(): Promise<AllowListContents> {
+    const present = this.read();
+    if (isFailure(present)) throw new AmeshError(present);
+    const remembered = await this.recall();
+    const problem = isFailure(remembered) ? remembered : olderThan(remembered, present.generation);
+    if (problem !== undefined) throw new AmeshError(problem);
+    return present;
   }
 
   /** @throws AmeshError `allow_list_locked`, `storage_failed` */
@@ -101,7 +147,7 @@ export class AllowListFile {
       throw new AmeshError("allow_list_full", `The allow list would have ${bytes.length} bytes.`);
     const written = openAllowList(bytes, this.#sealKey);
     await replaceFile(this.path, text, () => lock.assertHeld());
-    await rememberGeneration(this.#memory, this.#owner.identity.keyAlias, generation);
+    await this.remember(generation);
     return written;
   }
 
@@ -123,5 +169,21 @@ export class AllowListFile {
   }
 }
 
+/** What mends any other seal that does not fit would lose the list here. */
+const halfMoved = failure(
+  "allow_list_integrity_failure",
+  "Going over to a new key was interrupted: the allow list is sealed by that key already, or was changed.",
+  "Run `amesh init --migrate --finish` again.",
+);
+
 export const isFailure = (read: unknown): read is Failure =>
   typeof read === "object" && read !== null && "code" in read;
+
+/** Why a list is refused that is older than one seen before. */
+export const olderThan = (seen: number, generation: number): Failure | undefined =>
+  generation >= seen
+    ? undefined
+    : failure(
+        "allow_list_rollback",
+        `The allow list is of generation ${generation}; ${seen} was seen before.`,
+      );

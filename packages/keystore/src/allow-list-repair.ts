@@ -20,7 +20,7 @@ export async function acceptAllowList(owner: AllowListOwner, options: RepairOpti
   return file.locked(async (lock) => {
     const present = file.read();
     if (isFailure(present)) throw new AmeshError(present);
-    const generation = Math.max(present.generation, await lastRemembered(file)) + 1;
+    const generation = Math.max(present.generation, await file.lastRemembered()) + 1;
     await file.write(lock, present, generation, secondsOf(options));
     return generation;
   });
@@ -42,16 +42,11 @@ export async function startNewAllowList(
   return file.locked(async (lock) => {
     const present = file.read();
     const seen = isFailure(present) ? 0 : present.generation;
-    const generation = Math.max(seen, await lastRemembered(file)) + 1;
+    const generation = Math.max(seen, await file.lastRemembered()) + 1;
     const aside = await file.setAside(secondsOf(options));
     await file.write(lock, emptyAllowList(options.maxControllers ?? 1), generation, secondsOf(options));
     return aside;
   });
-}
-
-async function lastRemembered(file: AllowListFile): Promise<number> {
-  const remembered = await file.recall();
-  return isFailure(remembered) ? 0 : remembered;
 }
 
 const secondsOf = ({ now = Date.now }: RepairOptions) => Math.floor(now() / 1000);

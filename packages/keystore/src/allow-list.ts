@@ -2,14 +2,13 @@ import { statSync } from "node:fs";
 import {
   AmeshError,
   type Failure,
-  failure,
   PublicKey,
   type Role,
   type Scopes,
   type TrustedDevice,
   type TrustStore,
 } from "@authmesh/core";
-import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
+import { AllowListFile, type AllowListOwner, isFailure, olderThan } from "./allow-list-file.js";
 import type { AllowListContents, AllowListDraft, AllowListState, DeviceEntry } from "./allow-list-format.js";
 
 export interface AllowListOptions {
@@ -162,20 +161,12 @@ export class AllowList implements TrustStore {
 
   #judge(read: AllowListContents | Failure): void {
     const before = this.#failure?.code ?? this.#index.contents?.generation;
-    this.#failure = isFailure(read) ? read : (this.#forgotten ?? this.#rollback(read.generation));
+    this.#failure = isFailure(read) ? read : (this.#forgotten ?? olderThan(this.#floor, read.generation));
     const contents = isFailure(read) || this.#failure !== undefined ? undefined : read;
     if (contents !== undefined) this.#floor = contents.generation;
     if (before === (this.#failure?.code ?? contents?.generation)) return;
     this.#index = new Index(contents);
     for (const listener of this.#listeners) listener();
-  }
-
-  #rollback(generation: number): Failure | undefined {
-    if (generation >= this.#floor) return undefined;
-    return failure(
-      "allow_list_rollback",
-      `The allow list is of generation ${generation}; ${this.#floor} was seen before.`,
-    );
   }
 
   /** Undefined, which equals nothing, for a file that is gone or so young that the next write may leave its stamp. */

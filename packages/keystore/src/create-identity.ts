@@ -20,7 +20,15 @@ import { generatedPassphraseInUse, passphraseForNewKey, resolvePassphrase } from
 import type { Argon2Cost } from "./sealed-key.js";
 import type { PromptSecret } from "./secret-source.js";
 
-export interface CreateIdentityOptions extends FolderOptions {
+/** What a new allow list says from the start. */
+export interface AllowListSettings {
+  /** How many controllers this machine accepts, 1 to 1000. Default 1. */
+  readonly maxControllers?: number | undefined;
+  /** The hosts this machine answers to. Default none. */
+  readonly audience?: readonly string[] | undefined;
+}
+
+export interface CreateIdentityOptions extends FolderOptions, AllowListSettings {
   readonly friendlyName: string;
   /** Name of the key store to use. Default: the best one found. */
   readonly backend?: string | undefined;
@@ -33,10 +41,6 @@ export interface CreateIdentityOptions extends FolderOptions {
   readonly pkcs11?: Pkcs11Place | undefined;
   /** Asks a person for the PIN of a token, where it is nowhere else. */
   readonly promptSecret?: PromptSecret | undefined;
-  /** How many controllers this machine accepts, 1 to 1000. Default 1. */
-  readonly maxControllers?: number | undefined;
-  /** The hosts this machine answers to. Default none. */
-  readonly audience?: readonly string[] | undefined;
   /** What the key file costs to open. Default 64 MiB, 3 passes, 1 lane. */
   readonly argon2?: Argon2Cost | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -74,6 +78,7 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
   if (options.keyStore && options.backend !== undefined)
     throw new TypeError("Give createIdentity a key store or the name of one, not both.");
   const settings = checkSettings(options);
+  checkPlace(options);
   const name = friendlyName(options.friendlyName);
   const dir = identityFolder(options);
   refuseExisting(dir);
@@ -91,9 +96,7 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
   makeFolder(dir);
   return withLock(lockPath(dir), async (lock) => {
     refuseExisting(dir);
-    const { keyStore, publicKey, adopted } = await obtainKey(driver, context, (store) =>
-      store.generate(ownAlias),
-    );
+    const { keyStore, publicKey, adopted } = await obtainKey(driver, context, ownAlias);
     const identity: Identity = {
       version: 1,
       deviceId: publicKey.deviceId,
@@ -103,7 +106,7 @@ export async function createIdentity(options: CreateIdentityOptions): Promise<Cr
       keyAlias: ownAlias,
       createdAt: Math.floor(now() / 1000),
     };
-    const aside = await writeAllowList(lock, { dir, identity, keyStore }, settings);
+    const aside = await writeFirstAllowList(lock, { dir, identity, keyStore }, settings);
     const leftBehind = adopted && options.keyStore === undefined ? identity : undefined;
     const warnings = warningsOf(context, leftBehind, aside);
     lock.assertHeld();
@@ -122,13 +125,14 @@ const given = (keyStore: KeyStore): Pick<KeyStoreDriver, "info" | "open"> => ({
 export async function obtainKey(
   driver: Pick<KeyStoreDriver, "info" | "open">,
   context: KeyStoreContext,
-  put: (keyStore: KeyStore) => Promise<PublicKey>,
+  alias: string,
+  put = (keyStore: KeyStore) => keyStore.generate(alias),
 ): Promise<{ keyStore: KeyStore; publicKey: PublicKey; adopted: boolean }> {
   const { dir, env } = context;
   const present = driver.open({ ...context, passphrase: () => resolvePassphrase({ dir, env }) });
   try {
-    const publicKey = await present.publicKey(ownAlias);
-    await present.sign(ownAlias, signableProbe());
+    const publicKey = await present.publicKey(alias);
+    await present.sign(alias, signableProbe());
     return { keyStore: present, publicKey, adopted: true };
   } catch (error) {
     if (!(error instanceof AmeshError && error.code === "key_not_found")) throw error;
@@ -142,14 +146,13 @@ export async function obtainKey(
  * key store remembers nothing, nobody can tell the latest from an older one in which a revoked device is back: only
  * what an interrupted call wrote, a list that says nothing yet, is gone on with.
  */
-async function writeAllowList(
+export async function writeFirstAllowList(
   lock: HeldLock,
   owner: AllowListOwner & { readonly identity: Identity },
-  settings: Settings,
+  settings: AllowListSettings,
 ): Promise<string | undefined> {
   const file = await AllowListFile.of(owner);
-  const remembered = await file.recall();
-  const floor = isFailure(remembered) ? 0 : remembered;
+  const floor = await file.lastRemembered();
   const present = file.read();
   const fits = !isFailure(present) && (floor === 0 ? isUntouched(present) : present.generation >= floor);
   const { createdAt } = owner.identity;
@@ -167,16 +170,16 @@ async function writeAllowList(
 export const isUntouched = ({ generation, devices, revoked, consumed }: AllowListContents) =>
   generation === 1 && devices.length + revoked.length + consumed.length === 0;
 
-interface Settings {
-  readonly maxControllers: number | undefined;
-  readonly audience: readonly string[] | undefined;
-}
-
-function checkSettings({ maxControllers, audience, backend, pkcs11 }: CreateIdentityOptions): Settings {
+/** @throws AmeshError `invalid_option` for a place on a token where no token is to be used */
+export function checkPlace({ backend, pkcs11 }: Pick<CreateIdentityOptions, "backend" | "pkcs11">): void {
   if (pkcs11 !== undefined && backend !== "pkcs11")
     throw new AmeshError("invalid_option", "A module or a token is for the key store pkcs11 alone.", {
       fix: "Add --backend pkcs11, or leave --module and --token out.",
     });
+}
+
+/** @throws TypeError */
+export function checkSettings({ maxControllers, audience }: AllowListSettings): AllowListSettings {
   const asked = maxControllers ?? 1;
   if (!Number.isInteger(asked) || asked < 1 || asked > 1000)
     throw new TypeError(`maxControllers must be an integer from 1 to 1000; it is ${maxControllers}.`);
@@ -202,12 +205,7 @@ export function warningsOf(
   adopted?: Identity,
   aside?: string,
 ): readonly Warning[] {
-  const warnings: Warning[] = [];
-  const generated = generatedPassphraseInUse({ dir, env });
-  if (generated !== undefined) {
-    const message = `The key is encrypted under a generated passphrase that is kept in ${generated}. That protects a copy of the key file alone; it does not protect against whoever can read this folder. Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE beforehand to keep the passphrase elsewhere.`;
-    warnings.push({ code: "passphrase_generated", path: generated, message });
-  }
+  const warnings: Warning[] = [...passphraseWarning({ dir, env })];
   if (adopted !== undefined) {
     const message = `A key was in ${dir} already, that of ${adopted.deviceId}; amesh went on with it. That is right after an \`amesh init\` that was interrupted. Otherwise find out who removed identity.json, or move the folder away and run \`amesh init\` again.`;
     warnings.push({ code: "key_adopted", path: dir, message });
@@ -221,4 +219,12 @@ export function warningsOf(
       warnings.push({ code: "storage_exposed", path, message: `${path}: ${problem}. Run \`${fix}\`.` });
   }
   return warnings;
+}
+
+/** A warning where the passphrase lies beside the key, else none. */
+export function passphraseWarning(where: Pick<KeyStoreContext, "dir" | "env">): readonly Warning[] {
+  const path = generatedPassphraseInUse(where);
+  if (path === undefined) return [];
+  const message = `The key is encrypted under a generated passphrase that is kept in ${path}. That protects a copy of the key file alone; it does not protect against whoever can read this folder. Set AUTH_MESH_PASSPHRASE or AMESH_PASSPHRASE_FILE beforehand to keep the passphrase elsewhere.`;
+  return [{ code: "passphrase_generated", path, message }];
 }

@@ -15,7 +15,12 @@ export function identityFolder({ dir, env = process.env }: FolderOptions = {}): 
   return resolve(dir || env["AUTH_MESH_DIR"] || join(homedir() || userInfo().homedir, ".amesh"));
 }
 
-export const identityPath = (dir: string) => join(dir, "identity.json");
+/** Who the folder belongs to: now, once it has moved to another key store, before it did. */
+export type IdentityFile = "identity.json" | "identity.next.json" | "identity.previous.json";
+
+export const identityPath = (dir: string, file: IdentityFile = "identity.json") => join(dir, file);
+/** What peers must do after `amesh init --replace-lost`. */
+export const replaceLostPath = (dir: string) => join(dir, "replace-lost.txt");
 export const allowListPath = (dir: string) => join(dir, "allow_list.json");
 /** Whoever writes anything in the folder holds this lock. */
 export const lockPath = (dir: string) => join(dir, "allow_list.json.lock");

@@ -1,7 +1,7 @@
 import { AmeshError, PublicKey } from "@authmesh/core";
-import { identityPath } from "./folder.js";
+import { type IdentityFile, identityPath } from "./folder.js";
 import { readBounded } from "./internal/bounded-read.js";
-import { createFile } from "./internal/durable-file.js";
+import { createFile, replaceFile } from "./internal/durable-file.js";
 import { cleanName, deviceId, publicKey } from "./internal/members.js";
 import { oneOf, readDocument, record, text, time } from "./internal/record.js";
 import { aliasPattern, namePattern } from "./key-store.js";
@@ -34,32 +34,58 @@ const shape = record({
 const maxBytes = 4096;
 
 /**
- * Reads the identity of a folder.
+ * Reads who this machine is, without its key.
  *
  * @throws AmeshError `identity_not_found`, `identity_damaged`, `storage_failed`
  */
 export function readIdentity(dir: string): { identity: Identity; publicKey: PublicKey } {
-  const path = identityPath(dir);
-  const bytes = readBounded(path, maxBytes);
-  if (bytes === undefined) throw new AmeshError("identity_not_found", `There is no ${path}.`);
-  return parseIdentity(bytes);
+  const found = findIdentity(dir, "identity.json");
+  if (found === undefined) throw new AmeshError("identity_not_found", `There is no ${identityPath(dir)}.`);
+  return found;
+}
+
+/** As `readIdentity`, of any of the files; undefined when there is none. */
+export function findIdentity(
+  dir: string,
+  file: IdentityFile,
+): { identity: Identity; publicKey: PublicKey } | undefined {
+  const bytes = readBounded(identityPath(dir, file), maxBytes);
+  return bytes && parseIdentity(bytes, file);
 }
 
 /** @throws AmeshError `identity_damaged` */
-export function parseIdentity(bytes: Uint8Array): { identity: Identity; publicKey: PublicKey } {
-  const identity = readDocument(bytes, shape, "identity_damaged", "identity.json");
+export function parseIdentity(
+  bytes: Uint8Array,
+  file: IdentityFile = "identity.json",
+): { identity: Identity; publicKey: PublicKey } {
+  const identity = readDocument(bytes, shape, "identity_damaged", file);
   const key = keyOf(identity);
   if (identity.deviceId !== key.deviceId)
-    throw new AmeshError("identity_damaged", `The key in identity.json is that of ${key.deviceId}.`);
+    throw new AmeshError("identity_damaged", `The key in ${file} is that of ${key.deviceId}.`);
   return { identity, publicKey: key };
 }
 
 /** @throws AmeshError `identity_exists`, `storage_failed` */
-export async function writeIdentity(dir: string, identity: Identity): Promise<void> {
-  const path = identityPath(dir);
-  if (!(await createFile(path, `${JSON.stringify(identity, null, 2)}\n`)))
+export async function writeIdentity(
+  dir: string,
+  identity: Identity,
+  file: IdentityFile = "identity.json",
+): Promise<void> {
+  const path = identityPath(dir, file);
+  if (!(await createFile(path, textOf(identity))))
     throw new AmeshError("identity_exists", `There is a ${path} already.`);
 }
+
+/** Puts another identity in the place of the one in use. @throws AmeshError `storage_failed` */
+export async function replaceIdentity(
+  dir: string,
+  identity: Identity,
+  beforeRename: () => void,
+): Promise<void> {
+  await replaceFile(identityPath(dir), textOf(identity), beforeRename);
+}
+
+const textOf = (identity: Identity) => `${JSON.stringify(identity, null, 2)}\n`;
 
 function keyOf(identity: Identity): PublicKey {
   try {

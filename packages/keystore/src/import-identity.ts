@@ -69,7 +69,7 @@ export async function importIdentity(options: ImportIdentityOptions): Promise<Im
   makeFolder(dir);
   return withLock(lockPath(dir), async (lock) => {
     refuseExisting(dir);
-    const { keyStore, publicKey } = await obtainKey(driver, context, async (store) => {
+    const { keyStore, publicKey } = await obtainKey(driver, context, ownAlias, async (store) => {
       await importing(store).importKey(ownAlias, key);
       return key.privateKey.publicKey;
     });

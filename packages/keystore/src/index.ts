@@ -32,6 +32,7 @@ export {
   generateBackupPassphrase,
 } from "./backup-passphrase.js";
 export {
+  type AllowListSettings,
   type CreatedIdentity,
   type CreateIdentityOptions,
   createIdentity,
@@ -46,7 +47,7 @@ export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
 export { type ExportIdentityOptions, exportIdentity } from "./export-identity.js";
 export { findDevice } from "./find-device.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
-export type { Identity } from "./identity-file.js";
+export { type Identity, readIdentity } from "./identity-file.js";
 export {
   type ImportedIdentity,
   type ImportIdentityOptions,
@@ -61,8 +62,25 @@ export {
   type KeyStoreFinding,
   keyStoreDrivers,
 } from "./key-store-drivers.js";
-export { type OpenIdentity, type OpenIdentityOptions, openIdentity } from "./open-identity.js";
+export {
+  cancelMigration,
+  finishMigration,
+  forgetPrevious,
+  type MigrationOptions,
+  type PreparedMigration,
+  prepareMigration,
+} from "./migrate-identity.js";
+export { type Migration, type MigrationStage, migrationStages, readMigration } from "./migration.js";
+export type { NextIdentity, NextIdentityOptions } from "./next-identity.js";
+export { type OpenIdentity, type OpenIdentityOptions, openIdentity, proveKey } from "./open-identity.js";
 export { type DeviceKey, openKey } from "./open-key.js";
 export { type DeviceReplacement, replaceDevice } from "./replace-device.js";
+export {
+  examineLostIdentity,
+  type LostIdentity,
+  type ReplacedIdentity,
+  type ReplaceLostOptions,
+  replaceLostIdentity,
+} from "./replace-lost-identity.js";
 export type { Argon2Cost } from "./sealed-key.js";
 export type { PromptSecret } from "./secret-source.js";

@@ -1,8 +1,9 @@
-import { lstatSync, readdirSync, type Stats, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { quoteForShell } from "./internal/shell-quote.js";
 import { errorCode, storageFailed, storageReason } from "./internal/storage-error.js";
 
-/** Something of the folder that others can reach, or that nobody can look at. */
+/** Something of the folder that others can reach, that nobody can look at, or that cannot be written. */
 export interface StorageFinding {
   readonly path: string;
   /** What is wrong, in a few plain words. */
@@ -13,7 +14,7 @@ export interface StorageFinding {
 
 /**
  * Looks whether anybody but the owner can reach the folder of an identity or a file in it: folder 0700, files 0600
- * or less, both owned by whoever runs this. A link counts as what it leads to. Nothing is changed. Windows has no such
+ * or less, both owned by whoever runs this; and whether files can be made in it. A link counts as what it leads to. Nothing is changed. Windows has no such
  * permissions and no findings.
  *
  * @throws AmeshError `storage_failed` when the folder cannot be listed
@@ -23,7 +24,7 @@ export function inspectStorage(dir: string): readonly StorageFinding[] {
   if (uid === undefined) return [];
   try {
     const paths = [dir, ...readdirSync(dir).map((name) => join(dir, name))];
-    return paths.flatMap((path) => inspect(path, uid));
+    return [...paths.flatMap((path) => inspect(path, uid)), ...inspectWriting(dir)];
   } catch (error) {
     if (errorCode(error) === "ENOENT") return [];
     throw storageFailed(dir, error);
@@ -37,6 +38,19 @@ function inspect(path: string, uid: number): readonly StorageFinding[] {
   } catch (error) {
     const problem = `it cannot be looked at: ${storageReason(error)}`;
     return [{ path, problem, fix: `chmod u+rwx ${quoteForShell(dirname(path))}` }];
+  }
+}
+
+/** A server that only verifies needs no more; whoever changes the list does. */
+function inspectWriting(dir: string): readonly StorageFinding[] {
+  try {
+    accessSync(dir, constants.W_OK | constants.X_OK);
+    return [];
+  } catch (error) {
+    const problem = `nothing can be changed in it: ${storageReason(error)}`;
+    const isReadOnly = errorCode(error) === "EROFS";
+    const fix = isReadOnly ? "mount its file system for writing" : `chmod u+rwx ${quoteForShell(dir)}`;
+    return [{ path: dir, problem, fix }];
   }
 }
 
@@ -64,6 +78,3 @@ function exposures(path: string, status: Stats | undefined, uid: number): readon
   }
   return findings;
 }
-
-const quoteForShell = (path: string) =>
-  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

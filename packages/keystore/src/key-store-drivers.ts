@@ -114,7 +114,7 @@ async function examine(
 }
 
 /** @throws AmeshError `key_store_unknown` */
-function keyStoreDriver(name: string, drivers = keyStoreDrivers): KeyStoreDriver {
+export function keyStoreDriver(name: string, drivers = keyStoreDrivers): KeyStoreDriver {
   const driver = drivers.find(({ info }) => info.name === name);
   if (driver !== undefined) return driver;
   const names = drivers.map(({ info }) => info.name).join(", ");

@@ -1,9 +1,10 @@
-import { AmeshError, quoteForeign } from "@authmesh/core";
+import { AmeshError, quoteForeign, signableProbe } from "@authmesh/core";
 import { AllowList, type AllowListOptions } from "./allow-list.js";
+import { AllowListFile } from "./allow-list-file.js";
 import { type FolderOptions, identityFolder } from "./folder.js";
 import { type Identity, readIdentity } from "./identity-file.js";
 import type { KeyStore } from "./key-store.js";
-import { type KeyStoreContext, keyStoreDrivers } from "./key-store-drivers.js";
+import { keyStoreDrivers } from "./key-store-drivers.js";
 import { type DeviceKey, openKey } from "./open-key.js";
 import { resolvePassphrase } from "./passphrase.js";
 import type { PromptSecret } from "./secret-source.js";
@@ -19,6 +20,11 @@ export interface OpenIdentityOptions extends FolderOptions {
 export interface OpenIdentity extends DeviceKey {
   readonly dir: string;
   readonly identity: Identity;
+  /**
+   * The id of the device that this one has become by `finishMigration`, as it was remembered; undefined when it has not.
+   * Throws as `sign` does.
+   */
+  successor(): Promise<string | undefined>;
   /** The list of devices this machine accepts. */
   openAllowList(options?: AllowListOptions): Promise<AllowList>;
 }
@@ -31,32 +37,45 @@ export interface OpenIdentity extends DeviceKey {
  * `key_store_damaged`, `key_mismatch`, `storage_failed`
  */
 export async function openIdentity(options: OpenIdentityOptions = {}): Promise<OpenIdentity> {
-  const { env = process.env, promptSecret } = options;
   const dir = identityFolder(options);
-  const { identity, publicKey } = readIdentity(dir);
-  const passphrase = () => resolvePassphrase({ dir, env, promptSecret });
-  const keyStore = options.keyStore ?? storeOf(identity, { dir, env, passphrase, promptSecret });
-  if (keyStore.info.name !== identity.backend)
+  const { identity } = readIdentity(dir);
+  const given = options.keyStore?.info.name ?? identity.backend;
+  if (given !== identity.backend)
     throw new AmeshError(
       "key_mismatch",
-      `identity.json names the key store ${quoteForeign(identity.backend)}; the one that was given is ${keyStore.info.name}.`,
+      `identity.json names the key store ${quoteForeign(identity.backend)}; the one that was given is ${given}.`,
       { fix: "Give openIdentity a key store of the name that createIdentity was given." },
     );
-  const key = await openKey(keyStore, identity.keyAlias);
-  if (key.publicKey.base64 !== publicKey.base64)
+  return openIdentityOf(identity, { ...options, dir });
+}
+
+/** As `openIdentity`, of an identity that may not be the one in use. */
+export async function openIdentityOf(
+  identity: Identity,
+  options: OpenIdentityOptions & { readonly dir: string },
+): Promise<OpenIdentity> {
+  const key = await openKey(openKeyStoreOf(identity, options), identity.keyAlias);
+  if (key.publicKey.base64 !== identity.publicKey)
     throw new AmeshError("key_mismatch", `The key store holds the key of ${key.publicKey.deviceId}.`);
   const open: OpenIdentity = {
     ...key,
-    dir,
+    dir: options.dir,
     identity,
+    successor: async () => (await AllowListFile.of(open)).recallSuccessor(),
     openAllowList: (listOptions) => AllowList.open(open, listOptions),
   };
   return open;
 }
 
-function storeOf({ backend }: Identity, context: KeyStoreContext): KeyStore {
+/** The store that was given, if it is the identity's, else one of amesh's own. @throws AmeshError `key_store_unknown` */
+export function openKeyStoreOf(
+  { backend }: Pick<Identity, "backend">,
+  { dir, env = process.env, keyStore, promptSecret }: OpenIdentityOptions & { readonly dir: string },
+): KeyStore {
+  if (keyStore?.info.name === backend) return keyStore;
   const driver = keyStoreDrivers.find(({ info }) => info.name === backend);
-  if (driver !== undefined) return driver.open(context);
+  const passphrase = () => resolvePassphrase({ dir, env, promptSecret });
+  if (driver !== undefined) return driver.open({ dir, env, passphrase, promptSecret });
   throw new AmeshError(
     "key_store_unknown",
     `The key is in ${quoteForeign(backend)}, no key store of amesh's own.`,
@@ -64,4 +83,11 @@ function storeOf({ backend }: Identity, context: KeyStoreContext): KeyStore {
       fix: "Use this identity in the program that has its key store: openIdentity({ keyStore }).",
     },
   );
+}
+
+/** Has the key sign something: what is written in files proves nothing. Throws as `sign` does, and `key_mismatch`. */
+export async function proveKey({ publicKey, sign }: Pick<OpenIdentity, "publicKey" | "sign">): Promise<void> {
+  const probe = signableProbe();
+  if (publicKey.verify(probe, await sign(probe))) return;
+  throw new AmeshError("key_mismatch", "The key store signs, but not with this identity's key.");
 }

@@ -20,18 +20,41 @@ export function memoryOf(keyStore: KeyStore, dir: string, sealingSecret: Uint8Ar
   };
 }
 
+/** What is remembered: how far the allow list has come, or which device this one has become. */
+const spellings = { generation: /^[1-9][0-9]{0,15}$/, successor: /^am_[A-Za-z0-9_-]{16}$/ } as const;
+
 /**
  * The generation of the allow list that was remembered last. None is a failure: somebody made it forget.
  *
  * @throws AmeshError when the key store cannot be asked
  */
 export async function recallGeneration(memory: Memory, alias: string): Promise<number | Failure> {
+  const remembered = await recallText(memory, alias);
+  if (typeof remembered === "object") return remembered;
+  if (remembered === undefined)
+    return failure("allow_list_rollback", "The key store remembers no allow list.");
+  const generation = spellings.generation.test(remembered) ? Number(remembered) : 0;
+  if (generation >= 1 && generation <= maxGeneration) return generation;
+  return spellings.successor.test(remembered)
+    ? failure("allow_list_rollback", `The allow list has moved to ${remembered}.`)
+    : failure("allow_list_rollback", "What the key store remembers of the allow list is no number.");
+}
+
+/**
+ * The device that this one has become; undefined when it has not. Only who may use the key can have it say so.
+ *
+ * @throws AmeshError when the key store cannot be asked
+ */
+export async function recallSuccessor(memory: Memory, alias: string): Promise<string | undefined> {
+  const remembered = await recallText(memory, alias);
+  return typeof remembered === "string" && spellings.successor.test(remembered) ? remembered : undefined;
+}
+
+/** Undefined when there is nothing, a failure when it was changed by something else. */
+async function recallText(memory: Memory, alias: string): Promise<string | Failure | undefined> {
   try {
     const bytes = await memory.recall(alias);
-    if (bytes === undefined) return failure("allow_list_rollback", "The key store remembers no allow list.");
-    const generation = /^[1-9][0-9]{0,15}$/.test(decodeUtf8(bytes) ?? "") ? Number(decodeUtf8(bytes)) : 0;
-    if (generation >= 1 && generation <= maxGeneration) return generation;
-    return failure("allow_list_rollback", "What the key store remembers of the allow list is no number.");
+    return bytes && (decodeUtf8(bytes) ?? "");
   } catch (error) {
     if (error instanceof AmeshError && error.code === "key_store_damaged")
       return failure("allow_list_rollback", error.message);
@@ -41,3 +64,6 @@ export async function recallGeneration(memory: Memory, alias: string): Promise<n
 
 export const rememberGeneration = (memory: Memory, alias: string, generation: number): Promise<void> =>
   memory.remember(alias, utf8(String(generation)));
+
+export const rememberSuccessor = (memory: Memory, alias: string, deviceId: string): Promise<void> =>
+  memory.remember(alias, utf8(deviceId));

@@ -1,14 +1,13 @@
-import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createIdentity, openIdentity } from "../src/index.js";
 import { add, cheap, codeOf, env, newIdentity, temporaryFolder } from "./fixture.js";
 import { build } from "./processes/built.js";
 import { start } from "./processes/child.js";
+import { killAtEveryCall, leftovers } from "./processes/kill-at-every-call.js";
 
 beforeAll(build);
-
-const leftovers = (dir: string) => readdirSync(dir).filter((name) => /tmp|lock/.test(name));
 
 describe("two processes that write at once", () => {
   it("lose nothing in 200 writes", async () => {
@@ -38,35 +37,6 @@ describe("two processes that write at once", () => {
     expect(seen.at(-1)).toBe(20);
   });
 });
-
-/**
- * Does the work in a child process that kills itself just before its first call to the file system, in another that
- * does so before its second, and so on until one lives to the end. Each has a folder of its own.
- *
- * @returns how many were killed
- */
-async function killAtEveryCall(
-  work: "init" | "update",
-  makeFolder: () => string,
-  inspect: (dir: string, reported: string | undefined) => Promise<void>,
-): Promise<number> {
-  for (let kills = 0; ; ) {
-    const calls = [1, 2, 3, 4].map((next) => kills + next);
-    const ends = await Promise.all(
-      calls.map(async (call) => {
-        const dir = makeFolder();
-        const child = start("kill-at-call.js", [dir, work, call]);
-        const end = await child.ended;
-        expect([0, "SIGKILL"]).toContain(end);
-        await inspect(dir, child.lines[0]);
-        expect(leftovers(dir), `call ${call}`).toEqual([]);
-        return end;
-      }),
-    );
-    kills += ends.filter((end) => end === "SIGKILL").length;
-    if (ends.includes(0)) return kills;
-  }
-}
 
 describe("kill -9", () => {
   it("just before any call to the file system leaves the old list or the new one, and no lock", async () => {

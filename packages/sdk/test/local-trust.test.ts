@@ -1,16 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   addDevice,
   createIdentity,
+  finishMigration,
   type OpenIdentity,
   openIdentity,
+  prepareMigration,
   revokeDevice,
   setAudience,
 } from "@authmesh/keystore";
 import { amesh, createClient, type Decision, type VerifyOptions } from "@authmesh/sdk";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { SoftwareTpm } from "../../keystore/test/swtpm.js";
 import { makeIdentity, silent } from "./fixtures/pair.js";
 import { serve } from "./fixtures/servers.js";
 
@@ -30,15 +33,15 @@ beforeAll(async () => {
   server = await openIdentity({ dir, env });
 });
 
-beforeEach(() => trustCaller());
+beforeEach(async () => trustCaller());
 
 afterAll(() => {
   vi.unstubAllEnvs();
   rmSync(folder, { recursive: true });
 });
 
-async function trustCaller(): Promise<void> {
-  const list = await server.openAllowList();
+async function trustCaller(identity = server): Promise<void> {
+  const list = await identity.openAllowList();
   const { publicKey } = caller;
   await list.update((draft) =>
     addDevice(draft, {
@@ -162,4 +165,50 @@ test("a server without an audience warns once", async () => {
   await call();
   await call();
   expect(warnings.filter((message) => message.includes("no audience"))).toHaveLength(1);
+});
+
+/** A server of its own in an encrypted file, which trusts the caller. */
+async function newServer(name: string): Promise<OpenIdentity> {
+  const own = { dir: join(folder, name), env };
+  await createIdentity({ ...own, friendlyName: name, argon2 });
+  const open = await openIdentity(own);
+  await trustCaller(open);
+  return open;
+}
+
+test("a running server goes over to the key its identity moved to, without a restart", async () => {
+  const { dir: moving } = await newServer("moving");
+  const tpm = await SoftwareTpm.start(onTestFinished);
+  vi.stubEnv("AMESH_TPM", tpm.address);
+  const { call, reason } = await startServer({ allowList: moving });
+  expect(await call()).toBe(200);
+  await prepareMigration({ dir: moving });
+  expect(await call()).toBe(200);
+  await finishMigration({ dir: moving });
+  const list = await (await openIdentity({ dir: moving })).openAllowList();
+  await list.update((draft) =>
+    revokeDevice(draft, { deviceId: caller.publicKey.deviceId, now: 1_800_000_001 }),
+  );
+  await expect.poll(call, { timeout: 5000 }).toBe(401);
+  expect(reason()).toBe("device_revoked");
+  await trustCaller(await openIdentity({ dir: moving }));
+  await expect.poll(call, { timeout: 5000 }).toBe(200);
+});
+
+test("a running server goes over to no identity that only stands in files", async () => {
+  const { dir: attacked } = await newServer("attacked");
+  const { dir: planted } = await newServer("planted");
+  const { call, reason } = await startServer({ allowList: attacked });
+  expect(await call()).toBe(200);
+  const own = readFileSync(join(attacked, "identity.json"));
+  for (const name of readdirSync(planted)) cpSync(join(planted, name), join(attacked, name));
+  writeFileSync(join(attacked, "identity.previous.json"), own);
+  const now = performance.now.bind(performance);
+  onTestFinished(() => void vi.restoreAllMocks());
+  for (const later of [2000, 4000, 6000]) {
+    vi.spyOn(performance, "now").mockImplementation(() => now() + later);
+    expect(await call()).toBe(500);
+  }
+  expect(reason()).toBe("allow_list_integrity_failure");
+  expect(await (await startServer({ allowList: attacked })).call()).toBe(200);
 });

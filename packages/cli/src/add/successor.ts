@@ -12,7 +12,7 @@ const takenOver = ["role", "replace"];
 /** `amesh add --replaces`: the new key of a device that is here. */
 export async function addSuccessor(call: Call): Promise<void> {
   const { terminal } = call;
-  const unfit = takenOver.find((option) => call.text(option) !== undefined || call.flag(option));
+  const unfit = takenOver.find((option) => call.has(option));
   if (unfit !== undefined)
     throw new AmeshError("invalid_option", `--${unfit} does not go with --replaces: roles are taken over.`);
   const replaces = required(call, "replaces");

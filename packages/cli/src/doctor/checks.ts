@@ -1,16 +1,20 @@
 import { createRequire } from "node:module";
-import { AmeshError, signableProbe } from "@authmesh/core";
+import { AmeshError } from "@authmesh/core";
 import {
   type AllowList,
+  type Identity,
   inspectStorage,
   type OpenIdentity,
   openIdentity,
   type PromptSecret,
+  proveKey,
+  readIdentity,
 } from "@authmesh/keystore";
 import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
 import type { Finding } from "../finding.js";
 import { formatDevice } from "../layout.js";
+import { migrationWarning } from "../migration-warning.js";
 import { askRelay, type RelayHealth } from "./relay-health.js";
 
 /** What is examined, and what earlier checks brought to light for later ones. */
@@ -21,8 +25,9 @@ export interface Examination {
   readonly network: true | undefined;
   /** The value of --relay. */
   readonly relay: string | undefined;
-  identity?: OpenIdentity;
-  keySigns?: true;
+  identity?: Identity;
+  /** Its key signs. */
+  machine?: OpenIdentity;
   list?: AllowList;
   health?: RelayHealth;
 }
@@ -30,7 +35,7 @@ export interface Examination {
 export interface Check {
   readonly name: string;
   /** Without these it is skipped. */
-  readonly needs: readonly ("identity" | "keySigns" | "list" | "network" | "health")[];
+  readonly needs: readonly ("identity" | "machine" | "list" | "network" | "health")[];
   /** What it throws is a FAIL. */
   run(examination: Examination): Finding | Promise<Finding>;
 }
@@ -41,7 +46,8 @@ export const checks: readonly Check[] = [
   { name: "Identity", needs: [], run: checkIdentity },
   { name: "Permissions", needs: ["identity"], run: checkPermissions },
   { name: "Key store", needs: ["identity"], run: checkKeyStore },
-  { name: "Allow list", needs: ["identity", "keySigns"], run: checkAllowList },
+  { name: "Migration", needs: ["identity"], run: checkMigration },
+  { name: "Allow list", needs: ["machine"], run: checkAllowList },
   { name: "Audience", needs: ["list"], run: checkAudience },
   { name: "Relay", needs: ["network"], run: checkRelay },
   { name: "Clock", needs: ["health"], run: checkClock },
@@ -61,10 +67,10 @@ function checkNode(): Finding {
   return isOld ? { verdict: "FAIL", detail, fix: `Install Node.js ${oldest} or later.` } : ok(detail);
 }
 
-async function checkIdentity(examination: Examination): Promise<Finding> {
-  const { dir, promptSecret } = examination;
-  examination.identity = await openIdentity({ dir, promptSecret });
-  return ok(`${formatDevice(examination.identity.identity)} in ${dir}.`);
+function checkIdentity(examination: Examination): Finding {
+  const { dir } = examination;
+  examination.identity = readIdentity(dir).identity;
+  return ok(`${formatDevice(examination.identity)} in ${dir}.`);
 }
 
 /** A folder that others can look into is worth a warning; a file that they can reach is a failure. */
@@ -78,13 +84,12 @@ function checkPermissions({ dir }: Examination): Finding {
 }
 
 async function checkKeyStore(examination: Examination): Promise<Finding> {
-  const { identity, publicKey, sign, keyStore } = examination.identity as OpenIdentity;
-  const probe = signableProbe();
-  const [, openMillis] = await timed(() => sign(probe));
-  const [signature, signMillis] = await timed(() => sign(probe));
-  if (!publicKey.verify(probe, signature))
-    throw new AmeshError("key_mismatch", "The key store signs, but not with this identity's key.");
-  examination.keySigns = true;
+  const { dir, promptSecret } = examination;
+  const machine = await openIdentity({ dir, promptSecret });
+  const [, openMillis] = await timed(() => proveKey(machine));
+  const [, signMillis] = await timed(() => proveKey(machine));
+  examination.machine = machine;
+  const { keyStore, identity } = machine;
   const hardware = await keyStore.describe?.(identity.keyAlias);
   const label = `${keyStore.info.label}${hardware === undefined ? "" : `, ${hardware}`}`;
   const time = `${signMillis.toFixed(1)} ms a signature, ${openMillis.toFixed(0)} ms to open the key`;
@@ -97,8 +102,12 @@ async function timed<T>(work: () => Promise<T>): Promise<[result: T, millis: num
   return [result, performance.now() - start];
 }
 
+function checkMigration({ dir }: Examination): Finding {
+  return migrationWarning(dir) ?? ok("None is under way.");
+}
+
 async function checkAllowList(examination: Examination): Promise<Finding> {
-  const list = await (examination.identity as OpenIdentity).openAllowList();
+  const list = await (examination.machine as OpenIdentity).openAllowList();
   const { devices, generation } = list.state;
   examination.list = list;
   return ok(

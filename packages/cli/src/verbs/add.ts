@@ -52,9 +52,8 @@ export const verb: Verb = {
   },
 
   async run(call) {
-    const replaces = call.text("replaces") !== undefined;
-    if (!replaces && call.text("keep") !== undefined)
-      throw new AmeshError("invalid_option", "--keep goes with --replaces.");
+    const replaces = call.has("replaces");
+    if (!replaces && call.has("keep")) throw new AmeshError("invalid_option", "--keep goes with --replaces.");
     await (replaces ? addSuccessor(call) : addNewDevice(call));
     call.terminal.next("amesh list");
     return undefined;

@@ -8,7 +8,7 @@ import type { Verb } from "../verb.js";
 export const verb: Verb = {
   manual: {
     description: [
-      "Checks everything that can keep amesh from working on this machine: Node.js, the identity, permissions of its files, whether the key store signs, how fast, and on which hardware, the allow list's seal and age, the audience, whether the relay can be reached, and this machine's clock against the relay's. Each check says OK, WARN, FAIL or SKIP, and what mends it. Nothing is changed.",
+      "Checks everything that can keep amesh from working on this machine: Node.js, the identity, permissions of its files, whether the key store signs, how fast, and on which hardware, whether a move to another key is under way, the allow list's seal and age, the audience, whether the relay can be reached, and this machine's clock against the relay's. Each check says OK, WARN, FAIL or SKIP, and what mends it. Nothing is changed.",
     ],
     options: [relayOption, { flags: "--offline", about: "do not touch the network" }],
     environment: [
@@ -50,7 +50,7 @@ export const verb: Verb = {
 
 const reasonsToSkip = {
   identity: "There is no identity to look at.",
-  keySigns: "The key store has to work first.",
+  machine: "The key store has to work first.",
   list: "The allow list has to be readable first.",
   network: "Left out by --offline.",
   health: "There is no relay to compare it with.",

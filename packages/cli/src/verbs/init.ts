@@ -1,12 +1,34 @@
-import { hostname } from "node:os";
 import { AmeshError } from "@authmesh/core";
-import { type CreatedIdentity, createIdentity, keyStoreDrivers, type Pkcs11Place } from "@authmesh/keystore";
-import { audienceOption, readAudience } from "../audience-option.js";
+import { keyStoreDrivers } from "@authmesh/keystore";
+import { audienceOption } from "../audience-option.js";
 import type { Call } from "../call.js";
-import { fields, identityDocument } from "../layout.js";
+import { create } from "../init/create.js";
+import { cancel, finish, forget, prepare } from "../init/migrate.js";
+import { replaceLost } from "../init/replace-lost.js";
 import type { Verb } from "../verb.js";
 
 const backends = keyStoreDrivers.map(({ info }) => info.name);
+
+interface Way {
+  readonly run: (call: Call) => Promise<void>;
+  /** Those of `options` that go with it. */
+  readonly takes: readonly string[];
+}
+
+const aboutKey = ["backend", "module", "token"];
+const aboutNew = [...aboutKey, "name", "max-controllers", "audience"];
+const options = [...aboutNew, "yes"];
+const flags = ["migrate", "finish", "cancel", "forget-previous", "replace-lost"];
+
+/** What `amesh init` does, by the flags that ask for it. */
+const ways: Readonly<Record<string, Way>> = {
+  "": { run: create, takes: aboutNew },
+  migrate: { run: prepare, takes: aboutKey },
+  "migrate finish": { run: finish, takes: ["yes"] },
+  "migrate cancel": { run: cancel, takes: ["yes"] },
+  "migrate forget-previous": { run: forget, takes: ["yes"] },
+  "replace-lost": { run: replaceLost, takes: options },
+};
 
 export const verb: Verb = {
   manual: {
@@ -14,6 +36,8 @@ export const verb: Verb = {
       "Makes a P-256 key pair in the best key store this machine has, identity.json beside it, and an empty allow list. Overwrites nothing, and asks nothing but the PIN of a token.",
       "The encrypted-file key store needs a passphrase. With neither AUTH_MESH_PASSPHRASE nor AMESH_PASSPHRASE_FILE set, one is generated and kept in a file beside the key; a warning says what that does not protect against.",
       "The pkcs11 key store makes the key in a token (smart card, USB token, HSM) through the token's module. The PIN comes from AMESH_PIN, from the file that AMESH_PIN_FILE names, or from a prompt.",
+      "--migrate moves an identity that works to a better key store. A new key is a new device id, so it goes in steps: --migrate makes the key and shows what to run on which machine, --migrate --finish goes over to it once they know it, --migrate --forget-previous deletes the old key, --migrate --cancel the new one before that. Each can be run again.",
+      "--replace-lost is for a key that is gone: a TPM that was cleared, a file or a passphrase that is lost. The machine gets a new key and an empty allow list; name, audience and limit are those of the flags, but for the name. What other machines must do is shown and kept in replace-lost.txt. Nothing is deleted.",
     ],
     options: [
       { flags: "--name NAME", about: "how other machines will see this one (default: its host name)" },
@@ -22,6 +46,12 @@ export const verb: Verb = {
       { flags: "--token NAME", about: "pkcs11: the token's label or serial number (default: the only one)" },
       { flags: "--max-controllers N", about: "how many controllers this machine accepts (default 1)" },
       audienceOption,
+      { flags: "--migrate", about: "move to another key store: make the new key" },
+      { flags: "--finish", about: "with --migrate: use the new key from now on" },
+      { flags: "--cancel", about: "with --migrate: delete the new key, which is not in use yet" },
+      { flags: "--forget-previous", about: "with --migrate: delete the old key" },
+      { flags: "--replace-lost", about: "replace a key that is gone" },
+      { flags: "--yes", about: "with --finish, --cancel, --forget-previous, --replace-lost: do not ask" },
     ],
     environment: [
       [
@@ -43,68 +73,32 @@ export const verb: Verb = {
         "amesh init --backend pkcs11 --module /usr/lib/softhsm/libsofthsm2.so --token amesh",
         "a key in a token; asks for the PIN",
       ],
+      ["amesh init --migrate", "after a TPM was switched on: what must be run where"],
+      ["amesh init --migrate --finish --yes", "once every peer knows the new key, in a script"],
+      ["amesh init --replace-lost --audience api.example.com", "after the TPM was cleared"],
     ],
     exit: [
-      ["0", "the identity is made"],
-      ["1", "there is one already, or a file or key store cannot be used"],
-      ["2", "an option cannot be read"],
-      ["4", "a PIN or a package is missing"],
+      ["0", "done"],
+      [
+        "1",
+        "there is an identity already, a file or key store cannot be used, another step of a migration comes first, or the answer was no",
+      ],
+      ["2", "an option cannot be read, or there is no terminal to ask on"],
+      ["4", "there is no identity to move or replace, or a passphrase, a PIN or a package is missing"],
     ],
   },
 
   async run(call) {
-    const { terminal } = call;
-    const audience = readAudience(call);
-    const created = await createIdentity({
-      friendlyName: call.text("name") ?? hostname(),
-      backend: call.text("backend"),
-      pkcs11: pkcs11Place(call),
-      promptSecret: terminal.questions.secret,
-      maxControllers: call.number("max-controllers", 1000),
-      audience,
-    });
-    const { identity, dir, findings, warnings } = created;
-    terminal.answer({ dir, device: identityDocument(identity), findings, audience, warnings }, () =>
-      describe(created),
-    );
-    for (const { message } of warnings) terminal.warn(message);
+    const asked = flags.filter((flag) => call.has(flag));
+    const way = ways[asked.join(" ")];
+    const unfit = options.filter((option) => call.has(option) && way?.takes.includes(option) === false);
+    if (way === undefined || unfit.length > 0) {
+      const named = [...asked, ...unfit].map((name) => `--${name}`).join(", ");
+      throw new AmeshError("invalid_option", `These options do not go together here: ${named}.`, {
+        fix: "`amesh init --help` explains the command.",
+      });
+    }
+    await way.run(call);
     return undefined;
   },
 };
-
-/** @throws AmeshError `invalid_option` */
-function pkcs11Place(call: Call): Pkcs11Place | undefined {
-  const [module, token] = [call.text("module"), call.text("token")];
-  if (module !== undefined) return { module, token };
-  if (token === undefined) return undefined;
-  throw new AmeshError("invalid_option", "--token says which token of a module, and no --module is given.", {
-    fix: "Add --backend pkcs11 --module /PATH/OF/MODULE.so.",
-  });
-}
-
-function describe({ identity, findings }: CreatedIdentity): string {
-  const backend = findings.find(({ status }) => status === "selected")?.label ?? identity.backend;
-  const width = Math.max(...findings.map(({ label }) => label.length));
-  const detected = findings.map(
-    ({ label, status, reason }) =>
-      `  ${label.padEnd(width)}    ${status === "selected" ? status : `${status} (${reason})`}`,
-  );
-  const identityFields = fields([
-    ["Device ID", identity.deviceId],
-    ["Public Key", `${identity.publicKey.slice(0, 20)}...`],
-    ["Backend", backend],
-    ["Friendly Name", identity.friendlyName],
-  ]);
-  return `Generating P-256 keypair...
-
-Detecting key storage backend:
-${detected.join("\n")}
-
-Identity created.
-
-${identityFields}
-
-Next steps:
-  Target:     run \`amesh listen\`, then \`amesh invite\` from your controller
-  Controller: run \`amesh listen\` on a target first, then \`amesh invite\` here`;
-}

@@ -4,6 +4,7 @@ import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
 import { type Finding, formatFinding, isHealthy } from "../finding.js";
 import { fields, formatDevice, identityDocument } from "../layout.js";
+import { migrationWarning } from "../migration-warning.js";
 import { openMachine } from "../open-machine.js";
 import type { Verb } from "../verb.js";
 
@@ -34,10 +35,12 @@ export const verb: Verb = {
     const problem = machine.list.check();
     const state = problem === undefined ? machine.list.state : undefined;
     const relay = findRelay();
+    const migration = migrationWarning(dir);
     const warnings: readonly Finding[] = [
       ...(problem === undefined
         ? []
         : [{ verdict: "FAIL", detail: problem.detail, fix: problem.fix } as const]),
+      ...(migration === undefined ? [] : [migration]),
       ...(state === undefined ? [] : warningsOf(state)),
       ...(relay.problem === undefined ? [] : [relay.problem]),
       ...inspectStorage(dir).map(({ path, problem, fix }) => warning(`${path}: ${problem}.`, fix)),

@@ -49,8 +49,8 @@ export class AliasFiles {
   delete(alias: string): void {
     const path = this.path(alias);
     try {
+      rmSync(this.path(alias, "remembered"), { force: true }); // first: a crash in between leaves what can be deleted
       rmSync(path);
-      rmSync(this.path(alias, "remembered"), { force: true });
     } catch (error) {
       throw errorCode(error) === "ENOENT" ? keyNotFound(path) : storageFailed(path, error);
     }

@@ -37,6 +37,16 @@ export async function createFile(path: string, content: string, mode = 0o600): P
   }
 }
 
+/** Removes a file for good; one that is gone already is no failure. @throws AmeshError `storage_failed` */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+    await persistFolder(dirname(path));
+  } catch (error) {
+    throw storageFailed(path, error);
+  }
+}
+
 /** A name beside `path` that nobody else uses. */
 export function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(16).toString("hex")}.tmp`);

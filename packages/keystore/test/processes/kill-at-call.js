@@ -1,11 +1,21 @@
-// node kill-at-call.js DIR init|update CALL: does the work, but kills itself just before its CALL-th call to the
-// file system. So a crash between any two of them can be had on purpose.
+// node kill-at-call.js DIR WORK CALL [TPM]: does the work, but kills itself just before its CALL-th call to the file
+// system. So a crash between any two of them can be had on purpose.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import { createIdentity } from "@authmesh/keystore";
-import { addOne, argon2, openList } from "./identity.js";
+import {
+  cancelMigration,
+  createIdentity,
+  examineLostIdentity,
+  finishMigration,
+  forgetPrevious,
+  prepareMigration,
+  replaceLostIdentity,
+} from "@authmesh/keystore";
+import { addOne, argon2, env, openList } from "./identity.js";
 
-const [dir, work, call] = process.argv.slice(2);
+const [dir, work, call, tpm] = process.argv.slice(2);
+const where = { dir, argon2, env: { ...env, AMESH_TPM: tpm } };
+const forgotten = { ...where, env: { ...where.env, AUTH_MESH_PASSPHRASE: "forgotten" } };
 let calls = 0;
 
 function countCallsOf(owner, names) {
@@ -24,14 +34,27 @@ const ready = {
     const list = await openList(dir);
     return () => addOne(list);
   },
+  prepare: async () => () => prepareMigration(where),
+  finish: async () => () => finishMigration(where),
+  cancel: async () => () => cancelMigration(where),
+  forget: async () => () => forgetPrevious(where),
+  replace: async () => {
+    const lost = await examineLostIdentity(forgotten);
+    return () => replaceLostIdentity(lost, forgotten);
+  },
 };
 const run = await ready[work]();
 
-const handle = await fs.promises.open(new URL(import.meta.url));
-countCallsOf(Object.getPrototypeOf(handle), ["writeFile", "sync", "close"]);
+// What gives no file a name or takes it, and what is the lock's, is counted where it is looked for.
+if (work === "init" || work === "update") {
+  const handle = await fs.promises.open(new URL(import.meta.url));
+  await handle.close();
+  const sync = ["mkdirSync", "renameSync", "rmdirSync", "writeFileSync"];
+  countCallsOf(Object.getPrototypeOf(handle), ["writeFile", "sync", "close"]);
+  countCallsOf(fs, ["openSync", "readSync", "closeSync", "readdirSync", "existsSync", ...sync]);
+}
 countCallsOf(fs.promises, ["open", "link", "rename", "rm"]);
-const sync = ["mkdirSync", "renameSync", "rmdirSync", "rmSync", "writeFileSync"];
-countCallsOf(fs, ["openSync", "readSync", "closeSync", "readdirSync", "existsSync", ...sync]);
+countCallsOf(fs, ["rmSync"]);
 syncBuiltinESMExports();
 
 const { identity, deviceId } = await run();
