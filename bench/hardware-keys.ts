@@ -1,6 +1,6 @@
 /**
  * What does a key in hardware cost a caller? A real software TPM (swtpm), behind a proxy that makes it as slow as real
- * ones are. Needs swtpm and tpm2-tools.
+ * ones are; and what a signature takes in each key store. Needs swtpm, tpm2-tools, SoftHSM and gnome-keyring.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,11 +15,15 @@ import { createVerifier, InMemoryNonceStore, signableProbe } from "@authmesh/cor
 import {
   createIdentity,
   EncryptedFileKeyStore,
+  KeychainKeyStore,
   type KeyStore,
   openIdentity,
+  Pkcs11KeyStore,
   TpmKeyStore,
 } from "@authmesh/keystore";
 import { createClient } from "@authmesh/sdk";
+import { SecretService } from "../packages/keystore/test/secret-service.js";
+import { SoftHsm, softHsmModule } from "../packages/keystore/test/softhsm.js";
 import { SoftwareTpm } from "../packages/keystore/test/swtpm.js";
 import { compare, median, print, whole } from "./compare.js";
 import { incomingRequest } from "./incoming-request.js";
@@ -212,16 +216,26 @@ async function againstTpm2Tools(): Promise<void> {
 }
 
 async function everyStore(): Promise<void> {
+  const ended = (stop: () => void) => void cleanUps.push(stop);
+  const token = SoftHsm.start(ended).token();
+  const keyring = await SecretService.start(ended);
   const stores: Readonly<Record<string, () => KeyStore>> = {
     "encrypted-file": () =>
       new EncryptedFileKeyStore({ dir: folder, passphrase: async () => "of the bench" }),
     "tpm (bare swtpm)": () => new TpmKeyStore({ dir: folder, env: tpm.env }),
+    "pkcs11 (SoftHSM)": () =>
+      new Pkcs11KeyStore({
+        dir: folder,
+        place: { module: softHsmModule, token: token.label },
+        env: token.env,
+      }),
+    "keychain (gnome-keyring)": () => new KeychainKeyStore({ dir: folder, env: keyring.env }),
   };
   const answers: Record<string, string> = {};
   for (const [name, open] of Object.entries(stores)) {
     const [store, times] = [open(), [] as number[]];
     await store.generate("timed");
-    for (let i = 0; i < 220; i++) {
+    for (let i = 0; i < 120; i++) {
       const start = performance.now();
       await store.sign("timed", signableProbe());
       if (i >= 20) times.push(performance.now() - start);

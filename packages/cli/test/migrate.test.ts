@@ -84,7 +84,7 @@ describe("amesh init --migrate", () => {
       "builds",
     ]);
     for (const { command } of peers) expect(shown.stdout).toContain(`\n    ${command}\n`);
-    expect(shown.stdout).toMatch(/^Detecting key storage backend:\n[^]*\n {2}TPM 2\.0 +selected\n/);
+    expect(shown.stdout).toMatch(/^Detecting key storage backend:\n( {2}.*\n)* {2}TPM 2\.0 +selected\n/);
     expect(shown.stderr).toBe("Next: amesh init --migrate --finish\n");
     expect(await call()).toEqual([old.deviceId, old.deviceId]);
 

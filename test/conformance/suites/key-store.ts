@@ -2,6 +2,7 @@ import { PrivateKey, PublicKey, signableProbe, toLowS } from "@authmesh/core";
 import type { KeyStore } from "@authmesh/keystore";
 import { describe, expect, it } from "vitest";
 import { codeOf } from "../../../packages/keystore/test/fixture.js";
+import { secondOpinions } from "./second-opinions.js";
 
 type MakeStore = () => Promise<{ store: KeyStore; reopen: () => Promise<KeyStore> }>;
 
@@ -26,15 +27,20 @@ export function keyStoreConformance(
   describe(`${name} keeps the promises of a key store`, () => {
     promisesOfOrigin[origin](makeStore);
 
-    it("signs, low-S, what the public key it names verifies", async () => {
+    it("signs, low-S, what the public key it names verifies, by ours and by other verifiers", async () => {
       const { store } = await makeStore();
       const key = await obtainKey(store);
       expect(key).toBeInstanceOf(PublicKey);
+      const [message, other] = [signableProbe(), Uint8Array.of(...signableProbe(), 0)];
       for (let i = 0; i < 12; i++) {
-        const signature = await store.sign("device", signableProbe());
+        const signature = await store.sign("device", message);
         expect(signature).toHaveLength(64);
         expect(toLowS(signature)).toBe(signature);
-        expect(key.verify(signableProbe(), signature)).toBe(true);
+        expect(key.verify(message, signature)).toBe(true);
+        for (const verifies of secondOpinions) {
+          expect(verifies(key, message, signature)).toBe(true);
+          expect(verifies(key, other, signature)).toBe(false);
+        }
       }
     });
 
