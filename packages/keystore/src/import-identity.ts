@@ -3,22 +3,17 @@ import { AllowList } from "./allow-list.js";
 import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
 import { emptyAllowList } from "./allow-list-format.js";
 import { openBackup, parseBackup } from "./backup-file.js";
-import {
-  isUntouched,
-  makeFolder,
-  obtainKey,
-  refuseExisting,
-  type Warning,
-  warningsOf,
-} from "./create-identity.js";
+import { makeFolder, refuseExisting } from "./create-identity.js";
 import { encryptedFileInfo } from "./drivers/encrypted-file.js";
+import { isUntouched } from "./first-allow-list.js";
 import { type FolderOptions, identityFolder, lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 import { type KeyStore, ownAlias } from "./key-store.js";
-import { detectKeyStore, type KeyStoreContext } from "./key-store-drivers.js";
-import { passphraseForNewKey } from "./passphrase.js";
+import { detectKeyStore } from "./key-store-drivers.js";
+import { contextOfNewKey, obtainKey } from "./new-key.js";
 import type { Argon2Cost } from "./sealed-key.js";
+import { type Warning, warningsOf } from "./warnings.js";
 
 export interface ImportIdentityOptions extends FolderOptions {
   /** What `exportIdentity` wrote. */
@@ -57,12 +52,7 @@ export async function importIdentity(options: ImportIdentityOptions): Promise<Im
   const dir = identityFolder(options);
   refuseExisting(dir);
   const backup = parseBackup(options.backup);
-  const context: KeyStoreContext = {
-    dir,
-    env,
-    passphrase: () => passphraseForNewKey({ dir, env }),
-    argon2: options.argon2,
-  };
+  const context = contextOfNewKey(dir, env, options);
   const [driver] = await detectKeyStore(context, options.backend ?? encryptedFileInfo.name);
   importing(driver.open(context)); // before a passphrase is asked for
   const key = await openBackup(backup, await options.passphrase());

@@ -32,11 +32,9 @@ export {
   generateBackupPassphrase,
 } from "./backup-passphrase.js";
 export {
-  type AllowListSettings,
   type CreatedIdentity,
   type CreateIdentityOptions,
   createIdentity,
-  type Warning,
 } from "./create-identity.js";
 export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
 export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
@@ -46,6 +44,7 @@ export { createSignerKeyStore, type SignerOptions, type SignRequest } from "./dr
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
 export { type ExportIdentityOptions, exportIdentity } from "./export-identity.js";
 export { findDevice } from "./find-device.js";
+export type { AllowListSettings } from "./first-allow-list.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
 export { type Identity, readIdentity } from "./identity-file.js";
 export {
@@ -71,6 +70,7 @@ export {
   prepareMigration,
 } from "./migrate-identity.js";
 export { type Migration, type MigrationStage, migrationStages, readMigration } from "./migration.js";
+export type { NewKeyOptions } from "./new-key.js";
 export type { NextIdentity, NextIdentityOptions } from "./next-identity.js";
 export { type OpenIdentity, type OpenIdentityOptions, openIdentity, proveKey } from "./open-identity.js";
 export { type DeviceKey, openKey } from "./open-key.js";
@@ -84,3 +84,4 @@ export {
 } from "./replace-lost-identity.js";
 export type { Argon2Cost } from "./sealed-key.js";
 export type { PromptSecret } from "./secret-source.js";
+export type { Warning } from "./warnings.js";

@@ -1,7 +1,5 @@
 import { AmeshError } from "@authmesh/core";
-import { checkPlace, obtainKey, passphraseWarning, type Warning } from "./create-identity.js";
 import { encryptedFileInfo } from "./drivers/encrypted-file.js";
-import type { Pkcs11Place } from "./drivers/pkcs11.js";
 import { lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
 import { withLock } from "./internal/folder-lock.js";
@@ -14,17 +12,11 @@ import {
   keyStoreDriver,
 } from "./key-store-drivers.js";
 import { migrationAt } from "./migration.js";
+import { contextOfNewKey, type NewKeyOptions, obtainKey } from "./new-key.js";
 import { type OpenIdentity, type OpenIdentityOptions, openIdentityOf, proveKey } from "./open-identity.js";
-import { passphraseForNewKey } from "./passphrase.js";
-import type { Argon2Cost } from "./sealed-key.js";
+import { passphraseWarning, type Warning } from "./warnings.js";
 
-export interface NextIdentityOptions extends OpenIdentityOptions {
-  /** Name of the key store to move to. Default: the best one found. */
-  readonly backend?: string | undefined;
-  /** The token to make the key in; for the backend `pkcs11` alone. */
-  readonly pkcs11?: Pkcs11Place | undefined;
-  /** What the key file costs to open. Default 64 MiB, 3 passes, 1 lane. */
-  readonly argon2?: Argon2Cost | undefined;
+export interface NextIdentityOptions extends OpenIdentityOptions, NewKeyOptions {
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
@@ -52,15 +44,7 @@ export async function obtainNextIdentity(
   judge: Judge = () => {},
 ): Promise<NextIdentity> {
   const { dir, env = process.env, backend } = options;
-  checkPlace(options);
-  const context: KeyStoreContext = {
-    dir,
-    env,
-    passphrase: () => passphraseForNewKey({ dir, env }),
-    promptSecret: options.promptSecret,
-    argon2: options.argon2,
-    pkcs11: options.pkcs11,
-  };
+  const context = contextOfNewKey(dir, env, options);
   const known = migrationAt(dir, "none", "prepared", "finishing").next;
   const [driver, findings] = known ? foundBefore(known, backend) : await detectKeyStore(context, backend);
   if (known === undefined) judge(driver, findings);

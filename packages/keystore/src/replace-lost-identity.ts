@@ -3,12 +3,7 @@ import { AmeshError, decodeUtf8, type Failure, friendlyName } from "@authmesh/co
 import { AllowListFile, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, maxAllowListBytes } from "./allow-list-format.js";
 import { readUnsealed } from "./allow-list-seal.js";
-import {
-  type AllowListSettings,
-  checkSettings,
-  type Warning,
-  writeFirstAllowList,
-} from "./create-identity.js";
+import { type AllowListSettings, checkSettings, writeFirstAllowList } from "./first-allow-list.js";
 import { identityFolder, replaceLostPath } from "./folder.js";
 import type { Identity } from "./identity-file.js";
 import { readBounded } from "./internal/bounded-read.js";
@@ -18,6 +13,7 @@ import { goOver, keepPrevious, migrationAt } from "./migration.js";
 import { type NextIdentityOptions, obtainNextIdentity } from "./next-identity.js";
 import { type OpenIdentityOptions, openIdentityOf, proveKey } from "./open-identity.js";
 import { replaceLostNote } from "./replace-lost-note.js";
+import type { Warning } from "./warnings.js";
 
 /** An identity whose key does not sign. */
 export interface LostIdentity {
