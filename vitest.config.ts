@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -18,6 +19,8 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 
 export default defineConfig({
   test: {
+    // On two cores Vitest would take one for itself; most tests wait for a server or a timer half of their time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project("core", ["packages/core/test/**/*.test.ts"]),
       project("core-portable", ["packages/core/test/**/*.test.ts"], {

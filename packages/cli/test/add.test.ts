@@ -6,8 +6,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { newMachine, type TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
 
-const { publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-const pem = publicKey.export({ type: "spki", format: "pem" }) as string;
+const { publicKey: pem } = generateKeyPairSync("ec", {
+  namedCurve: "prime256v1",
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+});
 const { deviceId, base64 } = readPublicKey(pem);
 
 let machine: TestMachine;

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createECDH, createPrivateKey, type KeyObject, sign } from "node:crypto";
 import { concatBytes, PublicKey } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -63,9 +63,12 @@ interface Key {
 }
 
 function newKey(): Key {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const { x = "", y = "" } = publicKey.export({ format: "jwk" });
-  return { x: Buffer.from(x, "base64url"), y: Buffer.from(y, "base64url"), privateKey };
+  const pair = createECDH("prime256v1");
+  const point = pair.generateKeys();
+  const [x, y] = [point.subarray(1, 33), point.subarray(33)];
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64url");
+  const jwk = { kty: "EC", crv: "P-256", x: text(x), y: text(y), d: text(pair.getPrivateKey()) };
+  return { x, y, privateKey: createPrivateKey({ key: jwk, format: "jwk" }) };
 }
 
 describe("a program that plays a TPM", () => {

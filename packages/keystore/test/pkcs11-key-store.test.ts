@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { createECDH } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PublicKey, signableProbe, toLowS } from "@authmesh/core";
@@ -438,14 +438,12 @@ describe("a module in trouble", () => {
 });
 
 describe("the public key that a token tells", () => {
-  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const bare = publicKey.export({ format: "der", type: "spki" }).subarray(-65);
+  const bare = createECDH("prime256v1").generateKeys();
   const der = Buffer.concat([Uint8Array.of(0x04, 65), bare]);
 
   it("is read with and without the DER around it", () => {
-    const { x = "" } = publicKey.export({ format: "jwk" });
     for (const encoded of [bare, der])
-      expect(Buffer.from(readPoint(encoded).bytes.subarray(1)).toString("base64url")).toBe(x);
+      expect(readPoint(encoded).bytes.subarray(1)).toEqual(new Uint8Array(bare.subarray(1, 33)));
   });
 
   it("is read without any other exception, whatever the bytes", async () => {

@@ -1,10 +1,9 @@
 import {
   constants,
   createCipheriv,
+  createECDH,
   createHash,
   createHmac,
-  diffieHellman,
-  generateKeyPairSync,
   type KeyObject,
   publicEncrypt,
 } from "node:crypto";
@@ -37,6 +36,9 @@ export function makeCredential(
 
 type Hash = "sha256" | "sha384";
 
+/** SEC 1, section 2.3.3: what an uncompressed point begins with. */
+const UNCOMPRESSED = Uint8Array.of(4);
+
 /** A seed, and what lets the TPM have it too. */
 function shareSeed(key: KeyObject, hash: Hash, random: Random): [seed: Uint8Array, encrypted: Uint8Array] {
   if (key.asymmetricKeyType === "rsa") {
@@ -45,12 +47,12 @@ function shareSeed(key: KeyObject, hash: Hash, random: Random): [seed: Uint8Arra
     const options = { key, padding, oaepHash: hash, oaepLabel: Buffer.from("IDENTITY\0") };
     return [seed, publicEncrypt(options, seed)];
   }
-  const namedCurve = key.asymmetricKeyDetails?.namedCurve ?? "";
-  const ephemeral = generateKeyPairSync("ec", { namedCurve });
-  const shared = diffieHellman({ privateKey: ephemeral.privateKey, publicKey: key });
-  const [x, y] = coordinates(ephemeral.publicKey);
+  const ephemeral = createECDH(key.asymmetricKeyDetails?.namedCurve ?? "");
+  const [x, y] = halves(ephemeral.generateKeys().subarray(1));
+  const [theirX, theirY] = coordinates(key);
+  const shared = ephemeral.computeSecret(concatBytes(UNCOMPRESSED, theirX, theirY));
   // KDFe (part 1, section 11.4.10.3). One block is all that is needed, here and below: no key is longer than a hash.
-  const parties = concatBytes(utf8("IDENTITY\0"), x, coordinates(key)[0]);
+  const parties = concatBytes(utf8("IDENTITY\0"), x, theirX);
   const seed = createHash(hash).update(u32(1)).update(shared).update(parties).digest();
   return [seed, concatBytes(sized(x), sized(y))];
 }
@@ -71,6 +73,11 @@ function deriveKey(
 }
 
 const lengthOf = (hash: Hash) => createHash(hash).digest().length;
+
+const halves = (point: Uint8Array): [x: Uint8Array, y: Uint8Array] => [
+  point.subarray(0, point.length / 2),
+  point.subarray(point.length / 2),
+];
 
 function coordinates(key: KeyObject): [x: Uint8Array, y: Uint8Array] {
   const { x = "", y = "" } = key.export({ format: "jwk" });
