@@ -39,6 +39,7 @@ export const commonOptions: readonly OptionManual[] = [
 
 const commonEnvironment: readonly Row[] = [
   ["AUTH_MESH_DIR", "folder of the identity (default ~/.amesh)"],
+  ["AMESH_DEVICE_ID", "the only identity to open (default: any that the folder holds)"],
   ["AUTH_MESH_PASSPHRASE", "passphrase of the key file"],
   ["AMESH_PASSPHRASE_FILE", "file that holds the passphrase"],
   ["NO_COLOR", "no colours"],

@@ -132,6 +132,9 @@ describe("amesh add", () => {
       expect(before?.expiresAt).toBe((after?.addedAt ?? 0) + 7 * 86_400);
       const again = await machine.run(replaces(old, "--yes"));
       expect(again).toEqual({ status: 1, ...failed("device_exists", "amesh list") });
+      const revoked = await machine.succeed(["revoke", deviceId, "--yes"]);
+      expect(revoked.stdout).toContain(`✔ ${old}, whose place it had taken, revoked too.`);
+      expect(await machine.devices()).toEqual([]);
     });
 
     it("asks, and keeps the old one for as long as it is told", async () => {

@@ -38,14 +38,34 @@ describe("amesh init --replace-lost", () => {
     const { identity: lost } = await machine.open(env);
     const { screen } = await machine.runInTerminal(["init", "--replace-lost"], [["[y/N] ", "n\n"]]);
     expect(screen).toMatch(/\(key_store_unavailable\)\nThat may pass, and then the key is back/);
-    const args = ["init", "--replace-lost", "--name", "api 2", "--max-controllers", "2", "--yes", "--json"];
-    const replaced = documentOf(await machine.succeed(args));
+    const settings = ["--name", "api 2", "--max-controllers", "2", "--backend", "encrypted-file"];
+    const args = ["init", "--replace-lost", ...settings, "--yes", "--json"];
+    const before = readdirSync(machine.dir);
+    const refused = await machine.run(args);
+    expect([refused.status, documentOf(refused).error]).toMatchObject([
+      1,
+      { code: "key_store_unavailable", fix: expect.stringContaining("--force") },
+    ]);
+    expect(readdirSync(machine.dir)).toEqual(before);
+    const replaced = documentOf(await machine.succeed([...args, "--force"]));
     expect(replaced).toMatchObject({
       device: { friendlyName: "api 2", backend: "encrypted-file" },
       lost: { deviceId: lost.deviceId, cause: "key_store_unavailable", mayComeBack: true },
       note: expect.stringContaining(`amesh revoke ${lost.deviceId}`),
     });
     expect(readFileSync(replaced.oldList, "utf8")).toContain("hmac");
+
+    const back = { env: { ...env } };
+    const forget = ["init", "--migrate", "--forget-previous", "--yes"];
+    expect(await machine.run(forget, back)).toEqual({
+      status: 1,
+      ...failed("identity_exists", "amesh init --replace-lost --cancel"),
+    });
+    const take = ["init", "--replace-lost", "--cancel"];
+    expect((await machine.run(take, back)).status).toBe(2);
+    const { stdout } = await machine.succeed([...take, "--yes"], back);
+    expect(stdout).toContain(`✔ This machine is "api" (${lost.deviceId}) again`);
+    expect(await machine.run([...take, "--yes"], back)).toMatchObject({ status: 1 });
   });
 
   it("refuses while the key signs, and where there is none", async () => {

@@ -64,6 +64,7 @@ describe("amesh revoke", () => {
     expect(documentOf(await machine.succeed(["revoke", deviceId, "--yes", "--json"]))).toEqual({
       schema: 1,
       revoked: { deviceId, friendlyName: "Dev Laptop", roles: ["controller", "target"] },
+      replaced: [],
     });
     expect(await machine.devices()).toEqual([]);
     expect(await machine.run(["revoke", deviceId, "--yes"])).toEqual({

@@ -67,6 +67,7 @@ export {
 } from "./signable.js";
 export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signature.js";
 export { type JsonLimits, parseStrictJson, type StrictJson } from "./strict-json.js";
+export { createSuccession, readSuccession, type Succession } from "./succession.js";
 export type { TrustedDevice, TrustStore } from "./trust-store.js";
 export { authMeshSteps } from "./verify/steps.js";
 export { checkAudience, createVerifier, type Verifier, type VerifierOptions } from "./verify/verifier.js";

@@ -18,7 +18,7 @@ declare const forSessions: unique symbol;
 export type SignableRequest = Signable & SessionSignable;
 
 /** The `typ` of every JWS that a device key signs. */
-export type JwsType = "amesh-delegation+jwt";
+export type JwsType = "amesh-delegation+jwt" | "amesh-succession+jwt";
 
 /** Signs with a device's key: raw r‖s, 64 bytes, low-S. */
 export type Sign = (message: Signable) => Promise<Uint8Array>;

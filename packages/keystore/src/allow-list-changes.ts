@@ -89,9 +89,10 @@ export function removePendingDevice(draft: AllowListDraft, key: EntryKey): void 
 }
 
 /**
- * Removes a device in every role and leaves a tombstone.
+ * Removes a device in every role and leaves a tombstone; with it goes every device whose place it took, for they are
+ * one machine.
  *
- * @returns the entries removed
+ * @returns the entries removed, those of the device itself first
  * @throws AmeshError `device_not_found`
  */
 export function revokeDevice(
@@ -104,11 +105,13 @@ export function revokeDevice(
   draft.devices = draft.devices.filter((entry) => entry.deviceId !== deviceId);
   withoutTombstone(draft, deviceId);
   draft.revoked.push({ deviceId, friendlyName: first.friendlyName, revokedAt: now });
-  return removed;
+  const replaced = draft.devices.find((entry) => entry.replacedBy === deviceId);
+  return replaced ? [...removed, ...revokeDevice(draft, { deviceId: replaced.deviceId, now })] : removed;
 }
 
 /**
- * Sets what a controller may do, wider or narrower than before. An empty map grants nothing.
+ * Sets what a controller may do, wider or narrower than before. An empty map grants nothing. A device whose place it
+ * took may do no more than it from then on.
  *
  * @throws AmeshError `device_not_found`
  */
@@ -118,7 +121,11 @@ export function setScopes(
 ): void {
   const present = draft.devices.find((entry) => isEntry(entry, { deviceId, role: "controller" }));
   if (present === undefined) throw notFound(deviceId);
-  draft.devices = draft.devices.map((entry) => (entry === present ? { ...entry, scopes } : entry));
+  draft.devices = draft.devices.map((entry) => {
+    if (entry === present) return { ...entry, scopes };
+    if (entry.replacedBy !== deviceId) return entry;
+    return { ...entry, scopes: narrowerScopes(entry.scopes, scopes) ?? {} };
+  });
 }
 
 /** Sets the hosts this machine answers to; none removes them. @throws TypeError for what is not a host */
@@ -128,7 +135,8 @@ export function setAudience(draft: AllowListDraft, hosts: readonly string[]): vo
 }
 
 /**
- * The controllers that a new one would replace, the ones added first; empty while there is room.
+ * The controllers that a new one would replace, the ones added first; empty while there is room. One that was
+ * replaced ends by itself, and its place is its successor's.
  *
  * @param newcomer its device id: it never stands in its own way
  */
@@ -142,6 +150,7 @@ export function controllersInTheWay(
       entry.role === "controller" &&
       entry.status === "active" &&
       entry.deviceId !== newcomer &&
+      entry.replacedBy === undefined &&
       !hasLapsed(entry, now),
   );
   const excess = Math.max(0, others.length + 1 - list.maxControllers);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { rename } from "node:fs/promises";
+import { join } from "node:path";
 import { AmeshError, type Failure, failure, utf8 } from "@authmesh/core";
 import { type AllowListContents, type AllowListDraft, maxAllowListBytes } from "./allow-list-format.js";
 import { openAllowList, sealAllowList, sealKeyOf } from "./allow-list-seal.js";
@@ -15,7 +16,6 @@ import {
   type Memory,
   memoryOf,
   recallGeneration,
-  recallSuccessor,
   rememberGeneration,
   rememberSuccessor,
 } from "./remembered-generation.js";
@@ -52,11 +52,11 @@ export class AllowListFile {
   }
 
   /** What the file says, if its seal fits; whether it is the latest is another question. */
-  read(): AllowListContents | Failure {
+  read(path = this.path): AllowListContents | Failure {
     try {
-      const bytes = readBounded(this.path, maxAllowListBytes);
+      const bytes = readBounded(path, maxAllowListBytes);
       return bytes === undefined
-        ? failure("allow_list_missing", `There is no ${this.path}.`)
+        ? failure("allow_list_missing", `There is no ${path}.`)
         : openAllowList(bytes, this.#sealKey);
     } catch (error) {
       if (!(error instanceof AmeshError)) throw error;
@@ -80,11 +80,6 @@ export class AllowListFile {
   /** @throws AmeshError when the key store cannot be asked */
   remember(generation: number): Promise<void> {
     return rememberGeneration(this.#memory, this.#owner.identity.keyAlias, generation);
-  }
-
-  /** The device that this one has become, as it was remembered. @throws AmeshError when the key store cannot be asked */
-  recallSuccessor(): Promise<string | undefined> {
-    return recallSuccessor(this.#memory, this.#owner.identity.keyAlias);
   }
 
   /** In the place of a generation. @throws AmeshError when the key store cannot be asked */
@@ -152,6 +147,30 @@ export class AllowListFile {
   }
 
   /**
+   * Puts the latest list of this key back that `setAside` has moved, and the present file aside.
+   *
+   * @param now Unix seconds
+   * @throws AmeshError `allow_list_missing` where there is none, `allow_list_rollback`, `storage_failed`
+   */
+  async takeBack(lock: HeldLock, now: number): Promise<void> {
+    const remembered = await this.recall();
+    if (isFailure(remembered)) throw new AmeshError(remembered);
+    const isLatest = (read: AllowListContents | Failure) => !isFailure(read) && read.generation >= remembered;
+    if (isLatest(this.read())) return;
+    const own = readdirSync(this.#owner.dir).filter((name) => name.startsWith(asidePrefix));
+    const path = own.map((name) => join(this.#owner.dir, name)).find((aside) => isLatest(this.read(aside)));
+    if (path === undefined)
+      throw new AmeshError(
+        "allow_list_missing",
+        `No list in ${this.#owner.dir} is the latest of ${this.deviceId}.`,
+        { fix: "Restore the list from a backup as allow_list.json, then run the command again." },
+      );
+    await this.setAside(now);
+    lock.assertHeld();
+    await renameTo(path, this.path);
+  }
+
+  /**
    * Moves a file that cannot be used out of the way, so that nothing is lost.
    *
    * @param now Unix seconds, for its new name
@@ -160,14 +179,20 @@ export class AllowListFile {
   async setAside(now: number): Promise<string | undefined> {
     if (!existsSync(this.path)) return undefined;
     const aside = `${this.path}.set-aside-${now}-${randomBytes(2).toString("hex")}`;
-    try {
-      await rename(this.path, aside);
-      return aside;
-    } catch (error) {
-      throw storageFailed(this.path, error);
-    }
+    await renameTo(this.path, aside);
+    return aside;
   }
 }
+
+async function renameTo(path: string, other: string): Promise<void> {
+  try {
+    await rename(path, other);
+  } catch (error) {
+    throw storageFailed(path, error);
+  }
+}
+
+const asidePrefix = "allow_list.json.set-aside-";
 
 /** What mends any other seal that does not fit would lose the list here. */
 const halfMoved = failure(

@@ -32,6 +32,8 @@ export interface DeviceEntry {
   readonly scopes?: Scopes;
   /** Unix seconds. */
   readonly expiresAt?: number;
+  /** The device that took this one's place in this role: the entry ends by itself, and goes with that one's before. */
+  readonly replacedBy?: string;
 }
 
 /** A device that was revoked here. It stays for ever: only a pairing as controller, between people, lifts it. */
@@ -119,6 +121,7 @@ const shape = record({
       bound: oneOf(true, false),
       scopes: optional(scopes),
       expiresAt: optional(time),
+      replacedBy: optional(deviceId),
     }),
     maxEntries,
   ),

@@ -19,6 +19,8 @@ export function identityFolder({ dir, env = process.env }: FolderOptions = {}): 
 export type IdentityFile = "identity.json" | "identity.next.json" | "identity.previous.json";
 
 export const identityPath = (dir: string, file: IdentityFile = "identity.json") => join(dir, file);
+/** By which keys of this folder named the keys that took their places. */
+export const successionPath = (dir: string) => join(dir, "succession.jws");
 /** What peers must do after `amesh init --replace-lost`. */
 export const replaceLostPath = (dir: string) => join(dir, "replace-lost.txt");
 export const allowListPath = (dir: string) => join(dir, "allow_list.json");

@@ -63,6 +63,7 @@ export {
 } from "./key-store-drivers.js";
 export {
   cancelMigration,
+  type ForgetOptions,
   finishMigration,
   forgetPrevious,
   type MigrationOptions,
@@ -84,4 +85,5 @@ export {
 } from "./replace-lost-identity.js";
 export type { Argon2Cost } from "./sealed-key.js";
 export type { PromptSecret } from "./secret-source.js";
+export { type TakenBackIdentity, takeBackIdentity } from "./take-back-identity.js";
 export type { Warning } from "./warnings.js";

@@ -1,4 +1,4 @@
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, PublicKey } from "@authmesh/core";
 import { AllowListFile, isFailure } from "./allow-list-file.js";
 import type { DeviceEntry } from "./allow-list-format.js";
 import { encryptedFileInfo } from "./drivers/encrypted-file.js";
@@ -7,15 +7,22 @@ import type { Identity } from "./identity-file.js";
 import { removeFile } from "./internal/durable-file.js";
 import { withLock } from "./internal/folder-lock.js";
 import { type KeyStoreDriver, type KeyStoreFinding, keyStoreDrivers } from "./key-store-drivers.js";
-import { goOver, keepPrevious, migrationAt } from "./migration.js";
-import { type NextIdentity, type NextIdentityOptions, obtainNextIdentity } from "./next-identity.js";
+import { goOver, keepPrevious, type Migration, migrationAt } from "./migration.js";
 import {
+  type NextIdentity,
+  type NextIdentityOptions,
+  notNamed,
+  obtainNextIdentity,
+} from "./next-identity.js";
+import {
+  type OpenIdentity,
   type OpenIdentityOptions,
   openIdentity,
   openIdentityOf,
   openKeyStoreOf,
   proveKey,
 } from "./open-identity.js";
+import { isSucceededBy, withdrawSuccessor } from "./succession-file.js";
 
 export interface PreparedMigration extends NextIdentity {
   readonly dir: string;
@@ -45,8 +52,10 @@ export async function prepareMigration(options: NextIdentityOptions = {}): Promi
   await proveKey(open);
   const { devices } = (await open.openAllowList()).state;
   const targets = devices.filter(({ role, status }) => role === "target" && status === "active");
-  const made = await obtainNextIdentity(identity, { ...options, dir }, (driver, findings) =>
-    assertMoves(identity, driver, findings, options.backend),
+  const made = await obtainNextIdentity(
+    identity,
+    { ...options, dir },
+    { key: open, judge: (driver, findings) => assertMoves(identity, driver, findings, options.backend) },
   );
   return { ...made, dir, identity, targets };
 }
@@ -70,7 +79,7 @@ function assertMoves(
 /**
  * Goes over to the key that `prepareMigration` made: seals the allow list anew, keeps identity.json as
  * identity.previous.json and puts identity.next.json in its place. Killed at any instant it leaves the old identity
- * whole, or a list that nobody accepts until this is called again.
+ * whole, or a list that nobody accepts until this is called again. Called once more at the end it changes nothing.
  *
  * @returns the identity in use now, and the one before
  * @throws AmeshError `migration_not_found`, `migration_unfinished`, what opens either identity, what its list is
@@ -82,7 +91,10 @@ export async function finishMigration(
   const { now = Date.now } = options;
   const dir = identityFolder(options);
   const where = { ...options, dir };
-  const { current, next } = migrationAt(dir, "prepared", "finishing");
+  const reached = migrationAt(dir, "prepared", "finishing", "finished");
+  if (reached.stage === "finished")
+    return { dir, identity: reached.current, previous: reached.previous as Identity };
+  const { current, next } = assertNamed(dir, migrationAt(dir, "prepared", "finishing"));
   const open = await openIdentityOf(next, where);
   await proveKey(open);
   const file = await AllowListFile.of(open);
@@ -100,12 +112,37 @@ export async function finishMigration(
       // Remembered first: a list that this key sealed, and does not remember, is never gone on with.
       await file.remember(generation);
       await file.write(lock, present, generation, Math.floor(now() / 1000));
-      // By this a running server knows that whoever may use its key has sent it on, and not a writer of files.
-      await source.rememberSuccessor(next.deviceId);
     }
+    await renounce(old ?? migration.previous ?? current, next, where);
     await goOver(lock, dir, next);
     return { dir, identity: next, previous: migration.previous ?? current };
   });
+}
+
+/** Otherwise whoever can write files could put another key, and another list, in the place of this machine's. */
+function assertNamed<M extends Migration & { readonly next: Identity }>(dir: string, migration: M): M {
+  const { current, next, previous } = migration;
+  // Killed between the last two steps, the folder has gone over already.
+  const from = current.deviceId === next.deviceId ? (previous ?? current) : current;
+  if (!isSucceededBy(dir, PublicKey.fromBase64(from.publicKey), next.deviceId)) throw notNamed(dir, next);
+  return migration;
+}
+
+/**
+ * Has the old key store remember that the list has moved on, so that it takes up no old copy of it. When that is
+ * done late, after a crash, the old key store may be gone: nothing depends on it then.
+ */
+async function renounce(
+  old: OpenIdentity | Identity,
+  next: Identity,
+  where: OpenIdentityOptions & { readonly dir: string },
+): Promise<void> {
+  if ("keyStore" in old) return (await AllowListFile.of(old)).rememberSuccessor(next.deviceId);
+  try {
+    await renounce(await openIdentityOf(old, where), next, where);
+  } catch (error) {
+    if (!(error instanceof AmeshError)) throw error;
+  }
 }
 
 /**
@@ -120,38 +157,90 @@ export async function cancelMigration(options: OpenIdentityOptions = {}): Promis
   return withLock(lockPath(dir), async () => {
     const { current, next } = migrationAt(dir, "prepared");
     await deleteKey(next, current, { ...options, dir });
+    await withdrawSuccessor(dir, current.deviceId);
     await removeFile(identityPath(dir, "identity.next.json"));
     return next;
   });
 }
 
+export interface ForgetOptions extends OpenIdentityOptions {
+  /**
+   * Also a key that was given up as lost and signs again; and where its key store is gone, forget it and leave the
+   * key where it is. Default false.
+   */
+  readonly force?: boolean | undefined;
+}
+
 /**
  * Deletes the key that was in use before. Programs that opened it and still run can no longer sign.
  *
- * @returns the identity that was forgotten
- * @throws AmeshError `migration_not_found`, `migration_unfinished` before `finishMigration`, what `KeyStore.delete` throws
+ * @returns the identity that was forgotten, and whether its key is deleted
+ * @throws AmeshError `migration_not_found`, `migration_unfinished` before `finishMigration`, what `KeyStore.delete`
+ * throws; `identity_exists` for a key that was given up as lost and signs
  */
-export async function forgetPrevious(options: OpenIdentityOptions = {}): Promise<Identity> {
+export async function forgetPrevious(
+  options: ForgetOptions = {},
+): Promise<{ readonly identity: Identity; readonly deleted: boolean }> {
   const dir = identityFolder(options);
+  const where = { ...options, dir };
   return withLock(lockPath(dir), async () => {
     const { current, previous } = migrationAt(dir, "finished");
-    await deleteKey(previous, current, { ...options, dir });
+    assertNotInUse(previous, current);
+    if (options.force !== true) await assertGivenUp(previous, current, where);
+    const deleted = await deleteKey(previous, current, where).then(
+      () => true,
+      (error: unknown) => leftBehind(error, options.force === true),
+    );
     await removeFile(identityPath(dir, "identity.previous.json"));
-    return previous;
+    return { identity: previous, deleted };
   });
 }
 
-/** What is gone already, after a crash, is no failure. A generated passphrase goes with the last key that needs it. */
-async function deleteKey(
-  gone: Identity,
-  kept: Identity,
+/** A key that went over to the present one may go; one that was given up as lost may be all there is of a good list. */
+async function assertGivenUp(
+  previous: Identity,
+  current: Identity,
   where: OpenIdentityOptions & { readonly dir: string },
 ): Promise<void> {
+  const { deviceId } = previous;
+  if (isSucceededBy(where.dir, PublicKey.fromBase64(previous.publicKey), current.deviceId)) return;
+  try {
+    await proveKey(await openIdentityOf(previous, where));
+  } catch (error) {
+    if (error instanceof AmeshError) return;
+    throw error;
+  }
+  throw new AmeshError(
+    "identity_exists",
+    `The key of ${deviceId} was given up as lost, and it signs again.`,
+    {
+      fix: "Take it back with `amesh init --replace-lost --cancel`, or give --force to delete it.",
+    },
+  );
+}
+
+function leftBehind(error: unknown, force: boolean): false {
+  if (!(error instanceof AmeshError)) throw error;
+  if (force) return false;
+  const fix = `${error.fix} If it is gone for good, give --force: the key is left where it is.`;
+  throw new AmeshError(error.code, error.message, { fix, cause: error });
+}
+
+function assertNotInUse(gone: Identity, kept: Identity): void {
   if (gone.backend === kept.backend && gone.keyAlias === kept.keyAlias)
     throw new AmeshError(
       "key_mismatch",
       `${gone.deviceId} names the key that is in use; nothing was deleted.`,
     );
+}
+
+/** What is gone already, after a crash, is no failure. A generated passphrase goes with the last key that needs it. */
+export async function deleteKey(
+  gone: Identity,
+  kept: Identity,
+  where: OpenIdentityOptions & { readonly dir: string },
+): Promise<void> {
+  assertNotInUse(gone, kept);
   try {
     await openKeyStoreOf(gone, where).delete(gone.keyAlias);
   } catch (error) {

@@ -1,6 +1,6 @@
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, PublicKey } from "@authmesh/core";
 import { encryptedFileInfo } from "./drivers/encrypted-file.js";
-import { lockPath } from "./folder.js";
+import { identityPath, lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
 import { withLock } from "./internal/folder-lock.js";
 import { ownAlias } from "./key-store.js";
@@ -14,6 +14,7 @@ import {
 import { migrationAt } from "./migration.js";
 import { contextOfNewKey, type NewKeyOptions, obtainKey } from "./new-key.js";
 import { type OpenIdentity, type OpenIdentityOptions, openIdentityOf, proveKey } from "./open-identity.js";
+import { isSucceededBy, nameSuccessor } from "./succession-file.js";
 import { passphraseWarning, type Warning } from "./warnings.js";
 
 export interface NextIdentityOptions extends OpenIdentityOptions, NewKeyOptions {
@@ -28,6 +29,15 @@ export interface NextIdentity {
   readonly warnings: readonly Warning[];
 }
 
+/** The key in use, and whether a key store will do for the one after it: the judge throws where not. */
+interface Predecessor {
+  /** Names the next key as its successor; absent when it cannot. */
+  readonly key?: Pick<OpenIdentity, "publicKey" | "sign">;
+  readonly judge: Judge;
+}
+
+const stages = ["none", "prepared", "finishing", "finished"] as const;
+
 type Judge = (driver: KeyStoreDriver, findings: readonly KeyStoreFinding[]) => void;
 
 /**
@@ -35,22 +45,24 @@ type Judge = (driver: KeyStoreDriver, findings: readonly KeyStoreFinding[]) => v
  * on with the one that is there. Its key has signed when this returns, so that no peer is told of a key that was
  * only written into a file.
  *
- * @param judge throws where the key store that was found will not do
- * @throws AmeshError `migration_unfinished`, and what `createIdentity` and `KeyStore.sign` throw
+ * @throws AmeshError `migration_unfinished`, also for a next key that the one in use has not named, and what `createIdentity` and `KeyStore.sign` throw
  */
 export async function obtainNextIdentity(
   current: Identity,
   options: NextIdentityOptions & { readonly dir: string },
-  judge: Judge = () => {},
+  { key, judge }: Predecessor,
 ): Promise<NextIdentity> {
   const { dir, env = process.env, backend } = options;
   const context = contextOfNewKey(dir, env, options);
-  const known = migrationAt(dir, "none", "prepared", "finishing").next;
+  const known = migrationAt(dir, ...stages).next;
   const [driver, findings] = known ? foundBefore(known, backend) : await detectKeyStore(context, backend);
   if (known === undefined) judge(driver, findings);
   const { identity, adopted } = await withLock(lockPath(dir), async () => {
-    const { next } = migrationAt(dir, "none", "prepared", "finishing");
-    return next ? { identity: next, adopted: false } : make(current, driver, context, options);
+    const { next } = migrationAt(dir, ...stages);
+    if (next === undefined) return make(current, driver, context, key, options);
+    const named = isSucceededBy(dir, PublicKey.fromBase64(current.publicKey), next.deviceId);
+    if (key !== undefined && !named) throw notNamed(dir, next);
+    return { identity: next, adopted: !named };
   });
   const next = await openIdentityOf(identity, options);
   await proveKey(next);
@@ -65,6 +77,7 @@ async function make(
   current: Identity,
   driver: KeyStoreDriver,
   context: KeyStoreContext,
+  key: Predecessor["key"],
   { now = Date.now }: NextIdentityOptions,
 ): Promise<{ identity: Identity; adopted: boolean }> {
   const alias = aliasAfter(current.keyAlias);
@@ -77,6 +90,7 @@ async function make(
     keyAlias: alias,
     createdAt: Math.floor(now() / 1000),
   };
+  if (key !== undefined) await nameSuccessor(context.dir, key, publicKey, now);
   await writeIdentity(context.dir, identity, "identity.next.json");
   return { identity, adopted };
 }
@@ -98,6 +112,18 @@ function foundBefore(
   throw new AmeshError("migration_unfinished", `The new key, ${deviceId}, is in ${label} already.`, {
     fix: "Leave --backend out, or remove that key with `amesh init --migrate --cancel`.",
   });
+}
+
+/** Whoever can write files can put such a file there; the key in use is what says that it is this machine's. */
+export function notNamed(dir: string, { deviceId }: Identity): AmeshError {
+  const path = identityPath(dir, "identity.next.json");
+  return new AmeshError(
+    "migration_unfinished",
+    `${path} names ${deviceId}, and the key in use has not named that one its successor.`,
+    {
+      fix: "After an `amesh init --replace-lost` that was interrupted, run that again. Otherwise find out who wrote the file, move it out of the way and begin again with `amesh init --migrate`.",
+    },
+  );
 }
 
 function adoptionWarning(dir: string, { deviceId, keyAlias }: Identity): Warning {

@@ -1,13 +1,13 @@
 import { AmeshError, quoteForeign, signableProbe } from "@authmesh/core";
 import { AllowList, type AllowListOptions } from "./allow-list.js";
-import { AllowListFile } from "./allow-list-file.js";
-import { type FolderOptions, identityFolder } from "./folder.js";
+import { type Environment, type FolderOptions, identityFolder } from "./folder.js";
 import { type Identity, readIdentity } from "./identity-file.js";
 import type { KeyStore } from "./key-store.js";
 import { keyStoreDrivers } from "./key-store-drivers.js";
 import { type DeviceKey, openKey } from "./open-key.js";
 import { resolvePassphrase } from "./passphrase.js";
 import type { PromptSecret } from "./secret-source.js";
+import { isSucceededBy } from "./succession-file.js";
 
 export interface OpenIdentityOptions extends FolderOptions {
   /** The key store that `createIdentity` was given. Default: the one of amesh's own that identity.json names. */
@@ -20,11 +20,8 @@ export interface OpenIdentityOptions extends FolderOptions {
 export interface OpenIdentity extends DeviceKey {
   readonly dir: string;
   readonly identity: Identity;
-  /**
-   * The id of the device that this one has become by `finishMigration`, as it was remembered; undefined when it has not.
-   * Throws as `sign` does.
-   */
-  successor(): Promise<string | undefined>;
+  /** Whether this key has named that device as the one in its place, itself or by way of others. Reads a file. */
+  isSucceededBy(deviceId: string): boolean;
   /** The list of devices this machine accepts. */
   openAllowList(options?: AllowListOptions): Promise<AllowList>;
 }
@@ -34,11 +31,12 @@ export interface OpenIdentity extends DeviceKey {
  * folder, the key store and, when the key is first used, the passphrase.
  *
  * @throws AmeshError `identity_not_found`, `identity_damaged`, `key_store_unknown`, `key_not_found`,
- * `key_store_damaged`, `key_mismatch`, `storage_failed`
+ * `key_store_damaged`, `key_mismatch`, also where AMESH_DEVICE_ID names another device, `storage_failed`
  */
 export async function openIdentity(options: OpenIdentityOptions = {}): Promise<OpenIdentity> {
   const dir = identityFolder(options);
   const { identity } = readIdentity(dir);
+  assertExpected(identity, options.env);
   const given = options.keyStore?.info.name ?? identity.backend;
   if (given !== identity.backend)
     throw new AmeshError(
@@ -47,6 +45,19 @@ export async function openIdentity(options: OpenIdentityOptions = {}): Promise<O
       { fix: "Give openIdentity a key store of the name that createIdentity was given." },
     );
   return openIdentityOf(identity, { ...options, dir });
+}
+
+/** Whoever can write files can put another identity there, key and all; not into the environment. */
+function assertExpected({ deviceId }: Identity, env: Environment = process.env): void {
+  const expected = env["AMESH_DEVICE_ID"];
+  if (!expected || expected === deviceId) return;
+  throw new AmeshError(
+    "key_mismatch",
+    `The folder holds the identity ${deviceId}; AMESH_DEVICE_ID expects ${quoteForeign(expected)}.`,
+    {
+      fix: "If this machine has moved to a new key, set AMESH_DEVICE_ID anew. Otherwise find out who wrote it.",
+    },
+  );
 }
 
 /** As `openIdentity`, of an identity that may not be the one in use. */
@@ -61,7 +72,7 @@ export async function openIdentityOf(
     ...key,
     dir: options.dir,
     identity,
-    successor: async () => (await AllowListFile.of(open)).recallSuccessor(),
+    isSucceededBy: (deviceId) => isSucceededBy(options.dir, key.publicKey, deviceId),
     openAllowList: (listOptions) => AllowList.open(open, listOptions),
   };
   return open;

@@ -40,16 +40,6 @@ export async function recallGeneration(memory: Memory, alias: string): Promise<n
     : failure("allow_list_rollback", "What the key store remembers of the allow list is no number.");
 }
 
-/**
- * The device that this one has become; undefined when it has not. Only who may use the key can have it say so.
- *
- * @throws AmeshError when the key store cannot be asked
- */
-export async function recallSuccessor(memory: Memory, alias: string): Promise<string | undefined> {
-  const remembered = await recallText(memory, alias);
-  return typeof remembered === "string" && spellings.successor.test(remembered) ? remembered : undefined;
-}
-
 /** Undefined when there is nothing, a failure when it was changed by something else. */
 async function recallText(memory: Memory, alias: string): Promise<string | Failure | undefined> {
   try {

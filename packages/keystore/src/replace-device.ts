@@ -32,7 +32,7 @@ export interface DeviceReplacement {
  *
  * @returns the new entries, one for each role
  * @throws AmeshError `device_revoked` when either was revoked here, `device_not_found`, `entry_expired`,
- * `device_exists`, `allow_list_full`, `invalid_name`
+ * `device_exists`, also for a device that was replaced already, `allow_list_full`, `invalid_name`
  */
 export function replaceDevice(
   draft: AllowListDraft,
@@ -47,6 +47,11 @@ export function replaceDevice(
   if (first === undefined) throw new AmeshError("entry_expired", `The entry of ${replaces} has expired.`);
   if (draft.devices.some((entry) => entry.deviceId === deviceId))
     throw new AmeshError("device_exists", `${deviceId} is in the allow list already.`);
+  const successorOfOld = present.find((entry) => entry.replacedBy !== undefined)?.replacedBy;
+  if (successorOfOld !== undefined)
+    throw new AmeshError("device_exists", `${successorOfOld} has taken the place of ${replaces} already.`, {
+      fix: `If that was wrong, revoke it and pair anew: amesh revoke ${successorOfOld}`,
+    });
   const successor = (old: DeviceEntry): DeviceEntry => {
     assertRoom(draft);
     const scopes = narrowerScopes(old.scopes, replacement.scopes);
@@ -63,7 +68,11 @@ export function replaceDevice(
       ...(scopes && { scopes }),
       ...(expiresAt !== undefined && { expiresAt }),
     };
-    const ending = { ...old, expiresAt: earlier(old.expiresAt, keepUntil) as number };
+    const ending = {
+      ...old,
+      expiresAt: earlier(old.expiresAt, keepUntil) as number,
+      replacedBy: deviceId,
+    };
     draft.devices = [...draft.devices.map((other) => (other === old ? ending : other)), entry];
     return entry;
   };

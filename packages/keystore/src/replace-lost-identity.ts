@@ -3,13 +3,14 @@ import { AmeshError, decodeUtf8, type Failure, friendlyName } from "@authmesh/co
 import { AllowListFile, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, maxAllowListBytes } from "./allow-list-format.js";
 import { readUnsealed } from "./allow-list-seal.js";
+import { encryptedFileInfo } from "./drivers/encrypted-file.js";
 import { type AllowListSettings, checkSettings, writeFirstAllowList } from "./first-allow-list.js";
 import { identityFolder, replaceLostPath } from "./folder.js";
 import type { Identity } from "./identity-file.js";
 import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
-import type { KeyStoreFinding } from "./key-store-drivers.js";
-import { goOver, keepPrevious, migrationAt } from "./migration.js";
+import { type KeyStoreDriver, type KeyStoreFinding, keyStoreDrivers } from "./key-store-drivers.js";
+import { goOver, keepPrevious, migrationAt, readMigration } from "./migration.js";
 import { type NextIdentityOptions, obtainNextIdentity } from "./next-identity.js";
 import { type OpenIdentityOptions, openIdentityOf, proveKey } from "./open-identity.js";
 import { replaceLostNote } from "./replace-lost-note.js";
@@ -49,11 +50,11 @@ const passing = /^(key_store_(unavailable|busy|locked)|passphrase_|pin_|storage_
  * Finds out why the key of this machine does not sign, for `replaceLostIdentity`. Changes nothing.
  *
  * @throws AmeshError `identity_exists` while it does sign, `identity_not_found`, `identity_damaged`,
- * `migration_unfinished` while a previous key is kept, `storage_failed`
+ * `storage_failed`
  */
 export async function examineLostIdentity(options: OpenIdentityOptions = {}): Promise<LostIdentity> {
   const dir = identityFolder(options);
-  const { current, next, previous } = migrationAt(dir, "none", "prepared", "finishing");
+  const { current, next, previous } = readMigration(dir);
   // Killed between the last two steps, the folder has gone over already.
   const identity = current.deviceId === next?.deviceId ? (previous ?? current) : current;
   try {
@@ -84,12 +85,13 @@ export async function replaceLostIdentity(
   const { next, findings, warnings } = await obtainNextIdentity(
     { ...lost.identity, ...name },
     { ...options, dir },
+    { judge: (driver, findings) => assertNoWorse(lost.identity, driver, findings, options.backend) },
   );
   const identity: Identity = { ...next.identity, ...name };
   const file = await AllowListFile.of(next);
   return file.locked(async (lock) => {
     const migration = migrationAt(dir, "prepared", "finishing");
-    const note = noteFor(dir, lost.identity, identity, file);
+    const note = noteFor(lost, migration.previous, identity, file);
     await replaceFile(replaceLostPath(dir), note, () => lock.assertHeld());
     await keepPrevious(dir, migration);
     const oldList = await writeFirstAllowList(lock, { ...next, identity }, settings);
@@ -100,11 +102,36 @@ export async function replaceLostIdentity(
 }
 
 /** The note stays what it is once the old list has made way. */
-function noteFor(dir: string, lost: Identity, identity: Identity, file: AllowListFile): string {
+function noteFor(
+  { dir, identity: lost, mayComeBack }: LostIdentity,
+  previous: Identity | undefined,
+  identity: Identity,
+  file: AllowListFile,
+): string {
   const hasMadeWay = !existsSync(file.path) || !isFailure(file.read());
   const written = decodeUtf8(readBounded(replaceLostPath(dir), maxAllowListBytes) ?? new Uint8Array()) ?? "";
   if (hasMadeWay && written.includes(identity.deviceId)) return written;
-  return replaceLostNote(lost, identity, readOldList(file.path));
+  const earlier = previous?.deviceId === lost.deviceId ? undefined : previous;
+  return replaceLostNote({ lost, mayComeBack, earlier, identity, list: readOldList(file.path) });
+}
+
+/** A machine whose key was in hardware does not get one in a file, or elsewhere, unless it is told to. */
+function assertNoWorse(
+  { backend }: Identity,
+  { info }: KeyStoreDriver,
+  findings: readonly KeyStoreFinding[],
+  asked: string | undefined,
+): void {
+  if (asked !== undefined || backend === encryptedFileInfo.name || info.name === backend) return;
+  const before = keyStoreDrivers.find((driver) => driver.info.name === backend)?.info.label ?? backend;
+  const why = findings.find(({ name }) => name === backend)?.reason;
+  throw new AmeshError(
+    "key_store_unavailable",
+    `The key was in ${before}${why === undefined ? "" : `, which cannot be used (${why})`}; what was found is ${info.label}.`,
+    {
+      fix: `Say where the new key is to live: --backend ${backend} once that works, or --backend ${info.name}.`,
+    },
+  );
 }
 
 function readOldList(path: string): AllowListContents | undefined {

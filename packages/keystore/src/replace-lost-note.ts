@@ -9,17 +9,22 @@ const meetings: Readonly<Record<Role, readonly [relation: string, pairing: strin
   controller: ["which calls this machine", "`amesh listen` here, then `amesh invite CODE` there"],
 };
 
-/**
- * What has to be done on other machines after a key was lost, in words and commands for people.
- *
- * @param list what the old list said, whoever wrote it; undefined when there was none to be read
- */
-export function replaceLostNote(
-  { deviceId: lost }: Identity,
-  { deviceId, publicKey, friendlyName }: Identity,
-  list: Pick<AllowListContents, "devices" | "revoked"> | undefined,
-): string {
-  const revoke = `amesh revoke ${lost}`;
+/** A key that was given up, and what took its place. */
+export interface Loss {
+  readonly lost: Identity;
+  /** Whether the key may sign again one day. */
+  readonly mayComeBack: boolean;
+  /** The one before the lost one, if it is still there. */
+  readonly earlier: Identity | undefined;
+  readonly identity: Identity;
+  /** What the old list said, whoever wrote it; undefined when there was none to be read. */
+  readonly list: Pick<AllowListContents, "devices" | "revoked"> | undefined;
+}
+
+/** What has to be done on other machines after a key was lost, in words and commands for people. */
+export function replaceLostNote({ lost, mayComeBack, earlier, identity, list }: Loss): string {
+  const { deviceId, publicKey, friendlyName } = identity;
+  const revoke = `amesh revoke ${lost.deviceId}`;
   const add = `echo ${publicKey} | amesh add --name ${quoteForShell(friendlyName)} --public-key - --yes`;
   const describe = ({ role, ...device }: DeviceEntry): string => {
     const [relation, pairing] = meetings[role];
@@ -29,10 +34,22 @@ export function replaceLostNote(
   const active = list?.devices.filter(({ status }) => status === "active") ?? [];
   const revoked = list?.revoked ?? [];
   return `${[
-    `The key of ${lost} is lost. This machine is now ${deviceId}, with the public key\n${publicKey}`,
+    `The key of ${lost.deviceId} ${mayComeBack ? "cannot be used" : "is lost"}. This machine is now ${deviceId}, with the public key\n${publicKey}`,
+    ...(mayComeBack
+      ? [
+          "If that key works again before anything here is done, take it back:\n  amesh init --replace-lost --cancel",
+        ]
+      : []),
+    ...(earlier === undefined
+      ? []
+      : [
+          `The key before that one, of ${earlier.deviceId}, is still kept here. Where it is trusted: amesh revoke ${earlier.deviceId}`,
+        ]),
     list === undefined
       ? `No allow list could be read. On every machine that knows this one: ${revoke}, then pair again.`
-      : "The old allow list named the devices below. Its seal could NOT be checked without the key: whoever could\nwrite into this folder may have changed it. Compare ids before you pair.",
+      : active.length + revoked.length === 0
+        ? "The old allow list named nobody."
+        : "The old allow list named the devices below. Its seal could NOT be checked without the key: whoever could\nwrite into this folder may have changed it. Compare ids before you pair.",
     ...active.map(describe),
     ...(revoked.length === 0
       ? []

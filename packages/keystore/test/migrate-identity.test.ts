@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { signableProbe } from "@authmesh/core";
+import { createSuccession, signableProbe } from "@authmesh/core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { AllowListFile } from "../src/allow-list-file.js";
 import { readUnsealed } from "../src/allow-list-seal.js";
 import {
   type AllowListState,
@@ -17,6 +18,7 @@ import {
   readMigration,
   replaceLostIdentity,
   revokeDevice,
+  takeBackIdentity,
 } from "../src/index.js";
 import { quoteForShell } from "../src/internal/shell-quote.js";
 import { openIdentityOf } from "../src/open-identity.js";
@@ -128,7 +130,7 @@ describe("prepareMigration", () => {
     expect(warnings).toMatchObject([{ code: "passphrase_generated" }]);
     await finishMigration({ dir, env: tpm.env });
     expect(readMigration(dir)).toMatchObject({ stage: "finished", current: { backend: "encrypted-file" } });
-    expect((await forgetPrevious({ dir, env: tpm.env })).backend).toBe("tpm");
+    expect((await forgetPrevious({ dir, env: tpm.env })).identity.backend).toBe("tpm");
     expect((await stateOf(dir, {})).devices).toEqual([]);
     const back = await prepareMigration({ dir, env: tpm.env });
     expect(back.next.identity.keyAlias).toBe("device-3");
@@ -156,8 +158,10 @@ describe("prepareMigration", () => {
     const next = JSON.parse(readFileSync(path, "utf8"));
     const { deviceId, base64 } = publicKey;
     writeFileSync(path, JSON.stringify({ ...next, deviceId, publicKey: base64 }));
-    for (let i = 0; i < 2; i++) expect(await codeOf(() => prepare(dir))).toBe("key_mismatch");
-    expect(await codeOf(() => finish(dir))).toBe("key_mismatch");
+    for (const act of [prepare, prepare, finish])
+      expect(await codeOf(() => act(dir))).toBe("migration_unfinished");
+    writeFileSync(path, JSON.stringify({ ...next, keyAlias: "device-7" }));
+    for (const act of [prepare, prepare, finish]) expect(await codeOf(() => act(dir))).toBe("key_not_found");
     writeFileSync(path, "{}");
     await expect(prepare(dir)).rejects.toMatchObject({
       code: "identity_damaged",
@@ -181,7 +185,26 @@ it("shows no key that a key file merely names", async () => {
     const planted = text.replaceAll(base64, publicKey.base64).replaceAll(deviceId, publicKey.deviceId);
     writeFileSync(join(dir, name), planted);
   }
-  expect(await codeOf(again)).toBe("passphrase_wrong");
+  expect(await codeOf(again)).toBe("migration_unfinished");
+});
+
+it("goes to no key that the one in use has not named, though it signs, and its list is there", async () => {
+  const { dir, identity } = await newMachine();
+  const planted = await newIdentity();
+  await (await planted.openAllowList()).update(add());
+  cpSync(join(planted.dir, "device.key"), join(dir, "device-2.key"));
+  const next = { ...planted.identity, keyAlias: "device-2" };
+  writeFileSync(join(dir, "identity.next.json"), JSON.stringify(next));
+  const asks = { code: "migration_unfinished", message: expect.stringContaining("has not named") };
+  await expect(prepare(dir)).rejects.toMatchObject(asks);
+  await expect(finish(dir)).rejects.toMatchObject(asks);
+  cpSync(join(dir, "identity.json"), join(dir, "identity.previous.json"));
+  cpSync(join(planted.dir, "allow_list.json"), join(dir, "allow_list.json"));
+  cpSync(join(planted.dir, "device.remembered"), join(dir, "device-2.remembered"));
+  await expect(finish(dir)).rejects.toMatchObject(asks);
+  writeFileSync(join(dir, "succession.jws"), await createSuccession(planted, planted.publicKey));
+  await expect(finish(dir)).rejects.toMatchObject(asks);
+  expect(readMigration(dir).current).toEqual(identity);
 });
 
 describe("finishMigration", () => {
@@ -204,13 +227,12 @@ describe("finishMigration", () => {
     expect(await machine.sign(signableProbe())).toHaveLength(64);
     expect(running.check()?.code).toBe("allow_list_integrity_failure");
     expect(await codeOf(() => running.update(add()))).toBe("allow_list_integrity_failure");
-    expect(await machine.successor()).toBe(moved.deviceId);
+    expect(machine.isSucceededBy(moved.deviceId)).toBe(true);
   });
 
   it("leaves an old key that refuses its own old list, should somebody put both back", async () => {
-    const { dir, successor } = await newMachine();
+    const { dir } = await newMachine();
     const before = filesOf(dir);
-    expect(await successor()).toBeUndefined();
     await prepare(dir);
     const { identity } = await finish(dir);
     for (const name of ["identity.json", "allow_list.json"])
@@ -255,7 +277,7 @@ describe("finishMigration", () => {
     ["forget", "none", "migration_not_found", (dir: string) => forgetPrevious({ dir, env: both })],
     ["forget", "prepared", "migration_unfinished", (dir: string) => forgetPrevious({ dir, env: both })],
     ["prepare", "finished", "migration_unfinished", prepare],
-    ["finish", "finished", "migration_unfinished", finish],
+    ["finish", "finished", "no error", finish],
     ["cancel", "finished", "migration_unfinished", (dir: string) => cancelMigration({ dir, env: both })],
   ])("does not %s a migration that is at %s", async (_, stage, code, act) => {
     const { dir } = await newMachine();
@@ -276,12 +298,13 @@ describe("cancelMigration and forgetPrevious", () => {
     expect(filesOf(dir)).toEqual(before);
     await prepare(dir);
     await finish(dir);
-    expect(await forgetPrevious({ dir, env: tpm.env })).toEqual(identity);
+    expect(await forgetPrevious({ dir, env: tpm.env })).toEqual({ identity, deleted: true });
     expect(readdirSync(dir).sort()).toEqual([
       "allow_list.json",
       "device-2.remembered",
       "device-2.tpm",
       "identity.json",
+      "succession.jws",
     ]);
     expect(readMigration(dir).stage).toBe("none");
   });
@@ -323,7 +346,81 @@ describe("replaceLostIdentity", () => {
       `echo ${replaced.identity.publicKey} | amesh add --name 'this machine' --public-key - --yes`,
     );
     expect(replaced.note).toMatch(/could NOT be checked/);
-    expect(await codeOf(() => replace(dir))).toBe("migration_unfinished");
+    expect(await codeOf(() => replace(dir))).toBe("identity_exists");
+  });
+
+  it("replaces a second time while the key before is still kept, and names both to peers", async () => {
+    const { dir, identity } = await newMachine();
+    await prepare(dir);
+    const { identity: second } = await finish(dir);
+    rmSync(join(dir, "device-2.tpm"));
+    const examined = await examineLostIdentity({ dir, env: both });
+    expect(examined).toMatchObject({ identity: second, cause: { code: "key_not_found" } });
+    const { identity: third, note } = await replaceLostIdentity(examined, { env: both });
+    expect(third.keyAlias).toBe("device-3");
+    for (const id of [identity.deviceId, second.deviceId]) expect(note).toContain(`amesh revoke ${id}`);
+    expect(readMigration(dir)).toMatchObject({ stage: "finished", previous: identity });
+    expect(await codeOf(() => forgetPrevious({ dir, env: both }))).toBe("identity_exists");
+    expect(await forgetPrevious({ dir, env: both, force: true })).toEqual({ identity, deleted: true });
+  });
+
+  it("puts no key of hardware into a file, unless it is told to", async () => {
+    const dir = join(temporaryFolder(), "amesh");
+    await createIdentity({ friendlyName: "api", dir, env: tpm.env });
+    const away = await examineLostIdentity({ dir, env });
+    await expect(replaceLostIdentity(away, { env, argon2: cheap })).rejects.toMatchObject({
+      code: "key_store_unavailable",
+      fix: expect.stringContaining("--backend encrypted-file"),
+    });
+    expect(readMigration(dir).stage).toBe("none");
+    const { identity } = await replaceLostIdentity(away, { env, argon2: cheap, backend: "encrypted-file" });
+    expect(identity.backend).toBe("encrypted-file");
+    expect((await stateOf(dir, env)).devices).toEqual([]);
+  });
+
+  it("can be taken back once the key signs again, with the whole list and nothing newer forgotten", async () => {
+    const { dir, identity } = await newMachine();
+    const before = await stateOf(dir);
+    const replaced = await replace(dir);
+    expect(replaced.note).toContain("amesh init --replace-lost --cancel");
+    expect(await codeOf(() => takeBackIdentity({ dir, env: lost() }))).toBe("passphrase_wrong");
+    expect(await codeOf(() => forgetPrevious({ dir, env: both }))).toBe("identity_exists");
+    const older = readFileSync(replaced.oldList ?? "", "utf8").replace('"generation":', '"generation": ');
+    writeFileSync(join(dir, "allow_list.json.set-aside-1-0000"), older);
+    const taken = await takeBackIdentity({ dir, env: both });
+    expect(taken).toMatchObject({ identity, givenUp: replaced.identity, deleted: true });
+    expect(kept(await stateOf(dir))).toEqual(kept(before));
+    expect(readMigration(dir).stage).toBe("none");
+    expect(readdirSync(dir)).not.toContain("device-2.tpm");
+    await (await (await openIdentity({ dir, env })).openAllowList()).update(add());
+  });
+
+  it("is not taken back with an older list, nor where a key went over by itself", async () => {
+    const { dir } = await newMachine();
+    const old = readFileSync(join(dir, "allow_list.json"));
+    await (await (await openIdentity({ dir, env })).openAllowList()).update(add());
+    const { oldList } = await replace(dir);
+    writeFileSync(oldList ?? "", old);
+    expect(await codeOf(() => takeBackIdentity({ dir, env: both }))).toBe("allow_list_missing");
+    const moved = await newMachine();
+    await prepare(moved.dir);
+    await finish(moved.dir);
+    expect(await codeOf(() => takeBackIdentity({ dir: moved.dir, env: both }))).toBe("migration_not_found");
+  });
+
+  it("lets a key be forgotten whose key store is gone, and says that it is left", async () => {
+    const other = await SoftwareTpm.start((stop) => void stops.push(stop));
+    const dir = join(temporaryFolder(), "amesh");
+    const { identity } = await createIdentity({ friendlyName: "api", dir, env: other.env });
+    rmSync(join(dir, "device.tpm"));
+    const gone = await examineLostIdentity({ dir, env: other.env });
+    await replaceLostIdentity(gone, { env, argon2: cheap, backend: "encrypted-file" });
+    writeFileSync(join(dir, "identity.previous.json"), JSON.stringify({ ...identity, backend: "no-store" }));
+    await expect(forgetPrevious({ dir, env })).rejects.toMatchObject({
+      fix: expect.stringContaining("--force"),
+    });
+    expect(await forgetPrevious({ dir, env, force: true })).toMatchObject({ deleted: false });
+    expect(readMigration(dir).stage).toBe("none");
   });
 
   it("takes name, limit and audience from whoever calls, not from a list nobody can check", async () => {
@@ -401,7 +498,8 @@ describe("replaceLostIdentity", () => {
     expect(away).toMatchObject({ cause: { code: "key_store_unavailable" }, mayComeBack: true });
     const cleared = await examineLostIdentity({ dir, env: tpm.env });
     expect(cleared).toMatchObject({ cause: { code: "key_store_changed" }, mayComeBack: false });
-    await replaceLostIdentity(cleared, { env: tpm.env });
+    const { note } = await replaceLostIdentity(cleared, { env: tpm.env });
+    expect(note).toMatch(/is lost[\s\S]*named nobody/);
     expect((await stateOf(dir, tpm.env)).devices).toEqual([]);
   });
 
@@ -473,9 +571,10 @@ describe("kill -9 just before any change of a name", () => {
         await expectUsable(dir);
         const { current: now, previous } = readMigration(dir);
         expect(now).toEqual(next.identity);
-        expect(
-          await (await openIdentityOf(previous as never, { dir, env })).sign(signableProbe()),
-        ).toHaveLength(64);
+        const old = await openIdentityOf(previous as never, { dir, env });
+        expect(old.isSucceededBy(now.deviceId)).toBe(true);
+        expect(await (await AllowListFile.of(old)).recall()).toMatchObject({ code: "allow_list_rollback" });
+        expect(await old.sign(signableProbe())).toHaveLength(64);
       },
       tpm.address,
     );
@@ -531,6 +630,25 @@ describe("kill -9 just before any change of a name", () => {
         expect(files["replace-lost.txt"]).toContain(`"the target" (${target.publicKey.deviceId})`);
         expect(files["replace-lost.txt"]).toContain(JSON.parse(files["identity.json"] ?? "").publicKey);
         expect(keysOf(dir).sort()).toEqual(["device-2.tpm", "device.key"]);
+      },
+      tpm.address,
+    );
+  }, 60_000);
+
+  it("leaves a taking back that the next one completes", async () => {
+    const forgotten = { ...both, AUTH_MESH_PASSPHRASE: "forgotten" };
+    const template = copyOf(machine.dir);
+    await replaceLostIdentity(await examineLostIdentity({ dir: template, env: forgotten }), {
+      env: forgotten,
+    });
+    await killAtEveryCall(
+      "take back",
+      () => copyOf(template),
+      async (dir) => {
+        if (readMigration(dir).stage === "finished") await takeBackIdentity({ dir, env: both });
+        expect(kept(await stateOf(dir))).toEqual(kept(machine.before));
+        await expectUsable(dir);
+        expect(keysOf(dir)).toEqual(["device.key"]);
       },
       tpm.address,
     );

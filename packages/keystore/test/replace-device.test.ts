@@ -14,6 +14,7 @@ import {
   type NewDevice,
   replaceDevice,
   revokeDevice,
+  setScopes,
 } from "../src/index.js";
 import { codeOf, newDevice, newIdentity } from "./fixture.js";
 
@@ -69,13 +70,33 @@ describe("replaceDevice", () => {
     expectWritable(draft);
   });
 
-  it("needs no room among the controllers, and counts once the old one has ended", () => {
+  it("counts once among the controllers, and the old one never stands in the way of another", () => {
     const draft = listWith({ role: "controller" });
     replace(draft);
     const newcomer = PrivateKey.generate().publicKey.deviceId;
     const inTheWay = (at: number) => controllersInTheWay(draft, newcomer, at).map(({ deviceId }) => deviceId);
     expect(inTheWay(now + week)).toEqual([fresh.deviceId]);
-    expect(inTheWay(now + 2)).toEqual([old.deviceId, fresh.deviceId]);
+    expect(inTheWay(now + 2)).toEqual([fresh.deviceId]);
+  });
+
+  it("has one successor", () => {
+    const draft = listWith({ role: "controller" });
+    replace(draft);
+    const another = PrivateKey.generate().publicKey;
+    expect(() => replace(draft, { publicKey: another })).toThrow(
+      expect.objectContaining({ code: "device_exists" }),
+    );
+  });
+
+  it("goes when its successor is revoked, and may do no more than it", () => {
+    const draft = listWith({ role: "controller", scopes: { orders: "rw", profile: "r" } });
+    replace(draft);
+    setScopes(draft, { deviceId: fresh.deviceId, scopes: { orders: "r" } });
+    expect(draft.devices.map(({ scopes }) => scopes)).toEqual([{ orders: "r" }, { orders: "r" }]);
+    const removed = revokeDevice(draft, { deviceId: fresh.deviceId, now });
+    expect(removed.map(({ deviceId }) => deviceId)).toEqual([fresh.deviceId, old.deviceId]);
+    expect(draft.revoked.map(({ deviceId }) => deviceId)).toEqual([fresh.deviceId, old.deviceId]);
+    expectWritable(draft);
   });
 
   it("keeps an earlier end, takes another name, and narrows what it is told to", () => {

@@ -10,6 +10,8 @@ import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import type { Logger } from "./logger.js";
 
 const retryMs = 1000;
+/** So that what happens while no request comes, such as a revocation and an older list after it, is seen too. */
+const lookEveryMs = 500;
 
 /**
  * The allow list of this machine's identity, opened in the background. Until it is open, and whenever it cannot be,
@@ -23,7 +25,8 @@ export class LocalTrust implements TrustStore {
   #opening: Promise<void> | undefined;
   #store: TrustStore | undefined;
   #identity: OpenIdentity | undefined;
-  #failure: Failure = failure("verifier_not_ready");
+  /** Why the list could not be opened, or not anew. */
+  #failure: Failure | undefined = failure("verifier_not_ready");
   #retryAt = 0;
   readonly #listeners = new Set<() => void>();
 
@@ -41,7 +44,8 @@ export class LocalTrust implements TrustStore {
   }
 
   check(): Failure | undefined {
-    return this.#store === undefined ? this.#failure : this.#store.check();
+    const problem = this.#store?.check();
+    return this.#store === undefined || problem !== undefined ? (this.#failure ?? problem) : undefined;
   }
 
   find(key: string, role: Role): TrustedDevice | undefined {
@@ -68,10 +72,12 @@ export class LocalTrust implements TrustStore {
   async #open(): Promise<void> {
     try {
       const identity = await openIdentity(this.#folder === undefined ? {} : { dir: this.#folder });
-      if (this.#identity && (await this.#identity.successor()) !== identity.identity.deviceId) return;
+      if (!this.#goesOverTo(identity.identity.deviceId)) return;
       const store = await identity.openAllowList();
+      if (this.#store === undefined) lookAgain(new WeakRef(this));
       this.#store = store;
       this.#identity = identity;
+      this.#failure = undefined;
       store.onChange(() => this.#tell());
       this.#tell();
     } catch (error) {
@@ -85,7 +91,31 @@ export class LocalTrust implements TrustStore {
     }
   }
 
+  /** A store that is open knows what came before, and a new one does not: it makes way for another identity's alone. */
+  #goesOverTo(deviceId: string): boolean {
+    const own = this.#identity;
+    if (own === undefined) return true;
+    this.#failure = undefined;
+    if (own.identity.deviceId === deviceId) return false;
+    if (own.isSucceededBy(deviceId)) return true;
+    throw new AmeshError(
+      "verifier_not_ready",
+      `The folder is that of ${deviceId} now; this process answers for ${own.identity.deviceId}.`,
+      { fix: "If the identity was replaced, restart this process. Otherwise find out who wrote it." },
+    );
+  }
+
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Keeps neither the process alive nor the list. */
+function lookAgain(trust: WeakRef<LocalTrust>): void {
+  const timer = setInterval(() => {
+    const present = trust.deref();
+    if (present === undefined) clearInterval(timer);
+    else present.check();
+  }, lookEveryMs);
+  timer.unref();
 }

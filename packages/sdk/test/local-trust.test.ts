@@ -5,6 +5,7 @@ import {
   addDevice,
   createIdentity,
   finishMigration,
+  forgetPrevious,
   type OpenIdentity,
   openIdentity,
   prepareMigration,
@@ -14,6 +15,7 @@ import {
 import { amesh, createClient, type Decision, type VerifyOptions } from "@authmesh/sdk";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { SoftwareTpm } from "../../keystore/test/swtpm.js";
+import { LocalTrust } from "../src/local-trust.js";
 import { makeIdentity, silent } from "./fixtures/pair.js";
 import { serve } from "./fixtures/servers.js";
 
@@ -195,6 +197,35 @@ test("a running server goes over to the key its identity moved to, without a res
   await expect.poll(call, { timeout: 5000 }).toBe(200);
 });
 
+test("a running server that was not called meanwhile goes over when the old key is deleted already", async () => {
+  const { dir: moving } = await newServer("idle");
+  const tpm = await SoftwareTpm.start(onTestFinished);
+  vi.stubEnv("AMESH_TPM", tpm.address);
+  const { call } = await startServer({ allowList: moving });
+  expect(await call()).toBe(200);
+  await prepareMigration({ dir: moving });
+  await finishMigration({ dir: moving });
+  await forgetPrevious({ dir: moving });
+  await expect.poll(call, { timeout: 5000 }).toBe(200);
+});
+
+test("a running server sees a revocation that an older list takes back before the next request", async () => {
+  const { dir: quiet } = await newServer("quiet");
+  const trust = new LocalTrust(quiet, silent);
+  const { call, reason } = await startServer({ allowList: trust });
+  expect(await call()).toBe(200);
+  const before = readdirSync(quiet).map((name) => [name, readFileSync(join(quiet, name))] as const);
+  const list = await (await openIdentity({ dir: quiet })).openAllowList();
+  const noticed = new Promise<void>((resolve) => trust.onChange(resolve));
+  await list.update((draft) =>
+    revokeDevice(draft, { deviceId: caller.publicKey.deviceId, now: 1_800_000_001 }),
+  );
+  await noticed;
+  for (const [name, content] of before) writeFileSync(join(quiet, name), content);
+  await expect.poll(call, { timeout: 5000 }).toBe(500);
+  expect(reason()).toBe("allow_list_rollback");
+});
+
 test("a running server goes over to no identity that only stands in files", async () => {
   const { dir: attacked } = await newServer("attacked");
   const { dir: planted } = await newServer("planted");
@@ -209,6 +240,11 @@ test("a running server goes over to no identity that only stands in files", asyn
     vi.spyOn(performance, "now").mockImplementation(() => now() + later);
     expect(await call()).toBe(500);
   }
-  expect(reason()).toBe("allow_list_integrity_failure");
+  expect(reason()).toBe("verifier_not_ready");
   expect(await (await startServer({ allowList: attacked })).call()).toBe(200);
+  const { deviceId } = JSON.parse(own.toString());
+  vi.stubEnv("AMESH_DEVICE_ID", deviceId);
+  const pinned = await startServer({ allowList: attacked });
+  expect([await pinned.call(), pinned.reason()]).toEqual([500, "verifier_not_ready"]);
+  vi.stubEnv("AMESH_DEVICE_ID", undefined);
 });

@@ -109,8 +109,18 @@ export async function forget(call: Call): Promise<void> {
       call,
       `Delete the previous key, that of ${previous.deviceId}? Programs that still use it can sign no longer.`,
     );
-  const { deviceId } = await forgetPrevious({ promptSecret: call.terminal.questions.secret });
-  call.terminal.answer({ forgotten: { deviceId } }, () => done(`The key of ${deviceId} is deleted.`));
+  const { identity, deleted } = await forgetPrevious({
+    promptSecret: call.terminal.questions.secret,
+    force: call.flag("force"),
+  });
+  const { deviceId } = identity;
+  call.terminal.answer({ forgotten: { deviceId }, deleted }, () =>
+    done(
+      deleted
+        ? `The key of ${deviceId} is deleted.`
+        : `${deviceId} is forgotten. Its key could not be deleted and is left where it is.`,
+    ),
+  );
   call.terminal.next("amesh status");
 }
 

@@ -1,7 +1,15 @@
-import { examineLostIdentity, type LostIdentity, replaceLostIdentity } from "@authmesh/keystore";
+import { AmeshError } from "@authmesh/core";
+import {
+  examineLostIdentity,
+  identityFolder,
+  type LostIdentity,
+  readMigration,
+  replaceLostIdentity,
+  takeBackIdentity,
+} from "@authmesh/keystore";
 import { readAudience } from "../audience-option.js";
 import type { Call } from "../call.js";
-import { fields, formatDevice, identityDocument } from "../layout.js";
+import { done, fields, formatDevice, identityDocument } from "../layout.js";
 import { describeDetection, selectedLabel } from "./detection.js";
 import { pkcs11Place } from "./pkcs11-place.js";
 
@@ -12,8 +20,9 @@ export async function replaceLost(call: Call): Promise<void> {
   const maxControllers = call.number("max-controllers", 1000);
   const promptSecret = terminal.questions.secret;
   const examined = await examineLostIdentity({ promptSecret });
-  if (!call.flag("yes")) {
-    if (!terminal.json) terminal.note(describeLoss(examined));
+  if (!terminal.json) terminal.note(describeLoss(examined));
+  if (call.flag("yes")) assertGone(examined, call.flag("force"));
+  else {
     const question = `Give this machine a new key and an empty allow list?`;
     await terminal.questions.require(question, "Give --yes to replace it without being asked.");
   }
@@ -54,6 +63,34 @@ ${note}
 This is kept in ${notePath}. Restart what runs here.`,
   );
   for (const { message } of warnings) terminal.warn(message);
+  terminal.next("amesh status");
+}
+
+/** A script that runs while a variable is not set, or a device unplugged, must not give a good identity up. */
+function assertGone({ identity, cause, mayComeBack }: LostIdentity, force: boolean): void {
+  if (!mayComeBack || force) return;
+  throw new AmeshError(cause.code, `The key of ${identity.deviceId} may come back: ${cause.detail}`, {
+    fix: `${cause.fix} If it is gone for good, give --force as well.`,
+  });
+}
+
+/** `amesh init --replace-lost --cancel` */
+export async function takeBack(call: Call): Promise<void> {
+  const { terminal } = call;
+  const { current, previous, stage } = readMigration(identityFolder());
+  if (previous !== undefined && stage === "finished" && !call.flag("yes"))
+    await terminal.questions.require(
+      `Be ${previous.deviceId} again, with its allow list, and delete the key of ${current.deviceId}?`,
+      "Give --yes to go on without being asked.",
+    );
+  const taken = await takeBackIdentity({ promptSecret: terminal.questions.secret });
+  const { dir, identity, givenUp, deleted } = taken;
+  terminal.answer(
+    { dir, device: identityDocument(identity), givenUp: identityDocument(givenUp), deleted },
+    () => `${done(`This machine is ${formatDevice(identity)} again, with the allow list it had.`)}
+
+Where ${givenUp.deviceId} was paired meanwhile: amesh revoke ${givenUp.deviceId}. Restart what runs here.`,
+  );
   terminal.next("amesh status");
 }
 

@@ -4,7 +4,7 @@ import { audienceOption } from "../audience-option.js";
 import type { Call } from "../call.js";
 import { create } from "../init/create.js";
 import { cancel, finish, forget, prepare } from "../init/migrate.js";
-import { replaceLost } from "../init/replace-lost.js";
+import { replaceLost, takeBack } from "../init/replace-lost.js";
 import type { Verb } from "../verb.js";
 
 const backends = keyStoreDrivers.map(({ info }) => info.name);
@@ -17,7 +17,7 @@ interface Way {
 
 const aboutKey = ["backend", "module", "token"];
 const aboutNew = [...aboutKey, "name", "max-controllers", "audience"];
-const options = [...aboutNew, "yes"];
+const options = [...aboutNew, "yes", "force"];
 const flags = ["migrate", "finish", "cancel", "forget-previous", "replace-lost"];
 
 /** What `amesh init` does, by the flags that ask for it. */
@@ -26,8 +26,9 @@ const ways: Readonly<Record<string, Way>> = {
   migrate: { run: prepare, takes: aboutKey },
   "migrate finish": { run: finish, takes: ["yes"] },
   "migrate cancel": { run: cancel, takes: ["yes"] },
-  "migrate forget-previous": { run: forget, takes: ["yes"] },
+  "migrate forget-previous": { run: forget, takes: ["yes", "force"] },
   "replace-lost": { run: replaceLost, takes: options },
+  "cancel replace-lost": { run: takeBack, takes: ["yes"] },
 };
 
 export const verb: Verb = {
@@ -37,7 +38,7 @@ export const verb: Verb = {
       "The encrypted-file key store needs a passphrase. With neither AUTH_MESH_PASSPHRASE nor AMESH_PASSPHRASE_FILE set, one is generated and kept in a file beside the key; a warning says what that does not protect against.",
       "The pkcs11 key store makes the key in a token (smart card, USB token, HSM) through the token's module. The PIN comes from AMESH_PIN, from the file that AMESH_PIN_FILE names, or from a prompt.",
       "--migrate moves an identity that works to a better key store. A new key is a new device id, so it goes in steps: --migrate makes the key and shows what to run on which machine, --migrate --finish goes over to it once they know it, --migrate --forget-previous deletes the old key, --migrate --cancel the new one before that. Each can be run again.",
-      "--replace-lost is for a key that is gone: a TPM that was cleared, a file or a passphrase that is lost. The machine gets a new key and an empty allow list; name, audience and limit are those of the flags, but for the name. What other machines must do is shown and kept in replace-lost.txt. Nothing is deleted.",
+      "--replace-lost is for a key that is gone: a TPM that was cleared, a file or a passphrase that is lost. The machine gets a new key and an empty allow list; name, audience and limit are those of the flags, but for the name. What other machines must do is shown and kept in replace-lost.txt. Nothing is deleted: --replace-lost --cancel takes the lost key back, should it sign again. The new key comes into a key store of the same kind, or into the one that --backend names.",
     ],
     options: [
       { flags: "--name NAME", about: "how other machines will see this one (default: its host name)" },
@@ -48,10 +49,19 @@ export const verb: Verb = {
       audienceOption,
       { flags: "--migrate", about: "move to another key store: make the new key" },
       { flags: "--finish", about: "with --migrate: use the new key from now on" },
-      { flags: "--cancel", about: "with --migrate: delete the new key, which is not in use yet" },
+      {
+        flags: "--cancel",
+        about:
+          "with --migrate: delete the new key, which is not in use yet; with --replace-lost: take the lost key back",
+      },
       { flags: "--forget-previous", about: "with --migrate: delete the old key" },
       { flags: "--replace-lost", about: "replace a key that is gone" },
       { flags: "--yes", about: "with --finish, --cancel, --forget-previous, --replace-lost: do not ask" },
+      {
+        flags: "--force",
+        about:
+          "with --replace-lost --yes: also a key that may come back; with --forget-previous: also one that came back, or whose key store is gone",
+      },
     ],
     environment: [
       [

@@ -8,7 +8,7 @@ export const verb: Verb = {
   manual: {
     description: [
       "Removes a device from the allow list, in every role it has, and seals the list anew. Servers that run on this machine refuse its requests within half a second. The device stays on record as revoked: only pairing with it as controller, by `amesh listen` here, trusts it again.",
-      "Asks before it does so. Other machines keep their own lists; revoke the device there too.",
+      "A device that took the place of another (`amesh add --replaces`) is revoked together with that one: they are one machine. Asks before it does so. Other machines keep their own lists; revoke the device there too.",
     ],
     arguments: [{ name: "ID|NAME", about: "device id, or its name if no other device bears it" }],
     options: [{ flags: "--yes", about: "do not ask" }],
@@ -35,8 +35,15 @@ export const verb: Verb = {
       await terminal.questions.require(question, "Give --yes to revoke without being asked.");
     }
     const { deviceId, friendlyName } = device;
-    await list.update((draft) => revokeDevice(draft, { deviceId, now: unixSeconds() }));
-    terminal.answer({ revoked: { deviceId, friendlyName, roles } }, () => done(`${shown} revoked.`));
+    const removed = await list.update((draft) => revokeDevice(draft, { deviceId, now: unixSeconds() }));
+    const earlier = removed.filter((entry) => entry.deviceId !== deviceId);
+    const replaced = [...new Set(earlier.map((entry) => entry.deviceId))];
+    terminal.answer({ revoked: { deviceId, friendlyName, roles }, replaced }, () =>
+      [
+        done(`${shown} revoked.`),
+        ...replaced.map((id) => done(`${id}, whose place it had taken, revoked too.`)),
+      ].join("\n"),
+    );
     terminal.next("amesh list");
     return undefined;
   },

@@ -10,6 +10,7 @@ import {
   forgetPrevious,
   prepareMigration,
   replaceLostIdentity,
+  takeBackIdentity,
 } from "@authmesh/keystore";
 import { addOne, argon2, env, openList } from "./identity.js";
 
@@ -42,6 +43,7 @@ const ready = {
     const lost = await examineLostIdentity(forgotten);
     return () => replaceLostIdentity(lost, forgotten);
   },
+  "take back": async () => () => takeBackIdentity(where),
 };
 const run = await ready[work]();
 
