@@ -25,6 +25,9 @@ const usual =
 const timestampPattern = /^[1-9][0-9]{9,11}$/;
 const keyPattern = /^(?:[A-Za-z0-9+/]{44}|[A-Za-z0-9_-]{44})$/;
 
+/** Whether an Authorization value is of the scheme AuthMesh, well written or not. */
+export const hasAuthMeshScheme = (value: string): boolean => /^authmesh(?: |$)/i.test(value);
+
 /**
  * Reads an Authorization value.
  *

@@ -20,14 +20,26 @@ export const catalogue = {
   missing_header: {
     status: 400,
     exit: 3,
-    summary: "The request carries no Authorization header.",
-    fix: "Call through amesh.fetch or `amesh request`, and let proxies forward the Authorization header.",
+    summary: 'The request carries no proof: no Authorization header, and no HTTP signature with tag="amesh".',
+    fix: "Call through amesh.fetch or `amesh request`, and let proxies forward the headers Authorization, Signature and Signature-Input.",
+  },
+  ambiguous_proof: {
+    status: 400,
+    exit: 3,
+    summary: "The request carries two proofs, and they could be of two callers.",
+    fix: 'Send either an AuthMesh header or one HTTP signature with tag="amesh".',
   },
   malformed_header: {
     status: 400,
     exit: 3,
     summary: "The Authorization header, or a header the check depends on, cannot be read without ambiguity.",
     fix: 'Send one Authorization header of the form AuthMesh v="1",id="…",ts="…",nonce="…",sig="…" and one Host header.',
+  },
+  coverage_incomplete: {
+    status: 400,
+    exit: 3,
+    summary: "The HTTP signature does not cover all that it must.",
+    fix: "Cover @method, @authority, @path, @query if there is one, content-digest if there is a body, and content-type, content-encoding and authmesh-delegation if they are sent.",
   },
   malformed_target: {
     status: 400,

@@ -28,6 +28,12 @@ export {
 } from "./errors.js";
 export { friendlyName } from "./friendly-name.js";
 export { normalizeHost } from "./host-binding.js";
+export { contentDigest } from "./http-signature/content-digest.js";
+export {
+  type HttpRequestSigner,
+  type HttpSignatureHeaders,
+  signHttpRequest,
+} from "./http-signature/sign-http-request.js";
 export {
   computeSharedSecret,
   deriveSessionKey,
@@ -38,6 +44,7 @@ export {
 export { LogThrottle } from "./log-throttle.js";
 export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
 export type { NonceStore } from "./nonce-store.js";
+export type { OutgoingRequest } from "./outgoing-request.js";
 export { pairingCooldown, recordPairingFailure } from "./pairing/cooldown.js";
 export {
   type PairingHandshake,
@@ -52,10 +59,10 @@ export type { PairingEffect, PairingInput } from "./pairing/vocabulary.js";
 export { PrivateKey } from "./private-key.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
 export { readPublicKey } from "./read-public-key.js";
-export type { BodyLimits, IncomingRequest } from "./request.js";
+export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";
 export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
 export { SessionKey } from "./session-key.js";
-export { type OutgoingRequest, type RequestSigner, signRequest } from "./sign-request.js";
+export { type RequestSigner, signRequest } from "./sign-request.js";
 export {
   type JwsType,
   type Role,
@@ -69,5 +76,6 @@ export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signatur
 export { type JsonLimits, parseStrictJson, type StrictJson } from "./strict-json.js";
 export { createSuccession, readSuccession, type Succession } from "./succession.js";
 export type { TrustedDevice, TrustStore } from "./trust-store.js";
-export { authMeshSteps } from "./verify/steps.js";
+export { authMeshSteps } from "./verify/authmesh-steps.js";
+export { httpSignatureSteps } from "./verify/http-signature-steps.js";
 export { checkAudience, createVerifier, type Verifier, type VerifierOptions } from "./verify/verifier.js";

@@ -8,15 +8,18 @@ export interface IncomingRequest {
   /** Whether a body follows, as the transport says: never from the method. */
   readonly hasBody: boolean;
   /**
-   * SHA-256 of the raw body bytes, lower-case hex.
+   * A hash of the raw body bytes, lower-case hex.
    *
    * @param limits bytes and milliseconds the body may take
+   * @param algorithm default "sha256"; the other only for HTTP signatures whose Content-Digest has `sha-512`
    * @throws AmeshError `payload_too_large`, `body_timeout`, `body_incomplete`, `body_parser_ordering_error`
    */
-  bodyHash(limits: BodyLimits): Promise<string>;
+  bodyHash(limits: BodyLimits, algorithm?: BodyHashAlgorithm): Promise<string>;
   /** The nonce this very request has recorded: it may pass a second verifier on its way through one server. */
   recordedNonce?: string;
 }
+
+export type BodyHashAlgorithm = "sha256" | "sha512";
 
 export interface BodyLimits {
   readonly maxBytes: number;

@@ -1,6 +1,7 @@
 import { canonicalJson, type JsonValue } from "./canonical-json.js";
 import { canonicalString } from "./canonical-string.js";
 import { concatBytes, toBase64Url, utf8 } from "./encoding.js";
+import { type HttpMessage, type SignatureInput, signatureBase } from "./http-signature/signature-base.js";
 
 /**
  * Everything a device key signs is built in this module and begins with a prefix of the closed list of
@@ -38,6 +39,14 @@ export function signableRequest(
 ): SignableRequest {
   return signable(utf8(canonicalString(method, target, timestamp, nonce, bodyHash)));
 }
+
+/**
+ * The signature base of an HTTP message (section 3); it begins with `"`.
+ *
+ * @throws AmeshError `malformed_header` for a component that the message does not have, or that is not ASCII
+ */
+export const signableHttpMessage = (message: HttpMessage, input: SignatureInput): SignableRequest =>
+  signable(utf8(signatureBase(message, input)));
 
 /** A device's identity in a pairing (section 5): role, transcript hash, hash of what it says of itself. */
 export function signablePairingIdentity(role: Role, transcript: Uint8Array, statement: Uint8Array): Signable {

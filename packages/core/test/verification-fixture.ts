@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { crypto } from "#crypto";
 import { utf8 } from "../src/encoding.js";
 import type {
@@ -149,12 +150,12 @@ export function receive(wire: Wire): IncomingRequest {
     target: wire.target,
     headers: (name) => wire.headers[name] ?? [],
     hasBody: wire.body !== undefined,
-    async bodyHash({ maxBytes }) {
+    async bodyHash({ maxBytes }, algorithm = "sha256") {
       await wire.bodyAfter;
       if (wire.bodyFails !== undefined) throw wire.bodyFails;
       const body = wire.body as Uint8Array;
       if (body.length > maxBytes) throw new AmeshError("payload_too_large");
-      return crypto.sha256Hex(body);
+      return createHash(algorithm).update(body).digest("hex");
     },
   };
 }

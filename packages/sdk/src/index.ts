@@ -17,6 +17,7 @@ export {
   type SignedInit,
 } from "./client/create-client.js";
 export type { ClientIdentity } from "./client/request-signer.js";
+export type { Scheme } from "./client/schemes.js";
 export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
 export { consoleLogger, type Logger } from "./logger.js";
 export { describeNetworkFailure } from "./network-failure.js";

@@ -69,8 +69,8 @@ const sign = (signer: ClientSigner) =>
 describe("a session", () => {
   test("is delegated to for 300 seconds by the device", async () => {
     const { hand, signer, identity } = inHand();
-    const { key, headers } = await signer.current();
-    const delegation = readDelegation(headers["AuthMesh-Delegation"] as string);
+    const { key, delegation: text } = await signer.current();
+    const delegation = readDelegation(text as string);
     if ("code" in delegation) throw new Error(delegation.detail);
     expect(delegation.sessionKey.base64).toBe(key);
     expect(delegation.expiresAt - delegation.issuedAt).toBe(300);
@@ -250,13 +250,13 @@ describe("a wall clock that is set", () => {
     hand.wall += seconds * 1000;
     const current = signer.current();
     const waits = current instanceof Promise;
-    const { key, headers } = await current;
+    const { key, delegation: text } = await current;
     await settle();
     const how = waits ? "after a new delegation" : hand.asked > 1 ? "at once, and renewed behind" : "at once";
     expect(how).toBe(expected);
     expect(key === first).toBe(!waits);
     // Whoever's clock shows what ours shows now, give or take the skew of 30 s, finds it valid.
-    const delegation = readDelegation(headers["AuthMesh-Delegation"] as string);
+    const delegation = readDelegation(text as string);
     if ("code" in delegation) throw new Error(delegation.detail);
     expect(delegation.issuedAt).toBeLessThanOrEqual(hand.wall / 1000 + 30);
     expect(delegation.expiresAt).toBeGreaterThan(hand.wall / 1000 + 29);
@@ -279,10 +279,8 @@ describe("a wall clock that is set", () => {
       if (hand.asked === 1) hand.wall -= 3_600_000;
       return identity.sign(message);
     };
-    const { headers } = await signer.current();
-    expect(readDelegation(headers["AuthMesh-Delegation"] as string)).toMatchObject({
-      issuedAt: hand.wall / 1000,
-    });
+    const { delegation } = await signer.current();
+    expect(readDelegation(delegation as string)).toMatchObject({ issuedAt: hand.wall / 1000 });
   });
 });
 

@@ -1,14 +1,15 @@
 import { type Failure, failure, quoteForeign } from "../errors.js";
 import { nonceBinds, normalizeHost } from "../host-binding.js";
-import type { VerificationContext, VerifierSettings } from "./context.js";
+import type { IncomingRequest } from "../request.js";
+import type { ExpectedHosts, VerificationContext, VerifierSettings } from "./context.js";
 
 /**
- * Step 7: was the request signed for this server, and for reading the body as it is to be read?
+ * The hosts a request may have been made for.
  *
- * The hosts come from configuration. Host is written by whoever sends the request, so it can only narrow them:
- * a request that names one of several configured hosts must have been signed for that one.
+ * They come from configuration. Host is written by whoever sends the request, so it can only narrow them: a request
+ * that names one of several configured hosts must have been made for that one.
  */
-export function bindingFits(context: VerificationContext, settings: VerifierSettings): Failure | undefined {
+export function expectedHosts(request: IncomingRequest, settings: VerifierSettings): ExpectedHosts | Failure {
   const configured = settings.audience.length > 0 ? settings.audience : settings.trust.audience;
   if (settings.requireHostBinding && configured.length === 0) {
     return failure(
@@ -17,15 +18,17 @@ export function bindingFits(context: VerificationContext, settings: VerifierSett
       "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
     );
   }
-  const received = receivedHost(context, settings, configured);
-  if (
-    hostsFor(configured, received).some((host) =>
-      nonceBinds(context.header.nonceBytes, context.boundTo(host)),
-    )
-  ) {
+  const received = receivedHost(request, settings, configured);
+  return { configured, received, acceptable: hostsFor(configured, received) };
+}
+
+/** Is the nonce bound to this server, and to reading the body as it is to be read? */
+export function bindingFits(context: VerificationContext, settings: VerifierSettings): Failure | undefined {
+  const hosts = expectedHosts(context.request, settings);
+  if ("code" in hosts) return hosts;
+  if (hosts.acceptable.some((host) => nonceBinds(context.header.nonceBytes, context.boundTo(host))))
     return undefined;
-  }
-  const detail = whatDiffers(context, configured, received);
+  const detail = whatDiffers(context, hosts);
   if (context.device.bound || settings.requireHostBinding) return failure("host_mismatch", detail);
   context.warnings.push(`accepted without a binding to this host: ${detail}`);
   return undefined;
@@ -43,7 +46,7 @@ const nameOf = (host: string): string => host.replace(/:\d+$/, "");
 
 /** X-Forwarded-Host counts only where its name is in the audience. */
 function receivedHost(
-  { request }: VerificationContext,
+  request: IncomingRequest,
   { trustProxy }: VerifierSettings,
   configured: readonly string[],
 ): string | undefined {
@@ -65,23 +68,14 @@ const inOneSpelling = (host: string | undefined, configured: readonly string[]):
  * The tag in the nonce does not say which of the three it was made for; trying the likely values of the others
  * does. Only for the operator's log.
  */
-function whatDiffers(
-  context: VerificationContext,
-  configured: readonly string[],
-  received: string | undefined,
-): string {
+function whatDiffers(context: VerificationContext, { configured, received }: ExpectedHosts): string {
   const { contentType, contentEncoding } = context;
   const hosts = [...new Set([...configured, ...(received === undefined ? [] : [received])])].slice(0, 8);
   const fits = (host: string, type: string, encoding: string) =>
     nonceBinds(context.header.nonceBytes, { host, contentType: type, contentEncoding: encoding });
 
-  const asked = configured.length > 0 ? configured.join(", ") : "none configured";
   const signedFor = hosts.find((host) => fits(host, contentType, contentEncoding));
-  if (signedFor !== undefined) {
-    return configured.includes(signedFor)
-      ? `signed for the host ${quoteForeign(signedFor)}, but came for ${quoteForeign(received ?? "")}`
-      : `signed for the host ${quoteForeign(signedFor)}, which is not in the audience (${asked})`;
-  }
+  if (signedFor !== undefined) return signedForAnother(signedFor, configured, received);
   for (const host of hosts) {
     if (likelyTypes.some((type) => fits(host, type, contentEncoding))) {
       return `signed with another content type than ${quoteForeign(contentType)}`;
@@ -91,10 +85,23 @@ function whatDiffers(
     }
   }
   return (
-    `the nonce is not bound to any of the hosts ${asked} with content type ${quoteForeign(contentType)}` +
+    `the nonce is not bound to any of the hosts ${inWords(configured)} with content type ${quoteForeign(contentType)}` +
     ` and content encoding ${quoteForeign(contentEncoding)}; the request came with Host ${quoteForeign(received ?? "")}`
   );
 }
+
+/** Why a request is refused that was made for `signedFor`. */
+export function signedForAnother(
+  signedFor: string,
+  configured: readonly string[],
+  received: string | undefined,
+): string {
+  return configured.includes(signedFor)
+    ? `signed for the host ${quoteForeign(signedFor)}, but came for ${quoteForeign(received ?? "")}`
+    : `signed for the host ${quoteForeign(signedFor)}, which is not in the audience (${inWords(configured)})`;
+}
+
+const inWords = (configured: readonly string[]): string => configured.join(", ") || "none configured";
 
 const likelyTypes = [
   "",

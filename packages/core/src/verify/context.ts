@@ -1,7 +1,10 @@
 import type { AuthMeshHeader } from "../authorization-header.js";
 import type { Failure } from "../errors.js";
 import type { Bound } from "../host-binding.js";
+import type { BodyDigest } from "../http-signature/content-digest.js";
+import type { HttpSignature } from "../http-signature/profile.js";
 import type { NonceStore } from "../nonce-store.js";
+import type { PublicKey } from "../public-key.js";
 import type { IncomingRequest } from "../request.js";
 import type { Scopes } from "../scopes.js";
 import type { TrustedDevice, TrustStore } from "../trust-store.js";
@@ -11,15 +14,26 @@ import type { DelegationCache, PresentedDelegation } from "./delegation-cache.js
 export class VerificationContext {
   readonly request: IncomingRequest;
   readonly warnings: string[] = [];
-  header!: AuthMeshHeader;
-  /** Seconds. */
-  timestamp!: number;
   contentType!: string;
   contentEncoding!: string;
+  /** Who the caller says it is: the key that signed, in base64, where the proof names one … */
+  claimedKey: string | undefined;
+  /** … and its device's id, where proof or delegation name that. */
+  claimedId: string | undefined;
   /** Set when a session key signed the request in place of the device's key. */
   presented: PresentedDelegation | undefined;
   device!: TrustedDevice;
+
+  /** Of an AuthMesh header. */
+  header!: AuthMeshHeader;
+  /** Seconds. */
+  timestamp!: number;
   bodyHash!: string;
+
+  /** Of an HTTP signature. */
+  httpSignature!: HttpSignature;
+  bodyDigests: readonly BodyDigest[] = [];
+  hosts!: ExpectedHosts;
 
   constructor(request: IncomingRequest) {
     this.request = request;
@@ -29,6 +43,21 @@ export class VerificationContext {
   boundTo(host: string): Bound {
     return { host, contentType: this.contentType, contentEncoding: this.contentEncoding };
   }
+
+  /** The key that must have signed. */
+  get signingKey(): PublicKey {
+    return this.presented?.delegation.sessionKey ?? this.device.publicKey;
+  }
+}
+
+/** Which hosts a request may have been made for, each as `normalizeHost` writes it. */
+export interface ExpectedHosts {
+  /** The audience. */
+  readonly configured: readonly string[];
+  /** As the request names it. */
+  readonly received: string | undefined;
+  /** One of these it must have been made for. */
+  readonly acceptable: readonly string[];
 }
 
 /** What the steps ask of the world and of the configuration; every value is checked and set. */

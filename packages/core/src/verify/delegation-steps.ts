@@ -11,7 +11,14 @@ export const delegationRead: Step = {
       return failure("malformed_header", "There is more than one AuthMesh-Delegation header.");
     const presented = delegations.read(values[0] as string);
     if ("code" in presented) return presented;
+    const { deviceId } = presented.delegation;
+    if (context.claimedId !== undefined && context.claimedId !== deviceId)
+      return failure(
+        "delegation_invalid",
+        `The delegation is by ${deviceId}, and keyid names another device.`,
+      );
     context.presented = presented;
+    context.claimedId = deviceId;
     return undefined;
   },
 };
@@ -19,10 +26,10 @@ export const delegationRead: Step = {
 /** Whether the delegation makes the key that signed the request one of the device, here and now. */
 export const delegationHolds: Step = {
   name: "delegation",
-  run({ presented, header, device }, { now, clockSkewSeconds, audience, trust, delegations }) {
+  run({ presented, claimedKey, device }, { now, clockSkewSeconds, audience, trust, delegations }) {
     if (presented === undefined) return undefined;
     const { sessionKey, issuedAt, expiresAt, audience: hosts } = presented.delegation;
-    if (sessionKey.base64 !== header.key)
+    if (claimedKey !== undefined && sessionKey.base64 !== claimedKey)
       return failure("delegation_invalid", "The delegation is for another key than the one in the header.");
     const seconds = Math.floor(now() / 1000);
     if (seconds >= expiresAt)

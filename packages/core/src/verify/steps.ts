@@ -1,15 +1,13 @@
-import { crypto } from "#crypto";
-import { parseAuthMeshHeader } from "../authorization-header.js";
 import { AmeshError, type Failure, failure, quoteForeign } from "../errors.js";
 import type { NonceStore } from "../nonce-store.js";
 import { PublicKey } from "../public-key.js";
+import type { BodyHashAlgorithm } from "../request.js";
 import { targetProblem } from "../request-target.js";
-import { type Role, signableRequest } from "../signable.js";
-import { bindingFits } from "./binding.js";
+import type { Role } from "../signable.js";
 import type { Step, VerificationContext, VerifierSettings } from "./context.js";
-import { delegationHolds, delegationRead } from "./delegation-steps.js";
 
-const hashOfNothing = crypto.sha256Hex("");
+/** The steps that every kind of proof goes through. */
+
 const printable = /^[\t\x20-\x7e]*$/;
 const overrideHeaders = [
   "x-http-method-override",
@@ -19,21 +17,7 @@ const overrideHeaders = [
   "x-rewrite-url",
 ];
 
-const headerPresent: Step = {
-  name: "header",
-  run(context) {
-    const values = context.request.headers("authorization");
-    if (values.length === 0) return failure("missing_header");
-    if (values.length > 1) return failure("malformed_header", "There is more than one Authorization header.");
-    const header = parseAuthMeshHeader(values[0] as string);
-    if ("code" in header) return header;
-    context.header = header;
-    context.timestamp = Number(header.timestamp);
-    return undefined;
-  },
-};
-
-const targetReadsOneWay: Step = {
+export const targetReadsOneWay: Step = {
   name: "target",
   run({ request }, { allowOverrideHeaders }) {
     const problem = targetProblem(request.target);
@@ -58,7 +42,7 @@ const targetReadsOneWay: Step = {
   },
 };
 
-const bodyReadsOneWay: Step = {
+export const bodyReadsOneWay: Step = {
   name: "body headers",
   run(context, { maxBodyBytes, contentEncodings }) {
     const { request } = context;
@@ -85,26 +69,24 @@ const bodyReadsOneWay: Step = {
   },
 };
 
-const allowListIntact: Step = {
+export const allowListIntact: Step = {
   name: "allow list",
   run: (_, { trust }) => trust.check(),
 };
 
-const deviceIsController: Step = {
+export const deviceIsController: Step = {
   name: "device",
   run(context, { trust }) {
-    const { header, presented } = context;
+    const { claimedKey = "", claimedId } = context;
     const find = (role: Role) =>
-      presented === undefined
-        ? trust.find(header.key, role)
-        : trust.findById(presented.delegation.deviceId, role);
+      claimedId === undefined ? trust.find(claimedKey, role) : trust.findById(claimedId, role);
     const device = find("controller");
     if (device !== undefined) {
       context.device = device;
       return undefined;
     }
     if (find("target") !== undefined) return failure("role_not_controller");
-    const id = presented?.delegation.deviceId ?? claimedDeviceId(context);
+    const id = claimedId ?? deviceIdOf(claimedKey);
     if (id === undefined) return failure("device_unknown", "The id is not a P-256 public key.");
     return trust.isRevoked(id)
       ? failure("device_revoked")
@@ -112,7 +94,7 @@ const deviceIsController: Step = {
   },
 };
 
-const entryNotExpired: Step = {
+export const entryNotExpired: Step = {
   name: "entry",
   run({ device }, { now }) {
     if (device.expiresAt === undefined || now() < device.expiresAt * 1000) return undefined;
@@ -123,75 +105,56 @@ const entryNotExpired: Step = {
   },
 };
 
-const clockFits: Step = {
-  name: "clock",
-  run({ timestamp }, { now, clockSkewSeconds }) {
-    const difference = Math.floor(now() / 1000) - timestamp;
-    if (Math.abs(difference) <= clockSkewSeconds) return undefined;
-    const side = difference > 0 ? "behind" : "ahead of";
-    return failure(
-      "clock_skew",
-      `The request's time is ${Math.abs(difference)} s ${side} this server's; ${clockSkewSeconds} are allowed.`,
-    );
-  },
-};
-
-const hostBound: Step = { name: "binding", run: bindingFits };
-
-const notRevoked: Step = {
+export const notRevoked: Step = {
   name: "revocation",
   run: ({ device }, { trust }) => (trust.isRevoked(device.deviceId) ? failure("device_revoked") : undefined),
 };
 
-const bodyRead: Step = {
-  name: "body",
-  run(context, settings) {
-    if (context.request.hasBody) return readBody(context, settings);
-    context.bodyHash = hashOfNothing;
-    return undefined;
-  },
-};
-
-async function readBody(
-  context: VerificationContext,
+/**
+ * The body's hash, as it arrives within the limits.
+ *
+ * @throws AmeshError `verifier_busy`, and what `bodyHash` throws
+ */
+export async function awaitBody(
+  { request }: VerificationContext,
   settings: VerifierSettings,
-): Promise<Failure | undefined> {
-  if (settings.pendingBodies >= settings.maxPendingBodies) return failure("verifier_busy");
+  algorithm: BodyHashAlgorithm,
+): Promise<string> {
+  if (settings.pendingBodies >= settings.maxPendingBodies) throw new AmeshError("verifier_busy");
   settings.pendingBodies++;
   try {
-    context.bodyHash = await context.request.bodyHash({
+    const limits = {
       maxBytes: settings.maxBodyBytes,
       timeoutMs: settings.bodyTimeoutSeconds * 1000,
       contentEncodings: settings.contentEncodings,
-    });
+    };
+    return await request.bodyHash(limits, algorithm);
   } finally {
     settings.pendingBodies--;
   }
-  return undefined;
 }
 
-const signatureFits: Step = {
-  name: "signature",
-  run({ request, header, bodyHash, device, presented }) {
-    const message = signableRequest(request.method, request.target, header.timestamp, header.nonce, bodyHash);
-    const key = presented?.delegation.sessionKey ?? device.publicKey;
-    return key.verify(message, header.signature) ? undefined : failure("signature_invalid");
-  },
-};
+/** A nonce on its way into the store. */
+export interface SpentNonce {
+  /** `KIND:DEVICEID:NONCE`. */
+  readonly name: string;
+  /** When the request was signed, in Unix seconds, as its proof says. */
+  readonly signedAt: number;
+  readonly windowSeconds: number;
+}
 
-const nonceFresh: Step = {
-  name: "nonce",
-  async run({ request, header, timestamp, device }, { nonces, nonceWindowSeconds, clockSkewSeconds }) {
-    if (nonces.acceptsFrom !== undefined && timestamp <= nonces.acceptsFrom) return failure("replay_epoch");
-    const nonce = `am:${device.deviceId}:${header.nonce}`;
-    if (request.recordedNonce === nonce) return undefined;
-    // Twice the skew is how long a timestamp can be acceptable; 1 s for rounding, 10 s for instances whose clocks differ.
-    const windowSeconds = Math.max(nonceWindowSeconds, 2 * clockSkewSeconds + 11);
-    if (!(await recorded(nonces, nonce, windowSeconds))) return failure("replay_detected");
-    request.recordedNonce = nonce;
-    return undefined;
-  },
-};
+/** Records a nonce, or says why the request may be a replay. */
+export async function spend(
+  { request }: VerificationContext,
+  { nonces }: VerifierSettings,
+  { name, signedAt, windowSeconds }: SpentNonce,
+): Promise<Failure | undefined> {
+  if (nonces.acceptsFrom !== undefined && signedAt <= nonces.acceptsFrom) return failure("replay_epoch");
+  if (request.recordedNonce === name) return undefined;
+  if (!(await recorded(nonces, name, windowSeconds))) return failure("replay_detected");
+  request.recordedNonce = name;
+  return undefined;
+}
 
 /** A store that fails in its own words is a store that cannot be asked. */
 async function recorded(nonces: NonceStore, nonce: string, windowSeconds: number): Promise<boolean> {
@@ -209,7 +172,7 @@ async function recorded(nonces: NonceStore, nonce: string, windowSeconds: number
   }
 }
 
-const scopeSuffices: Step = {
+export const scopeSuffices: Step = {
   name: "scope",
   run({ device }, { scopeSuffices }) {
     if (scopeSuffices === undefined || scopeSuffices(device.scopes)) return undefined;
@@ -217,38 +180,9 @@ const scopeSuffices: Step = {
   },
 };
 
-/**
- * How a request with an AuthMesh header is verified, in this order: cheap first, state last
- * (docs/protocol.md, sections 2 and 4). Device, expiry, clock, revocation and delegation stand twice, for a body can
- * be slow; the nonce comes after the signature, so that nobody burns nonces without the key.
- */
-export const authMeshSteps: readonly Step[] = [
-  headerPresent,
-  targetReadsOneWay,
-  bodyReadsOneWay,
-  allowListIntact,
-  delegationRead,
-  deviceIsController,
-  entryNotExpired,
-  clockFits,
-  hostBound,
-  notRevoked,
-  delegationHolds,
-  bodyRead,
-  signatureFits,
-  allowListIntact,
-  deviceIsController,
-  entryNotExpired,
-  clockFits,
-  notRevoked,
-  delegationHolds,
-  nonceFresh,
-  scopeSuffices,
-];
-
-function claimedDeviceId(context: VerificationContext): string | undefined {
+function deviceIdOf(key: string): string | undefined {
   try {
-    return PublicKey.fromBase64(context.header.key).deviceId;
+    return PublicKey.fromBase64(key).deviceId;
   } catch {
     return undefined;
   }

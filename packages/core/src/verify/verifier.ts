@@ -9,7 +9,7 @@ import { parseRequirement } from "../scopes.js";
 import type { TrustStore } from "../trust-store.js";
 import { type Step, VerificationContext, type VerifierSettings } from "./context.js";
 import { DelegationCache } from "./delegation-cache.js";
-import { authMeshSteps } from "./steps.js";
+import { proofKindOf } from "./proof-kinds.js";
 
 /** How requests are verified. Everything but `trust` and `nonces` has a default. */
 export interface VerifierOptions {
@@ -60,18 +60,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const settings = checkOptions(options);
   return async (request) => {
     const context = new VerificationContext(request);
-    for (const [index, step] of authMeshSteps.entries()) {
+    const kind = proofKindOf(request);
+    if (kind === undefined) return refuse(failure("ambiguous_proof"), "proof", [], context);
+    for (const [index, step] of kind.steps.entries()) {
       const pending = attempt(step, context, settings);
       // Nearly every step is synchronous; waiting for each of them would cost more than most of them do.
       const refusal = pending instanceof Promise ? await pending.catch(asFailure) : pending;
-      if (refusal !== undefined) return refuse(refusal, index, context);
+      if (refusal !== undefined) return refuse(refusal, step.name, kind.passed.slice(0, index), context);
     }
     const caller = callerOf(context, settings);
-    return { allowed: true, id: decisionId(), caller, steps: allPassed, warnings: context.warnings };
+    return { allowed: true, id: decisionId(), caller, steps: kind.passed, warnings: context.warnings };
   };
 }
-
-const allPassed: readonly StepResult[] = authMeshSteps.map(({ name }) => ({ step: name, outcome: "passed" }));
 
 function attempt(
   step: Step,
@@ -95,15 +95,19 @@ function asFailure(error: unknown): Failure {
 const answerable = (refusal: Failure): Failure =>
   refusal.status > 0 ? refusal : failure("verifier_not_ready", refusal.detail, refusal.fix);
 
-function refuse(refusal: Failure, index: number, context: VerificationContext): Decision {
-  const { step } = allPassed[index] as StepResult;
+function refuse(
+  refusal: Failure,
+  step: string,
+  passed: readonly StepResult[],
+  context: VerificationContext,
+): Decision {
   return {
     allowed: false,
     id: decisionId(),
     failure: answerable(refusal),
     step,
     ...claimed(context),
-    steps: [...allPassed.slice(0, index), { step, outcome: "refused" }],
+    steps: [...passed, { step, outcome: "refused" }],
   };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { AmeshError, type BodyLimits } from "@authmesh/core";
+import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
 
 /** A request as body parsers leave it behind. */
 export interface ParsedRequest extends IncomingMessage {
@@ -42,7 +42,8 @@ export async function findBody(request: ParsedRequest, limits: BodyLimits): Prom
   throw new AmeshError("body_parser_ordering_error");
 }
 
-export const sha256Hex = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+export const hashOf = (algorithm: BodyHashAlgorithm, bytes: Uint8Array): string =>
+  createHash(algorithm).update(bytes).digest("hex");
 
 export const tooLarge = (maxBytes: number) =>
   new AmeshError("payload_too_large", `The body has more than ${maxBytes} bytes, which is the limit.`);

@@ -1,7 +1,13 @@
-import { AmeshError, type BodyLimits, type IncomingRequest } from "@authmesh/core";
-import { findBody, jsonType, type ParsedRequest, sha256Hex, tooLarge } from "./body-sources.js";
+import { AmeshError, type BodyHashAlgorithm, type BodyLimits, type IncomingRequest } from "@authmesh/core";
+import { findBody, hashOf, jsonType, type ParsedRequest, tooLarge } from "./body-sources.js";
 import { decodeBody } from "./decoded-body.js";
 import { tapOf } from "./wire-tap.js";
+
+interface ReadBody {
+  readonly length: number;
+  /** Lower-case hex. */
+  readonly hash: (algorithm: BodyHashAlgorithm) => string;
+}
 
 const known = new WeakMap<ParsedRequest, NodeRequest>();
 
@@ -22,7 +28,7 @@ class NodeRequest implements IncomingRequest {
   readonly hasBody: boolean;
   recordedNonce?: string;
   readonly #request: ParsedRequest;
-  #body: { readonly hash: string; readonly length: number } | undefined;
+  #body: ReadBody | undefined;
 
   constructor(request: ParsedRequest & { originalUrl?: string }) {
     this.#request = request;
@@ -48,21 +54,21 @@ class NodeRequest implements IncomingRequest {
     return values;
   }
 
-  async bodyHash(limits: BodyLimits): Promise<string> {
+  async bodyHash(limits: BodyLimits, algorithm: BodyHashAlgorithm = "sha256"): Promise<string> {
     this.#body ??= await this.#readBody(limits);
     // An earlier verifier may have had a higher limit.
     if (this.#body.length > limits.maxBytes) throw tooLarge(limits.maxBytes);
-    return this.#body.hash;
+    return this.#body.hash(algorithm);
   }
 
-  async #readBody(limits: BodyLimits): Promise<{ readonly hash: string; readonly length: number }> {
+  async #readBody(limits: BodyLimits): Promise<ReadBody> {
     const request = this.#request;
     if (request.httpVersionMajor !== 1) throw new AmeshError("http_version_unsupported");
     const tap = tapOf(request);
     if (tap !== undefined) {
-      const hash = await tap.hash(limits);
+      const digests = await tap.digests(limits);
       if (tap.unreadBody !== undefined) await provideBody(request, tap.unreadBody, limits);
-      return { hash, length: tap.length };
+      return { hash: (algorithm) => digests.get(algorithm) ?? "", length: tap.length };
     }
     const readHere = !request.readableDidRead;
     const body = await findBody(request, limits);
@@ -70,7 +76,7 @@ class NodeRequest implements IncomingRequest {
       await provideBody(request, body, limits);
       request._body = true;
     }
-    return { hash: sha256Hex(body), length: body.length };
+    return { hash: (algorithm) => hashOf(algorithm, body), length: body.length };
   }
 }
 

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
-import { AmeshError, type BodyLimits } from "@authmesh/core";
+import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
 import { tooLarge } from "./body-sources.js";
 
 const taps = new WeakMap<IncomingMessage, WireTap>();
@@ -13,8 +13,16 @@ export function tapRequests(): void {
   subscribed = true;
   subscribe("http.server.request.start", (message) => {
     const { request } = message as { request: IncomingMessage };
-    if (/^authmesh /i.test(request.headers.authorization ?? "")) taps.set(request, new WireTap(request));
+    const algorithms = hashedFor(request);
+    if (algorithms.length > 0) taps.set(request, new WireTap(request, algorithms));
   });
+}
+
+/** What a verifier may ask of this request's body; nothing where there is no proof. */
+function hashedFor({ headers }: IncomingMessage): readonly BodyHashAlgorithm[] {
+  if (headers["signature-input"] === undefined)
+    return /^authmesh /i.test(headers.authorization ?? "") ? ["sha256"] : [];
+  return String(headers["content-digest"]).includes("sha-512") ? ["sha256", "sha512"] : ["sha256"];
 }
 
 export const tapOf = (request: IncomingMessage): WireTap | undefined => taps.get(request);
@@ -25,16 +33,18 @@ export const tapOf = (request: IncomingMessage): WireTap | undefined => taps.get
  */
 export class WireTap {
   readonly #request: IncomingMessage;
-  readonly #hash = createHash("sha256");
+  readonly #hashes: readonly (readonly [BodyHashAlgorithm, Hash])[];
   #length = 0;
   /** The bytes themselves, as long as nobody has begun to read. */
   #chunks: Buffer[] | undefined = [];
-  #hex: string | undefined;
+  /** By algorithm, once the body is complete. */
+  #digests: ReadonlyMap<BodyHashAlgorithm, string> | undefined;
   /** Set while the verifier waits: told of each change, it says whether more bytes are wanted. */
   #waiting: ((length: number) => boolean) | undefined;
 
-  constructor(request: IncomingMessage) {
+  constructor(request: IncomingMessage, algorithms: readonly BodyHashAlgorithm[]) {
     this.#request = request;
+    this.#hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)]);
     const push = request.push;
     request.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
       this.#take(chunk);
@@ -51,27 +61,27 @@ export class WireTap {
 
   /** The raw body, if it is complete and nobody has begun to read it. */
   get unreadBody(): Buffer | undefined {
-    return this.#hex === undefined || this.#request.readableDidRead || this.#chunks === undefined
+    return this.#digests === undefined || this.#request.readableDidRead || this.#chunks === undefined
       ? undefined
       : Buffer.concat(this.#chunks);
   }
 
   /**
-   * Waits for the end of the body and gives its SHA-256. The stream stays as it is for whoever reads it later.
+   * Waits for the end of the body and gives its hashes. The stream stays as it is for whoever reads it later.
    *
    * @throws AmeshError `payload_too_large`, `body_timeout`, `body_incomplete`
    */
-  async hash({ maxBytes, timeoutMs }: BodyLimits): Promise<string> {
+  async digests({ maxBytes, timeoutMs }: BodyLimits): Promise<ReadonlyMap<BodyHashAlgorithm, string>> {
     const request = this.#request;
     if (this.#length > maxBytes) throw tooLarge(maxBytes);
-    if (this.#hex !== undefined) return this.#hex;
+    if (this.#digests !== undefined) return this.#digests;
     if (request.destroyed) throw new AmeshError("body_incomplete");
-    return new Promise<string>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const finish = (error?: AmeshError) => {
         clearTimeout(timer);
         request.off("close", onClose);
         this.#waiting = undefined;
-        if (error === undefined) resolve(this.#hex as string);
+        if (error === undefined) resolve(this.#digests as ReadonlyMap<BodyHashAlgorithm, string>);
         else reject(error);
       };
       const onClose = () => finish(new AmeshError("body_incomplete"));
@@ -79,7 +89,7 @@ export class WireTap {
       request.on("close", onClose);
       this.#waiting = (length) => {
         if (length > maxBytes) finish(tooLarge(maxBytes));
-        else if (this.#hex !== undefined) finish();
+        else if (this.#digests !== undefined) finish();
         return length <= maxBytes;
       };
       // The parser stopped the socket if the stream had filled up for want of a reader.
@@ -89,11 +99,11 @@ export class WireTap {
 
   #take(chunk: Buffer | null): void {
     if (chunk === null) {
-      this.#hex ??= this.#hash.digest("hex");
+      this.#digests ??= new Map(this.#hashes.map(([algorithm, hash]) => [algorithm, hash.digest("hex")]));
       return;
     }
     this.#length += chunk.length;
-    this.#hash.update(chunk);
+    for (const [, hash] of this.#hashes) hash.update(chunk);
     if (this.#request.readableDidRead) this.#chunks = undefined;
     else this.#chunks?.push(chunk);
   }

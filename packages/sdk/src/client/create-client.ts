@@ -1,9 +1,10 @@
-import { AmeshError, checkAudience, signRequest } from "@authmesh/core";
+import { AmeshError, checkAudience } from "@authmesh/core";
 import { openIdentity } from "@authmesh/keystore";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
-import { headerValue, prepareRequest, redirected } from "./prepared-request.js";
+import { headerValue, prepareRequest, redirected, refuseOwnHeaders } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
 import { type ClientIdentity, closedClient, type SignerSource, signDirectly } from "./request-signer.js";
+import { type Scheme, schemes } from "./schemes.js";
 import { SessionSigner } from "./session-signer.js";
 import { unlessAborted } from "./unless-aborted.js";
 
@@ -12,6 +13,11 @@ export interface ClientOptions {
   readonly dir?: string;
   /** The identity itself, in place of a folder. */
   readonly identity?: ClientIdentity;
+  /**
+   * How requests are proven: by the header of docs/protocol.md, section 2, or by HTTP Message Signatures (RFC 9421) as
+   * in section 3. A verifier of ours takes both. Default "authmesh".
+   */
+  readonly scheme?: Scheme;
   /**
    * Whether the identity's key signs a delegation every few minutes, and a key in memory the requests
    * (docs/protocol.md, section 4). Default: yes for an identity that a folder, `openIdentity` or `openKey`
@@ -53,8 +59,8 @@ export interface Client {
 const mostRedirects = 20;
 
 /**
- * A client that signs every request with this machine's key (docs/protocol.md, section 2), or with session keys that
- * it delegates to.
+ * A client that signs every request with this machine's key (docs/protocol.md, sections 2 and 3), or with session
+ * keys that it delegates to.
  *
  * Bodies are buffered, since a signature covers all of them. Redirects within one origin are signed anew and
  * followed; to another origin they are refused.
@@ -65,10 +71,13 @@ const mostRedirects = 20;
  *
  * @throws AmeshError from `fetch`: `identity_not_found` and what else keeps the key from being opened,
  *   `malformed_target`, `body_too_large_to_sign`, `redirect_refused`
- * @throws TypeError for an audience that is not made of hosts
+ * @throws TypeError for an audience that is not made of hosts, or an unknown scheme
  */
 export function createClient(options: ClientOptions = {}): Client {
-  const { maxBodyBytes = 8 * 1024 * 1024 } = options;
+  const { maxBodyBytes = 8 * 1024 * 1024, scheme = "authmesh" } = options;
+  if (!Object.hasOwn(schemes, scheme))
+    throw new TypeError(`scheme: ${JSON.stringify(scheme)} is none of ${Object.keys(schemes).join(", ")}.`);
+  const { headers: ownHeaders, prove } = schemes[scheme];
   const send = options.fetch ?? globalThis.fetch;
   const audience = options.audience === undefined ? undefined : checkAudience(options.audience);
   // What came out empty by mistake must not make sessions good everywhere.
@@ -99,14 +108,15 @@ export function createClient(options: ClientOptions = {}): Client {
   const signedFetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     if (closed) throw closedClient();
     let request = await prepareRequest(input, init, maxBodyBytes);
+    refuseOwnHeaders(request, ownHeaders);
     const { signal } = request.rest;
     const source = await unlessAborted(signers(), signal); // refuses who was closed while the body came
     for (let hop = 0; ; hop++) {
       const { url, method, body, headers } = request;
       const pending = source.current();
       const signer = pending instanceof Promise ? await unlessAborted(pending, signal) : pending;
-      const { key, sign, headers: proofHeaders } = signer;
-      const signing = signRequest(
+      const { delegation } = signer;
+      const proving = prove(
         {
           url,
           method,
@@ -114,13 +124,17 @@ export function createClient(options: ClientOptions = {}): Client {
           contentType: headerValue(headers, "content-type"),
           contentEncoding: headerValue(headers, "content-encoding"),
         },
-        { key, sign, ...(options.now === undefined ? {} : { now: options.now }) },
+        options.now === undefined ? signer : { ...signer, now: options.now },
       );
-      const authorization = await unlessAborted(signing, signal);
+      const proof = await unlessAborted(proving, signal);
       const response = await send(url.href, {
         ...request.rest,
         method,
-        headers: { ...headers, ...proofHeaders, Authorization: authorization },
+        headers: {
+          ...headers,
+          ...(delegation === undefined ? {} : { "AuthMesh-Delegation": delegation }),
+          ...proof,
+        },
         ...(body === undefined ? {} : { body: body.content }),
         redirect: "manual",
       });

@@ -56,14 +56,18 @@ function complete(
   redirect: PreparedRequest["redirect"],
   rest: PreparedRequest["rest"],
 ): PreparedRequest {
-  for (const name of ["Authorization", "AuthMesh-Delegation"]) {
-    if (headerValue(headers, name.toLowerCase()) !== undefined)
-      throw new TypeError(`amesh.fetch sets the ${name} header; do not set it yourself.`);
-  }
   if (body?.contentType !== undefined && headerValue(headers, "content-type") === undefined) {
     headers["Content-Type"] = body.contentType;
   }
   return { url, method, headers, body, redirect, rest };
+}
+
+/** @throws TypeError if the request was given one of the headers that the client writes */
+export function refuseOwnHeaders({ headers }: PreparedRequest, names: readonly string[]): void {
+  for (const name of names) {
+    if (headerValue(headers, name.toLowerCase()) !== undefined)
+      throw new TypeError(`amesh.fetch sets the ${name} header; do not set it yourself.`);
+  }
 }
 
 /** The same request after a redirect, as the Fetch standard changes it. */

@@ -1,4 +1,4 @@
-import type { PublicKey, RequestSigner, Sign } from "@authmesh/core";
+import type { HttpRequestSigner, PublicKey, RequestSigner, Sign } from "@authmesh/core";
 import type { KeyStore } from "@authmesh/keystore";
 
 /** What a client signs with: an opened identity, or anything else that holds a P-256 key. */
@@ -9,11 +9,9 @@ export interface ClientIdentity {
   readonly keyStore?: Pick<KeyStore, "info">;
 }
 
-/** Signs one request. */
-export interface ClientSigner extends Pick<RequestSigner, "key" | "sign"> {
-  /** Sent along with the proof. */
-  readonly headers: Readonly<Record<string, string>>;
-}
+/** Signs one request: with the device's key, or with a session key and the delegation that makes it one. */
+export type ClientSigner = Pick<RequestSigner, "key" | "sign"> &
+  Pick<HttpRequestSigner, "deviceId" | "delegation">;
 
 /** Where a client gets its signers from. */
 export interface SignerSource {
@@ -26,6 +24,6 @@ export const closedClient = () => new TypeError("This amesh client was closed.")
 
 /** Every request is signed by the device's own key. */
 export function signDirectly({ publicKey, sign }: ClientIdentity): SignerSource {
-  const signer = { key: publicKey.base64, sign, headers: {} };
+  const signer = { key: publicKey.base64, deviceId: publicKey.deviceId, sign };
   return { current: () => signer, close: () => {} };
 }

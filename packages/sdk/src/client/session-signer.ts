@@ -132,8 +132,9 @@ export class SessionSigner implements SignerSource {
       if (this.#closed) throw closedClient();
       const signer: ClientSigner = {
         key: key.publicKey.base64,
+        deviceId: identity.publicKey.deviceId,
         sign: async (message) => key.sign(message),
-        headers: { "AuthMesh-Delegation": delegation },
+        delegation,
       };
       this.#present?.key.forget();
       this.#present = { key, signer, wall, monotonic };

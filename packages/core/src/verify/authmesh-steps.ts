@@ -1,0 +1,114 @@
+import { crypto } from "#crypto";
+import { parseAuthMeshHeader } from "../authorization-header.js";
+import { failure } from "../errors.js";
+import { signableRequest } from "../signable.js";
+import { bindingFits } from "./binding.js";
+import type { Step, VerificationContext, VerifierSettings } from "./context.js";
+import { delegationHolds, delegationRead } from "./delegation-steps.js";
+import {
+  allowListIntact,
+  awaitBody,
+  bodyReadsOneWay,
+  deviceIsController,
+  entryNotExpired,
+  notRevoked,
+  scopeSuffices,
+  spend,
+  targetReadsOneWay,
+} from "./steps.js";
+
+const hashOfNothing = crypto.sha256Hex("");
+
+const headerPresent: Step = {
+  name: "header",
+  run(context) {
+    const values = context.request.headers("authorization");
+    if (values.length === 0) return failure("missing_header");
+    if (values.length > 1) return failure("malformed_header", "There is more than one Authorization header.");
+    const header = parseAuthMeshHeader(values[0] as string);
+    if ("code" in header) return header;
+    context.header = header;
+    context.claimedKey = header.key;
+    context.timestamp = Number(header.timestamp);
+    return undefined;
+  },
+};
+
+const clockFits: Step = {
+  name: "clock",
+  run({ timestamp }, { now, clockSkewSeconds }) {
+    const difference = Math.floor(now() / 1000) - timestamp;
+    if (Math.abs(difference) <= clockSkewSeconds) return undefined;
+    const side = difference > 0 ? "behind" : "ahead of";
+    return failure(
+      "clock_skew",
+      `The request's time is ${Math.abs(difference)} s ${side} this server's; ${clockSkewSeconds} are allowed.`,
+    );
+  },
+};
+
+const hostBound: Step = { name: "binding", run: bindingFits };
+
+const bodyRead: Step = {
+  name: "body",
+  run(context, settings) {
+    if (context.request.hasBody) return readBody(context, settings);
+    context.bodyHash = hashOfNothing;
+    return undefined;
+  },
+};
+
+async function readBody(context: VerificationContext, settings: VerifierSettings): Promise<undefined> {
+  context.bodyHash = await awaitBody(context, settings, "sha256");
+}
+
+const signatureFits: Step = {
+  name: "signature",
+  run({ request, header, bodyHash, signingKey }) {
+    const message = signableRequest(request.method, request.target, header.timestamp, header.nonce, bodyHash);
+    return signingKey.verify(message, header.signature) ? undefined : failure("signature_invalid");
+  },
+};
+
+const nonceFresh: Step = {
+  name: "nonce",
+  run(context, settings) {
+    const { header, timestamp, device } = context;
+    const { nonceWindowSeconds, clockSkewSeconds } = settings;
+    return spend(context, settings, {
+      name: `am:${device.deviceId}:${header.nonce}`,
+      signedAt: timestamp,
+      // Twice the skew is how long a timestamp can be acceptable; 1 s for rounding, 10 s for instances whose clocks differ.
+      windowSeconds: Math.max(nonceWindowSeconds, 2 * clockSkewSeconds + 11),
+    });
+  },
+};
+
+/**
+ * How a request with an AuthMesh header is verified, in this order: cheap first, state last
+ * (docs/protocol.md, sections 2 and 4). Device, expiry, clock, revocation and delegation stand twice, for a body can
+ * be slow; the nonce comes after the signature, so that nobody burns nonces without the key.
+ */
+export const authMeshSteps: readonly Step[] = [
+  headerPresent,
+  targetReadsOneWay,
+  bodyReadsOneWay,
+  allowListIntact,
+  delegationRead,
+  deviceIsController,
+  entryNotExpired,
+  clockFits,
+  hostBound,
+  notRevoked,
+  delegationHolds,
+  bodyRead,
+  signatureFits,
+  allowListIntact,
+  deviceIsController,
+  entryNotExpired,
+  clockFits,
+  notRevoked,
+  delegationHolds,
+  nonceFresh,
+  scopeSuffices,
+];

@@ -1,0 +1,46 @@
+import { hasAuthMeshScheme } from "../authorization-header.js";
+import type { StepResult } from "../decision.js";
+import { isPresented } from "../http-signature/profile.js";
+import type { IncomingRequest } from "../request.js";
+import { authMeshSteps } from "./authmesh-steps.js";
+import type { Step } from "./context.js";
+import { httpSignatureSteps } from "./http-signature-steps.js";
+
+/** One way to prove a request: how to see that somebody tries, and what is then checked. */
+export interface ProofKind {
+  /** Whether the request bears such a proof, right or wrong. */
+  readonly isPresented: (request: IncomingRequest) => boolean;
+  readonly steps: readonly Step[];
+  /** What a decision says when every step passed. */
+  readonly passed: readonly StepResult[];
+}
+
+const kind = (isPresented: ProofKind["isPresented"], steps: readonly Step[]): ProofKind => ({
+  isPresented,
+  steps,
+  passed: steps.map(({ name }) => ({ step: name, outcome: "passed" })),
+});
+
+const authMeshHeader = kind(
+  (request) => request.headers("authorization").some(hasAuthMeshScheme),
+  authMeshSteps,
+);
+
+const proofKinds: readonly ProofKind[] = [
+  authMeshHeader,
+  kind((request) => isPresented(request.headers("signature-input")), httpSignatureSteps),
+];
+
+/**
+ * The kind of proof a request bears; undefined when there are several. Without any it is the AuthMesh header's, whose
+ * first step says what is missing.
+ */
+export function proofKindOf(request: IncomingRequest): ProofKind | undefined {
+  let presented: ProofKind | undefined;
+  for (const candidate of proofKinds) {
+    if (!candidate.isPresented(request)) continue;
+    if (presented !== undefined) return undefined;
+    presented = candidate;
+  }
+  return presented ?? authMeshHeader;
+}
