@@ -17,6 +17,11 @@ const components = [
     present: () => spawnSync("/usr/bin/python3", ["-c", "import cryptography"]).status === 0,
   },
   {
+    name: "Go (a caller in another language)",
+    packages: ["golang"],
+    present: () => runs("go", "version"),
+  },
+  {
     name: "swtpm and tpm2-tools (a software TPM 2.0, and a second opinion on what it is told)",
     packages: ["swtpm", "swtpm-tools", "tpm2-tools", "libtss2-tcti-swtpm0"],
     present: () => ["swtpm", "tpm2_load"].every((name) => spawnSync(name, ["--version"]).status === 0),
