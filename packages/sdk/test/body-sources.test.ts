@@ -51,6 +51,21 @@ describe("a body that was not seen on the wire is taken from", () => {
   });
 });
 
+test("a body that was not seen on the wire has a hash of each kind", async () => {
+  const { host } = await serve(async (request, response) => {
+    const view = nodeRequest(request);
+    const hashes = [await view.bodyHash(limits), await view.bodyHash(limits, "sha512")];
+    response.setHeader("Connection", "close");
+    response.end(hashes.join());
+  });
+  const answer = await rawExchange(
+    host,
+    Buffer.from(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1\r\n\r\nx`),
+  );
+  const sha512 = createHash("sha512").update("x").digest("hex");
+  expect(answer.split("\r\n\r\n")[1]).toBe(`${sha256("x")},${sha512}`);
+});
+
 describe("a body that was not seen on the wire is refused when it is left as", () => {
   const cyclic: { self?: unknown } = {};
   cyclic.self = cyclic;
