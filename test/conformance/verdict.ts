@@ -9,7 +9,11 @@ import {
 } from "@authmesh/core";
 import type { RequestVector } from "./make-vectors.js";
 
-export interface Arriving extends Omit<RequestVector, "name" | "signed" | "expected"> {
+export interface Arriving
+  extends Pick<RequestVector, "now" | "audience" | "method" | "target">,
+    Partial<Pick<RequestVector, "host" | "authorization" | "contentType" | "contentEncoding" | "body">> {
+  /** Further headers, by lower-case name. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The AuthMesh-Delegation header. */
   readonly delegation?: string;
 }
@@ -36,14 +40,15 @@ export async function verdictOn(
     ["authmesh-delegation", request.delegation],
     ["content-type", request.contentType],
     ["content-encoding", request.contentEncoding],
+    ...Object.entries(request.headers ?? {}),
   ]);
   const decision = await verify({
     method: request.method,
     target: request.target,
     headers: (name) => [headers.get(name)].filter((value) => value !== undefined),
     hasBody: request.body !== undefined,
-    bodyHash: async () =>
-      createHash("sha256")
+    bodyHash: async (_, algorithm = "sha256") =>
+      createHash(algorithm)
         .update(Buffer.from(request.body ?? "", "base64"))
         .digest("hex"),
   });
