@@ -19,6 +19,7 @@ import {
 import { createIdentity } from "@authmesh/keystore";
 import { createRelay, defaultLimits } from "@authmesh/relay";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { HttpSignatureVector } from "./make-http-signature-vectors.js";
 import type { RequestVectors } from "./make-vectors.js";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
@@ -74,6 +75,33 @@ describe("docs/protocol.md", () => {
 const bytes = (hex: string) => Buffer.from(hex, "hex");
 const leavesOf = (value: object): readonly string[] =>
   Object.values(value).flatMap((member) => (typeof member === "object" ? leavesOf(member) : [member]));
+
+describe("docs/protocol.md, section 3", () => {
+  const [request] = JSON.parse(read("vectors/http-signature-1.json")).requests as [HttpSignatureVector];
+
+  it("shows the first of the vectors as its example", () => {
+    const lines = sectionOf("\n### 3.5 Example")
+      .split("\n")
+      .map((line) => line.trim());
+    const { headers, signed } = request;
+    const sent = ["Content-Digest", "Signature-Input", "Signature"].map(
+      (name) => `${name}: ${headers[name.toLowerCase()]}`,
+    );
+    for (const line of [...signed.split("\n"), ...sent]) expect(lines).toContain(line);
+  });
+
+  it("lists the parameters, and refusals of the catalogue", () => {
+    const rows = rowsOf("3.1 The signature").flatMap(([names = ""]) => codesIn(names));
+    const [, ...said] = (request.headers["signature-input"] ?? "")
+      .split(";")
+      .map((each) => each.split("=")[0]);
+    expect(rows.filter((name) => name !== "parameter").toSorted()).toEqual(said.toSorted());
+    const codes = rowsOf("3.4 Verification").flatMap(([, , text = ""]) => codesIn(text));
+    expect(codes.length).toBeGreaterThan(10);
+    for (const code of codes)
+      if (!code.endsWith("_")) expect([code, entries[code]?.status]).not.toContain(undefined);
+  });
+});
 
 describe("docs/protocol.md, section 4", () => {
   it("lists the members of a delegation", () => {
