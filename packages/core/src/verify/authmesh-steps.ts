@@ -3,7 +3,7 @@ import { parseAuthMeshHeader } from "../authorization-header.js";
 import { failure } from "../errors.js";
 import { signableRequest } from "../signable.js";
 import { bindingFits } from "./binding.js";
-import type { Step, VerificationContext, VerifierSettings } from "./context.js";
+import type { Step } from "./context.js";
 import { delegationHolds, delegationRead } from "./delegation-steps.js";
 import {
   allowListIntact,
@@ -52,15 +52,14 @@ const hostBound: Step = { name: "binding", run: bindingFits };
 const bodyRead: Step = {
   name: "body",
   run(context, settings) {
-    if (context.request.hasBody) return readBody(context, settings);
     context.bodyHash = hashOfNothing;
-    return undefined;
+    if (!context.request.hasBody) return undefined;
+    return awaitBody(context, settings, "sha256").then((hash) => {
+      context.bodyHash = hash;
+      return undefined;
+    });
   },
 };
-
-async function readBody(context: VerificationContext, settings: VerifierSettings): Promise<undefined> {
-  context.bodyHash = await awaitBody(context, settings, "sha256");
-}
 
 const signatureFits: Step = {
   name: "signature",

@@ -26,21 +26,21 @@ const authMeshHeader = kind(
   authMeshSteps,
 );
 
-const proofKinds: readonly ProofKind[] = [
-  authMeshHeader,
+const furtherKinds: readonly ProofKind[] = [
   kind((request) => isPresented(request.headers("signature-input")), httpSignatureSteps),
 ];
 
 /**
  * The kind of proof a request bears; undefined when there are several. Without any it is the AuthMesh header's, whose
- * first step says what is missing.
+ * first step says what is missing; so that header is looked for only beside another proof.
  */
 export function proofKindOf(request: IncomingRequest): ProofKind | undefined {
   let presented: ProofKind | undefined;
-  for (const candidate of proofKinds) {
+  for (const candidate of furtherKinds) {
     if (!candidate.isPresented(request)) continue;
     if (presented !== undefined) return undefined;
     presented = candidate;
   }
-  return presented ?? authMeshHeader;
+  if (presented === undefined) return authMeshHeader;
+  return authMeshHeader.isPresented(request) ? undefined : presented;
 }
