@@ -518,6 +518,32 @@ export const catalogue = {
     fix: "Wait a minute, make sure who is on the other side, then pair anew.",
   },
 
+  // ── Bootstrap ─────────────────────────────────────────────────────────────────────────────────────────────
+  bootstrap_token_invalid: {
+    status: 0,
+    exit: 3,
+    summary: "The bootstrap token cannot be read as one, or is not signed by the controller it names.",
+    fix: "Make a new one on the controller with `amesh provision --name NAME --ttl 1h`, and hand it over whole.",
+  },
+  bootstrap_token_expired: {
+    status: 0,
+    exit: 4,
+    summary: "The bootstrap token has expired, or this machine's clock is wrong.",
+    fix: "Compare the clocks, then make a new one on the controller: `amesh provision --name NAME --ttl 1h`.",
+  },
+  bootstrap_token_used: {
+    status: 0,
+    exit: 3,
+    summary: "The bootstrap token was used on this machine before; it works once.",
+    fix: "Make a new one on the controller: `amesh provision --name NAME --ttl 1h`.",
+  },
+  bootstrap_host_mismatch: {
+    status: 0,
+    exit: 3,
+    summary: "The bootstrap token is for a machine of another host name.",
+    fix: "Make one for this machine on the controller: `amesh provision --name NAME --host HOST`.",
+  },
+
   // ── The relay's own answers ───────────────────────────────────────────────────────────────────────────────
   otc_not_found: {
     status: 0,

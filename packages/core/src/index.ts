@@ -4,6 +4,14 @@
  * @module
  */
 
+export {
+  type BootstrapToken,
+  type BootstrapTokenOptions,
+  bootstrapMeetingCode,
+  checkBootstrapToken,
+  createBootstrapToken,
+  readBootstrapToken,
+} from "./bootstrap-token.js";
 export { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "./canonical-json.js";
 export { buildCanonicalString, canonicalTarget } from "./canonical-string.js";
 export {
@@ -47,6 +55,9 @@ export type { NonceStore } from "./nonce-store.js";
 export type { OutgoingRequest } from "./outgoing-request.js";
 export { pairingCooldown, recordPairingFailure } from "./pairing/cooldown.js";
 export {
+  type BootstrapPairingOptions,
+  meetAsController,
+  meetAsTarget,
   type PairingHandshake,
   type PairingOptions,
   pairAsController,

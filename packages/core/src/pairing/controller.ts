@@ -1,6 +1,6 @@
 import { AmeshError } from "../errors.js";
 import { acknowledgement, exactly, readVerdict, shareLength } from "./frames.js";
-import { type Definition, to } from "./machine.js";
+import { type Definition, type Rows, to } from "./machine.js";
 import {
   type Drawn,
   drawShare,
@@ -16,7 +16,7 @@ import {
 import { commitmentTo } from "./transcript.js";
 
 /** What the controller knows in each state. */
-interface States {
+export interface ControllerStates {
   idle: Known;
   expectingShare: Drawn & { readonly commitment: Uint8Array };
   signing: Secured;
@@ -25,28 +25,49 @@ interface States {
   storing: Met;
 }
 
+type Rest = Exclude<keyof ControllerStates, "expectingIdentity">;
+
+/** Everything but how the controller meets its peer. */
+export const controllerRest: Rows<ControllerStates, Rest> = {
+  idle: {
+    start: (_known, _input, { random }) => {
+      const own = drawShare(random);
+      const commitment = commitmentTo(own.share);
+      return to("expectingShare", { ...own, commitment }, send(commitment));
+    },
+  },
+  expectingShare: {
+    frame: (known, { bytes }, setup) => {
+      const secured = secure(known, exactly(shareLength, bytes), known.commitment, setup);
+      return to("signing", secured, send(known.share), signIdentity(secured, setup));
+    },
+  },
+  signing: {
+    signed: (known, { signature }, setup) =>
+      to("expectingIdentity", known, sendIdentity(known, signature, setup)),
+  },
+  expectingVerdict: {
+    frame: (known, { bytes }) => {
+      if (!readVerdict(known.channel.open("verdict", bytes))) throw new AmeshError("pairing_rejected");
+      return to("storing", known, { type: "store_target", peer: known.peer });
+    },
+  },
+  storing: {
+    stored: (known) =>
+      to("done", known, send(known.channel.seal("acknowledgement", acknowledgement)), {
+        type: "done",
+        peer: known.peer,
+      }),
+    farewell: ({ peer }) => [{ type: "discard", peer }],
+  },
+};
+
 /** The side that will call: it commits first, shows the code, and stores nothing before the target said yes. */
-export const controller: Definition<States> = {
+export const controller: Definition<ControllerStates> = {
   initial: { state: "idle", known: { secrets: [] } },
   hidden: ["idle", "expectingShare"],
   transitions: {
-    idle: {
-      start: (_known, _input, { random }) => {
-        const own = drawShare(random);
-        const commitment = commitmentTo(own.share);
-        return to("expectingShare", { ...own, commitment }, send(commitment));
-      },
-    },
-    expectingShare: {
-      frame: (known, { bytes }, setup) => {
-        const secured = secure(known, exactly(shareLength, bytes), known.commitment, setup);
-        return to("signing", secured, send(known.share), signIdentity(secured, setup));
-      },
-    },
-    signing: {
-      signed: (known, { signature }, setup) =>
-        to("expectingIdentity", known, sendIdentity(known, signature, setup)),
-    },
+    ...controllerRest,
     expectingIdentity: {
       frame: (known, { bytes }, setup) => {
         const met = meet(known, bytes, setup);
@@ -56,20 +77,6 @@ export const controller: Definition<States> = {
           peer: met.peer,
         });
       },
-    },
-    expectingVerdict: {
-      frame: (known, { bytes }) => {
-        if (!readVerdict(known.channel.open("verdict", bytes))) throw new AmeshError("pairing_rejected");
-        return to("storing", known, { type: "store_target", peer: known.peer });
-      },
-    },
-    storing: {
-      stored: (known) =>
-        to("done", known, send(known.channel.seal("acknowledgement", acknowledgement)), {
-          type: "done",
-          peer: known.peer,
-        }),
-      farewell: ({ peer }) => [{ type: "discard", peer }],
     },
   },
 };

@@ -2,9 +2,10 @@ import { crypto } from "#crypto";
 import type { Random } from "../key-agreement.js";
 import type { PublicKey } from "../public-key.js";
 import type { Role } from "../signable.js";
+import { bootstrappingController, bootstrappingTarget } from "./bootstrap.js";
 import { controller } from "./controller.js";
 import { Machine } from "./machine.js";
-import { fullStrength, type Strength } from "./session.js";
+import { fullStrength, type Setup, type Strength } from "./session.js";
 import { target } from "./target.js";
 import type { PairingEffect, PairingInput } from "./vocabulary.js";
 
@@ -61,12 +62,46 @@ export function pairAsTarget(options: PairingOptions): PairingHandshake {
   return begin("target", options);
 }
 
-export function begin(
+/** What a handshake after a bootstrap has to know: the token's `jti` stands in for the code, and is a secret. */
+export interface BootstrapPairingOptions extends Omit<PairingOptions, "rendezvous"> {
+  readonly jti: string;
+}
+
+/**
+ * The handshake of the controller that made a bootstrap token (docs/protocol.md, section 7.4): no digits, no
+ * questions. A peer that does not know the `jti` cannot seal a frame.
+ *
+ * Failures: those of {@link pairAsController}.
+ */
+export function meetAsController({ jti, ...options }: BootstrapPairingOptions): PairingHandshake {
+  return new Machine(bootstrappingController, setUp("controller", { ...options, rendezvous: jti }));
+}
+
+/**
+ * The handshake of the machine that used a bootstrap token (docs/protocol.md, section 7.4). Stores nothing: it knows
+ * its controller by the token, and no other peer is met.
+ *
+ * Failures: those of {@link pairAsTarget} but `pairing_code_mismatch`.
+ *
+ * @param options `controller`: the key that signed the token
+ */
+export function meetAsTarget({
+  jti,
+  controller,
+  ...options
+}: BootstrapPairingOptions & { readonly controller: PublicKey }): PairingHandshake {
+  return new Machine(bootstrappingTarget(controller), setUp("target", { ...options, rendezvous: jti }));
+}
+
+export function begin(role: Role, options: PairingOptions, strength?: Strength): PairingHandshake {
+  const setup = setUp(role, options, strength);
+  return role === "controller" ? new Machine(controller, setup) : new Machine(target, setup);
+}
+
+function setUp(
   role: Role,
   { publicKey, friendlyName, rendezvous, random = crypto.randomBytes }: PairingOptions,
   strength: Strength = fullStrength,
-): PairingHandshake {
-  const self = { publicKey: publicKey.base64, friendlyName };
-  const setup = { role, self, rendezvous, random, strength };
-  return role === "controller" ? new Machine(controller, setup) : new Machine(target, setup);
+): Setup {
+  return { role, self: { publicKey: publicKey.base64, friendlyName }, rendezvous, random, strength };
 }

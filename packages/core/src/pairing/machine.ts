@@ -35,12 +35,15 @@ export type Row<States, State extends keyof States> = {
   readonly farewell?: (known: States[State]) => readonly PairingEffect[];
 };
 
+/** Some rows of a table. */
+export type Rows<States, Named extends keyof States> = { readonly [State in Named]: Row<States, State> };
+
 /** One side of the handshake as data. What is not in the table is refused. */
 export interface Definition<States> {
   readonly initial: { readonly state: keyof States; readonly known: States[keyof States] };
-  /** The states in which this side has not shown its ephemeral key yet. */
+  /** The states in which nothing was shown yet that a guess at the code could be tried on. */
   readonly hidden: readonly (keyof States)[];
-  readonly transitions: { readonly [State in keyof States]: Row<States, State> };
+  readonly transitions: Rows<States, keyof States>;
 }
 
 /** Runs a definition: synchronous, without I/O, dead after its first failure. */

@@ -2,7 +2,7 @@ import { crypto } from "#crypto";
 import { utf8 } from "../encoding.js";
 import { AmeshError } from "../errors.js";
 import { commitmentLength, exactly, readAcknowledgement, shareLength, verdicts } from "./frames.js";
-import { type Definition, to } from "./machine.js";
+import { type Definition, type Rows, to } from "./machine.js";
 import {
   type Drawn,
   drawShare,
@@ -17,11 +17,15 @@ import {
 } from "./session.js";
 import type { PairingEffect } from "./vocabulary.js";
 
-/** What the target knows in each state. */
-interface States {
+/** What every target knows until the two directions are sealed. */
+export interface TargetOpening {
   expectingCommitment: Known;
   expectingShare: Drawn & { readonly commitment: Uint8Array };
   expectingIdentity: Secured;
+}
+
+/** What the target knows in each state. */
+interface States extends TargetOpening {
   signing: Met;
   confirming: Met;
   askingCode: Met & { readonly entriesLeft: number };
@@ -31,12 +35,30 @@ interface States {
 }
 
 const entries = 3;
-const acknowledgementSeconds = 10;
+export const acknowledgementSeconds = 10;
 
 const sayNo = ({ channel }: Met): PairingEffect => send(channel.seal("verdict", verdicts.no));
 const discard = ({ peer }: Met): PairingEffect => ({ type: "discard", peer });
 const unconfirmed = () => {
   throw new AmeshError("pairing_unconfirmed");
+};
+
+export const targetOpening: Rows<TargetOpening, "expectingCommitment" | "expectingShare"> = {
+  expectingCommitment: {
+    frame: (_known, { bytes }, { random }) => {
+      const commitment = exactly(commitmentLength, bytes);
+      const own = drawShare(random);
+      return to("expectingShare", { ...own, commitment }, send(own.share));
+    },
+  },
+  expectingShare: {
+    frame: (known, { bytes }, setup) => {
+      const share = exactly(shareLength, bytes);
+      // Before anything else: a peer that could choose its share now could choose the code.
+      if (!setup.strength.opens(known.commitment, share)) throw new AmeshError("pairing_commitment_mismatch");
+      return to("expectingIdentity", secure(known, share, known.commitment, setup));
+    },
+  },
 };
 
 /**
@@ -47,22 +69,7 @@ export const target: Definition<States> = {
   initial: { state: "expectingCommitment", known: { secrets: [] } },
   hidden: ["expectingCommitment"],
   transitions: {
-    expectingCommitment: {
-      frame: (_known, { bytes }, { random }) => {
-        const commitment = exactly(commitmentLength, bytes);
-        const own = drawShare(random);
-        return to("expectingShare", { ...own, commitment }, send(own.share));
-      },
-    },
-    expectingShare: {
-      frame: (known, { bytes }, setup) => {
-        const share = exactly(shareLength, bytes);
-        // Before anything else: a peer that could choose its share now could choose the code.
-        if (!setup.strength.opens(known.commitment, share))
-          throw new AmeshError("pairing_commitment_mismatch");
-        return to("expectingIdentity", secure(known, share, known.commitment, setup));
-      },
-    },
+    ...targetOpening,
     expectingIdentity: {
       frame: (known, { bytes }, setup) => {
         const met = meet(known, bytes, setup);
