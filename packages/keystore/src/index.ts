@@ -31,6 +31,12 @@ export {
   backupPassphrase,
   generateBackupPassphrase,
 } from "./backup-passphrase.js";
+export { type BootstrapPlace, consumeBootstrapToken } from "./bootstrap-changes.js";
+export {
+  type BootstrapIdentityOptions,
+  type BootstrappedIdentity,
+  bootstrapIdentity,
+} from "./bootstrap-identity.js";
 export {
   type CreatedIdentity,
   type CreateIdentityOptions,

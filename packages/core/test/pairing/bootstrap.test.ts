@@ -103,8 +103,9 @@ describe("two machines that share the jti of a bootstrap token", () => {
     "a change of the message %d ends the meeting, and nothing is stored",
     (changed) => {
       const { controller, target } = run(meeting(), (frame, index) => {
-        if (index === changed) frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1;
-        return frame;
+        const copy = Uint8Array.from(frame);
+        if (index === changed) copy[copy.length - 1] = (copy.at(-1) ?? 0) ^ 1;
+        return copy;
       });
       expect(controller.types).not.toContain("store_target");
       expect([controller.failure, target.failure].filter((failed) => failed !== undefined)).toHaveLength(1);

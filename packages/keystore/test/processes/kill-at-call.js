@@ -1,8 +1,9 @@
-// node kill-at-call.js DIR WORK CALL [TPM]: does the work, but kills itself just before its CALL-th call to the file
+// node kill-at-call.js DIR WORK CALL [TPM|TOKEN]: does the work, but kills itself just before its CALL-th call to the file
 // system. So a crash between any two of them can be had on purpose.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import {
+  bootstrapIdentity,
   cancelMigration,
   createIdentity,
   examineLostIdentity,
@@ -14,8 +15,8 @@ import {
 } from "@authmesh/keystore";
 import { addOne, argon2, env, openList } from "./identity.js";
 
-const [dir, work, call, tpm] = process.argv.slice(2);
-const where = { dir, argon2, env: { ...env, AMESH_TPM: tpm } };
+const [dir, work, call, more] = process.argv.slice(2);
+const where = { dir, argon2, env: { ...env, AMESH_TPM: more } };
 const forgotten = { ...where, env: { ...where.env, AUTH_MESH_PASSPHRASE: "forgotten" } };
 let calls = 0;
 
@@ -34,6 +35,11 @@ const ready = {
   update: async () => {
     const list = await openList(dir);
     return () => addOne(list);
+  },
+  bootstrap: async () => () => {
+    const now = () => 1_800_000_001_000;
+    const place = { dir, argon2, env, backend: "encrypted-file", hosts: ["api-1"], now };
+    return bootstrapIdentity({ ...place, token: more });
   },
   prepare: async () => () => prepareMigration(where),
   finish: async () => () => finishMigration(where),
@@ -60,4 +66,4 @@ countCallsOf(fs, ["rmSync"]);
 syncBuiltinESMExports();
 
 const { identity, deviceId } = await run();
-console.log(identity?.deviceId ?? deviceId);
+console.log(identity?.identity?.deviceId ?? identity?.deviceId ?? deviceId);

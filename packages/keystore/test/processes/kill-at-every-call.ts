@@ -3,7 +3,16 @@ import { expect } from "vitest";
 import { start } from "./child.js";
 
 /** What the child can do; see kill-at-call.js. */
-export type Work = "init" | "update" | "prepare" | "finish" | "cancel" | "forget" | "replace" | "take back";
+export type Work =
+  | "bootstrap"
+  | "init"
+  | "update"
+  | "prepare"
+  | "finish"
+  | "cancel"
+  | "forget"
+  | "replace"
+  | "take back";
 
 /** What a process that was killed left in the folder beside its files. */
 export const leftovers = (dir: string) => readdirSync(dir).filter((name) => /\.tmp$|\.lock$/.test(name));
