@@ -6,7 +6,8 @@ import {
   type TrustedDevice,
   type TrustStore,
 } from "@authmesh/core";
-import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import type { OpenIdentity } from "@authmesh/keystore";
+import { openThisMachine } from "./bootstrap/this-machine.js";
 import type { Logger } from "./logger.js";
 
 const retryMs = 1000;
@@ -71,7 +72,7 @@ export class LocalTrust implements TrustStore {
 
   async #open(): Promise<void> {
     try {
-      const identity = await openIdentity(this.#folder === undefined ? {} : { dir: this.#folder });
+      const identity = await openThisMachine(this.#folder, this.#logger);
       if (!this.#goesOverTo(identity.identity.deviceId)) return;
       const store = await identity.openAllowList();
       if (this.#store === undefined) lookAgain(new WeakRef(this));

@@ -1,5 +1,5 @@
 import { AmeshError, checkAudience } from "@authmesh/core";
-import { openIdentity } from "@authmesh/keystore";
+import { openThisMachine } from "../bootstrap/this-machine.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { headerValue, prepareRequest, redirected, refuseOwnHeaders } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
@@ -9,7 +9,10 @@ import { SessionSigner } from "./session-signer.js";
 import { unlessAborted } from "./unless-aborted.js";
 
 export interface ClientOptions {
-  /** Folder of the identity. Default: AUTH_MESH_DIR, else ~/.amesh. */
+  /**
+   * Folder of the identity. Default: AUTH_MESH_DIR, else ~/.amesh. Where it has none, the token in
+   * AMESH_BOOTSTRAP_TOKEN makes one.
+   */
   readonly dir?: string;
   /** The identity itself, in place of a folder. */
   readonly identity?: ClientIdentity;
@@ -29,7 +32,7 @@ export interface ClientOptions {
    * audience that has one of them. Default: sessions are good wherever the device is known.
    */
   readonly audience?: string | readonly string[];
-  /** Told when a session cannot be renewed, before the present one ends. Default: to standard error. */
+  /** Told what came of a bootstrap token, and when a session cannot be renewed, before the present one ends. Default: to standard error. */
   readonly logger?: Logger;
   /** Sends the signed request: called with a URL string and an init whose headers are a plain object. */
   readonly fetch?: (url: string, init: SignedInit) => Promise<Response>;
@@ -78,6 +81,7 @@ export function createClient(options: ClientOptions = {}): Client {
   if (!Object.hasOwn(schemes, scheme))
     throw new TypeError(`scheme: ${JSON.stringify(scheme)} is none of ${Object.keys(schemes).join(", ")}.`);
   const { headers: ownHeaders, prove } = schemes[scheme];
+  const logger = harmless(options.logger ?? consoleLogger);
   const send = options.fetch ?? globalThis.fetch;
   const audience = options.audience === undefined ? undefined : checkAudience(options.audience);
   // What came out empty by mistake must not make sessions good everywhere.
@@ -86,12 +90,12 @@ export function createClient(options: ClientOptions = {}): Client {
   let closed = false;
 
   const open = async (): Promise<SignerSource> => {
-    const identity: ClientIdentity = options.identity ?? (await openFolder(options.dir));
+    const identity: ClientIdentity = options.identity ?? (await openThisMachine(options.dir, logger));
     if (!(options.session ?? gainsBySessions(identity))) return signDirectly(identity);
     return new SessionSigner({
       identity,
       audience,
-      logger: harmless(options.logger ?? consoleLogger),
+      logger,
       now: options.now,
     });
   };
@@ -164,6 +168,3 @@ export function createClient(options: ClientOptions = {}): Client {
 /** A key file is decrypted once and then signs in memory too. */
 const gainsBySessions = ({ keyStore }: ClientIdentity): boolean =>
   keyStore !== undefined && keyStore.info.name !== "encrypted-file";
-
-const openFolder = (dir: string | undefined): Promise<ClientIdentity> =>
-  openIdentity(dir === undefined ? {} : { dir });

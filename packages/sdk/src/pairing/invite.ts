@@ -41,7 +41,7 @@ export async function* invite(code: string, options: PairingOptions = {}): Async
   }
 }
 
-function actsOfController(side: Side): Acts<"show_code" | "store_target"> {
+export function actsOfController(side: Side): Acts<"show_code" | "store_target"> {
   return {
     show_code: ({ code, peer: { deviceId, friendlyName } }) => ({
       events: [{ event: "sas", code, deviceId, friendlyName }],

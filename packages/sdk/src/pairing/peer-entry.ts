@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PairingPeer, Role } from "@authmesh/core";
 import {
+  type AddedBy,
   type AllowList,
   type AllowListDraft,
   addDevice,
@@ -14,16 +15,18 @@ export class PeerEntry {
   readonly role: Role;
   readonly #list: AllowList;
   readonly #now: () => number;
+  readonly #addedBy: AddedBy;
   readonly #replaceable = new Set<string>();
   #known = false;
   /** Takes back what was stored; undefined as long as nothing was. */
   #undo: ((draft: AllowListDraft) => void) | undefined;
 
   /** @param now milliseconds since the epoch */
-  constructor(list: AllowList, role: Role, now: () => number) {
+  constructor(list: AllowList, role: Role, now: () => number, addedBy: AddedBy = "handshake") {
     this.role = role;
     this.#list = list;
     this.#now = () => Math.floor(now() / 1000);
+    this.#addedBy = addedBy;
   }
 
   /** Whether there was an active entry before. */
@@ -89,7 +92,7 @@ export class PeerEntry {
       friendlyName,
       role: this.role,
       status,
-      addedBy: "handshake",
+      addedBy: this.#addedBy,
       bound: true,
       now,
       // Only those that the operator was shown: another may have come in since.

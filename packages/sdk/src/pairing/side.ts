@@ -1,5 +1,5 @@
 import { AmeshError, type PairingOptions as HandshakeOptions, type Random, type Role } from "@authmesh/core";
-import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import { type AddedBy, type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import { CooldownFile } from "./cooldown-file.js";
 import { PeerEntry } from "./peer-entry.js";
 import { relayUrl } from "./relay-url.js";
@@ -35,9 +35,14 @@ export interface Side {
  * Opens everything a pairing needs, so that what is missing is known before two people are kept busy.
  *
  * @param peerRole what the other device will be here
+ * @param addedBy how its entry will say it came in
  * @throws AmeshError `invalid_option`, `pairing_cooldown`, and what keeps identity, key or allow list from being used
  */
-export async function takeSide(peerRole: Role, options: PairingOptions): Promise<Side> {
+export async function takeSide(
+  peerRole: Role,
+  options: PairingOptions,
+  addedBy: AddedBy = "handshake",
+): Promise<Side> {
   const { dir, signal, random, now = Date.now } = options;
   const relay = relayUrl(options.relay);
   const identity = options.identity ?? (await openIdentity(dir === undefined ? {} : { dir }));
@@ -46,7 +51,7 @@ export async function takeSide(peerRole: Role, options: PairingOptions): Promise
   const list = await identity.openAllowList({ now });
   const problem = list.check();
   if (problem !== undefined) throw new AmeshError(problem);
-  return { identity, relay, signal, random, cooldown, peer: new PeerEntry(list, peerRole, now) };
+  return { identity, relay, signal, random, cooldown, peer: new PeerEntry(list, peerRole, now, addedBy) };
 }
 
 /** What the handshake under a code has to know of this side. */
