@@ -14,13 +14,18 @@ export async function runPairing(
   texts: PairingTexts,
   begin: (signal: AbortSignal) => AsyncIterable<PairingEvent>,
 ): Promise<void> {
-  const cancel = new AbortController();
-  const stop = () => cancel.abort();
-  process.once("SIGINT", stop).once("SIGTERM", stop);
-  for await (const event of begin(cancel.signal)) {
+  for await (const event of begin(interruption())) {
     const describe = texts[event.event] as ((event: PairingEvent) => string) | undefined;
     terminal.report(event, describe?.(event) ?? "");
   }
+}
+
+/** Aborted by the first interrupt; a second one ends the process. */
+export function interruption(): AbortSignal {
+  const cancel = new AbortController();
+  const stop = () => cancel.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  return cancel.signal;
 }
 
 /** The option that both sides have. */

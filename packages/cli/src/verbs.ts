@@ -30,6 +30,16 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/invite.js"),
   },
   {
+    name: "provision",
+    summary: "make a bootstrap token for a new machine that is to be called",
+    load: () => import("./verbs/provision.js"),
+  },
+  {
+    name: "bootstrap",
+    summary: "let a controller in by its bootstrap token",
+    load: () => import("./verbs/bootstrap.js"),
+  },
+  {
     name: "revoke",
     summary: "take a device's trust away",
     load: () => import("./verbs/revoke.js"),

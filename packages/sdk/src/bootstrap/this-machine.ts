@@ -33,7 +33,7 @@ const reported = new Set<string>();
  */
 export async function openThisMachine(folder: string | undefined, logger: Logger): Promise<OpenIdentity> {
   const where = folder === undefined ? {} : { dir: folder };
-  const token = process.env[variable];
+  const token = process.env[variable]?.trim();
   const refusal = token ? await useOnce(identityFolder(where), token, logger) : undefined;
   try {
     return await openIdentity(where);
