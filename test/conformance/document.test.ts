@@ -115,6 +115,33 @@ describe("docs/protocol.md, section 4", () => {
   });
 });
 
+describe("docs/protocol.md, section 7", () => {
+  const bootstrap = JSON.parse(read("vectors/bootstrap-1.json"));
+
+  it("lists the members of a token", () => {
+    const [header, payload] = bootstrap.tokens[0].token
+      .split(".")
+      .slice(0, 2)
+      .map((part: string) => Object.keys(JSON.parse(Buffer.from(part, "base64url").toString())));
+    const rows = rowsOf("7.1 The token").flatMap(([names = ""]) => codesIn(names));
+    expect(rows.toSorted()).toEqual([...header, ...payload, "host"].toSorted());
+  });
+
+  it("lists every way in which a token is refused", () => {
+    const codes = rowsOf("7.2 The checks").flatMap(([, code = ""]) => codesIn(code));
+    const own = Object.keys(entries).filter((code) => code.startsWith("bootstrap_"));
+    expect(codes.toSorted()).toEqual(
+      [...own, "controller_limit_reached", "device_revoked", "pairing_own_key"].toSorted(),
+    );
+  });
+
+  it("shows the values of the vectors in its example", () => {
+    const example = sectionOf("\n### 7.6 Example");
+    for (const value of [bootstrap.jti, bootstrap.otc, bootstrap.meeting.transcript])
+      expect(example).toContain(value);
+  });
+});
+
 describe("docs/protocol.md, section 5", () => {
   it("shows the values of the vectors in its example, cut where it says so", () => {
     const example = sectionOf("\n### 5.9 Example");

@@ -17,7 +17,7 @@ export async function askPython<Answer>(
   lines: readonly object[] = [],
   script = "peer.py",
 ): Promise<readonly Answer[]> {
-  const running = run("/usr/bin/python3", [fileURLToPath(new URL(script, import.meta.url)), ...verb], {
+  const running = run("/usr/bin/python3", ["-B", fileURLToPath(new URL(script, import.meta.url)), ...verb], {
     timeout: 60_000,
     maxBuffer: 64 * 1024 * 1024,
   });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
   meetAsController,
@@ -6,6 +7,7 @@ import {
   type PairingHandshake,
   type PairingInput,
 } from "../../src/index.js";
+import { commitmentTo, transcriptHash } from "../../src/pairing/transcript.js";
 import { type Device, device, laptop, server } from "./side.js";
 
 const jti = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -121,4 +123,13 @@ describe("two machines that share the jti of a bootstrap token", () => {
     expect(controller.failure).toEqual(["pairing_timeout", false]);
     expect(target.failure).toEqual(["pairing_timeout", false]);
   });
+});
+
+it("the transcript is that of the conformance vector, with the jti in place of the digits", () => {
+  const file = new URL("../../../../test/conformance/vectors/bootstrap-1.json", import.meta.url);
+  const vectors = JSON.parse(readFileSync(file, "utf8"));
+  const bytes = (name: string) => Uint8Array.from(Buffer.from(vectors.meeting[name], "hex"));
+  const shares = { target: bytes("targetShare"), controller: bytes("controllerShare") };
+  expect(commitmentTo(shares.controller)).toEqual(bytes("commitment"));
+  expect(transcriptHash(vectors.jti, bytes("commitment"), shares)).toEqual(bytes("transcript"));
 });
