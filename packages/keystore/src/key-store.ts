@@ -27,7 +27,8 @@ export interface KeyStore {
    *
    * @throws AmeshError `key_not_found`, `passphrase_missing`, `passphrase_wrong`, `key_store_damaged`; of
    * hardware and keychains also `key_store_unavailable`, `key_store_busy`, `key_store_locked`, `pin_missing`,
-   * `pin_wrong`, and `key_store_changed` when it is not the one that made the key
+   * `pin_wrong`, `key_store_changed` when it is not the one that made the key, and `key_mismatch` when what it signs
+   * does not fit the key
    */
   sign(alias: string, message: Signable): Promise<Uint8Array>;
 

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { PrivateKey, type PublicKey, signableProbe, toLowS } from "@authmesh/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { keyStoreConformance } from "../../../test/conformance/suites/key-store.js";
+import { keyStoreConformance, keyStoreDistrust } from "../../../test/conformance/suites/key-store.js";
 import { detectSecureEnclave } from "../src/drivers/secure-enclave.js";
 import { parseSecureEnclaveFile } from "../src/drivers/secure-enclave-file.js";
 import { createIdentity, openIdentity, SecureEnclaveKeyStore } from "../src/index.js";
@@ -33,6 +33,14 @@ const open = (dir: string, env: object = enclave.env, timeoutMs = 10_000) =>
 keyStoreConformance("secure-enclave", async () => {
   const dir = temporaryFolder();
   return { store: open(dir), reopen: async () => open(dir) };
+});
+
+keyStoreDistrust("secure-enclave", async () => {
+  const dir = temporaryFolder();
+  const pair = `require("crypto").generateKeyPairSync("ec", { namedCurve: "P-256" })`;
+  const signature = `require("crypto").sign("sha256", Buffer.from(request.digest), ${pair}.privateKey)`;
+  const lie = `(answer, request) => request.do === "sign" ? ({ version: 1, ok: { signature: ${signature}.toString("base64") } }) : answer`;
+  return { honest: open(dir), liar: open(dir, enclave.helper(lie)) };
 });
 
 interface Key {

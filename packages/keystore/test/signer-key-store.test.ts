@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FakeKms } from "../../../examples/aws-kms/fake-kms.js";
 import { KMSClient } from "../../../examples/aws-kms/kms-client.js";
 import { kmsKeyStore } from "../../../examples/aws-kms/kms-key-store.js";
-import { keyStoreConformance } from "../../../test/conformance/suites/key-store.js";
+import { keyStoreConformance, keyStoreDistrust } from "../../../test/conformance/suites/key-store.js";
 import { createSignerKeyStore, type SignerOptions } from "../src/index.js";
 import { codeOf } from "./fixture.js";
 
@@ -30,6 +30,17 @@ const inKms = (options: Partial<SignerOptions> = {}) =>
   });
 
 keyStoreConformance("kms", async () => ({ store: await inKms(), reopen: () => inKms() }), "made elsewhere");
+
+keyStoreDistrust(
+  "kms",
+  async () => {
+    const honest = await inKms();
+    const publicKey = await honest.publicKey("device");
+    const sign = async (_: Uint8Array, { message }: { message: Uint8Array }) => raw(message);
+    return { honest, liar: createSignerKeyStore({ publicKey, sign }) };
+  },
+  "made elsewhere",
+);
 
 describe("a key in a KMS", () => {
   it("signs 40 times, always low-S, though the KMS does not", async () => {

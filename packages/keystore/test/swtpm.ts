@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,6 +15,7 @@ export class SoftwareTpm {
   readonly #port: number | undefined;
   #process: ChildProcess | undefined;
   #bridge: ChildProcess | undefined;
+  #liar: Server | undefined;
 
   private constructor(port?: number) {
     this.#port = port;
@@ -102,6 +103,27 @@ export class SoftwareTpm {
     return answer.toString("hex");
   }
 
+  /** One in front of it that answers everything as it does, but changes a bit of each signature. @returns its environment */
+  async liar(): Promise<{ readonly AMESH_TPM: string }> {
+    const path = join(this.folder, "liar");
+    const server = createServer(async (client) => {
+      const behind = await this.connect();
+      let signs = false;
+      client.on("data", (command) => {
+        signs = command.readUInt32BE(6) === 0x15d;
+        behind.write(command);
+      });
+      behind.on("data", (answer) => {
+        if (signs && answer.length > 40) answer[30] = (answer[30] as number) ^ 1; // of r
+        client.write(answer);
+      });
+      client.on("close", () => behind.destroy()).on("error", () => behind.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    this.#liar = server;
+    return { AMESH_TPM: `unix:${path}` };
+  }
+
   /** Runs one of tpm2-tools against it. */
   tool(name: string, ...args: string[]): string {
     const env = { ...process.env, TPM2TOOLS_TCTI: `swtpm:host=127.0.0.1,port=${this.#port}` };
@@ -127,6 +149,7 @@ export class SoftwareTpm {
 
   #remove(): void {
     this.unplugDevice();
+    this.#liar?.close();
     this.#process?.kill("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type PublicKey, signableProbe, toLowS } from "@authmesh/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { keyStoreConformance } from "../../../test/conformance/suites/key-store.js";
+import { keyStoreConformance, keyStoreDistrust } from "../../../test/conformance/suites/key-store.js";
 import { parseTpmFile } from "../src/drivers/tpm-file.js";
 import { addDevice, createIdentity, openIdentity, TpmKeyStore } from "../src/index.js";
 import { createStorageRoot } from "../src/tpm/commands.js";
@@ -30,6 +30,12 @@ const open = (dir: string, env: object = tpm.env, timeoutMs = 10_000) =>
 keyStoreConformance("tpm over a Unix socket", async () => {
   const dir = temporaryFolder();
   return { store: open(dir), reopen: async () => open(dir) };
+});
+
+keyStoreDistrust("tpm", async () => {
+  const own = await SoftwareTpm.start(onTestFinished);
+  const dir = temporaryFolder();
+  return { honest: open(dir, own.env), liar: open(dir, await own.liar()) };
 });
 
 describe("over TCP", () => {

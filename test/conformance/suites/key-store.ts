@@ -9,6 +9,10 @@ type MakeStore = () => Promise<{ store: KeyStore; reopen: () => Promise<KeyStore
 /** Where a store's keys come from: it makes and deletes them, or has one, "device", from its beginning. */
 export type KeyOrigin = "made by the store" | "made elsewhere";
 
+/** The key "device", there from now on. */
+const obtainKey = (store: KeyStore, origin: KeyOrigin) =>
+  origin === "made elsewhere" ? store.publicKey("device") : store.generate("device");
+
 /**
  * What every key store promises, as a function of the implementation.
  *
@@ -20,16 +24,12 @@ export function keyStoreConformance(
   makeStore: MakeStore,
   origin: KeyOrigin = "made by the store",
 ): void {
-  /** The key "device", there from now on. */
-  const obtainKey = (store: KeyStore) =>
-    origin === "made elsewhere" ? store.publicKey("device") : store.generate("device");
-
   describe(`${name} keeps the promises of a key store`, () => {
     promisesOfOrigin[origin](makeStore);
 
     it("signs, low-S, what the public key it names verifies, by ours and by other verifiers", async () => {
       const { store } = await makeStore();
-      const key = await obtainKey(store);
+      const key = await obtainKey(store, origin);
       expect(key).toBeInstanceOf(PublicKey);
       const [message, other] = [signableProbe(), Uint8Array.of(...signableProbe(), 0)];
       for (let i = 0; i < 12; i++) {
@@ -46,7 +46,7 @@ export function keyStoreConformance(
 
     it("keeps key and sealing secret for whoever opens it next", async () => {
       const { store, reopen } = await makeStore();
-      const key = await obtainKey(store);
+      const key = await obtainKey(store, origin);
       const secret = await store.sealingSecret("device");
       const again = await reopen();
       expect((await again.publicKey("device")).base64).toBe(key.base64);
@@ -56,7 +56,7 @@ export function keyStoreConformance(
 
     it("hands out a sealing secret of 32 bytes that no caller can change for another", async () => {
       const { store } = await makeStore();
-      await obtainKey(store);
+      await obtainKey(store, origin);
       const secret = await store.sealingSecret("device");
       expect(secret).toHaveLength(32);
       const before = Uint8Array.from(secret);
@@ -111,7 +111,7 @@ export function keyStoreConformance(
       const { store, reopen } = await makeStore();
       expect(store.remember === undefined).toBe(store.recall === undefined);
       if (store.remember === undefined || store.recall === undefined) return;
-      await obtainKey(store);
+      await obtainKey(store, origin);
       expect(await store.recall("device")).toBeUndefined();
       await store.remember("device", Uint8Array.of(1));
       await store.remember("device", new Uint8Array(64).fill(7));
@@ -123,6 +123,36 @@ export function keyStoreConformance(
       await store.delete("device");
       await store.generate("device");
       expect(await store.recall("device")).toBeUndefined();
+    });
+  });
+}
+
+/**
+ * What every key store promises whose signatures come from outside of the process.
+ *
+ * @param makeStores gives a store without keys of its own making, and one of the same keys whose device or service
+ *   signs, but not with them
+ */
+export function keyStoreDistrust(
+  name: string,
+  makeStores: () => Promise<{ honest: KeyStore; liar: KeyStore }>,
+  origin: KeyOrigin = "made by the store",
+): void {
+  describe(`${name} believes nothing that signs`, () => {
+    it("gives nobody a signature that does not fit the key", async () => {
+      const { honest, liar } = await makeStores();
+      const key = await obtainKey(honest, origin);
+      expect(await codeOf(() => liar.sign("device", signableProbe()))).toMatch(
+        /^key_(mismatch|store_damaged)$/,
+      );
+      expect(key.verify(signableProbe(), await honest.sign("device", signableProbe()))).toBe(true);
+    });
+
+    if (origin === "made elsewhere") return;
+    it("keeps no key that does not sign", async () => {
+      const { honest, liar } = await makeStores();
+      expect(await codeOf(() => liar.generate("device"))).toBe("key_store_unavailable");
+      expect(await codeOf(() => honest.publicKey("device"))).toBe("key_not_found");
     });
   });
 }

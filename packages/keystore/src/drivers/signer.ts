@@ -6,10 +6,10 @@ import {
   readPublicKey,
   type Signable,
   signatureFromDer,
-  toLowS,
 } from "@authmesh/core";
 import { BoundedCalls } from "../internal/bounded-calls.js";
 import { shareFlight } from "../internal/shared-flight.js";
+import { verifiedSignature } from "../internal/verified-signature.js";
 import { aliasPattern, type KeyStore, type KeyStoreInfo, namePattern, ownAlias } from "../key-store.js";
 import { keyStoreDrivers } from "../key-store-drivers.js";
 
@@ -114,14 +114,11 @@ class SignerKeyStore implements KeyStore {
     const answer = await this.#ask("sign", (signal) => this.#options.sign(digest, { message, signal }));
     const signature = readSignature(answer);
     if (signature === undefined) throw this.#failed("sign", "what came back is no ECDSA signature of P-256");
-    if (this.#publicKey.verify(message, signature)) return signature;
-    throw new AmeshError(
-      "key_mismatch",
-      `${this.info.label} did not sign with ${this.#publicKey.deviceId}.`,
-      {
+    const misfit = () =>
+      new AmeshError("key_mismatch", `${this.info.label} did not sign with ${this.#publicKey.deviceId}.`, {
         fix: "Give the public key of the key that signs. Sign the digest as it is (AWS KMS: MessageType DIGEST).",
-      },
-    );
+      });
+    return verifiedSignature(this.#publicKey, message, signature, misfit);
   }
 
   async sealingSecret(alias: string): Promise<Uint8Array> {
@@ -190,7 +187,7 @@ const protection =
 function readSignature(answer: unknown): Uint8Array | undefined {
   if (!(answer instanceof Uint8Array) || answer.length > 72) return undefined;
   const bytes = Uint8Array.from(answer);
-  if (bytes.length === 64) return toLowS(bytes); // as DER, r and s would have to be 6 bytes shorter: 1 in 2^48
+  if (bytes.length === 64) return bytes; // as DER, r and s would have to be 6 bytes shorter: 1 in 2^48
   try {
     return signatureFromDer(bytes);
   } catch {

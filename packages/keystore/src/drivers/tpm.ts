@@ -1,19 +1,20 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { type PublicKey, type Signable, toLowS, utf8 } from "@authmesh/core";
+import { type PublicKey, type Signable, signableProbe, utf8 } from "@authmesh/core";
 import type { Environment } from "../folder.js";
 import { shareFlight } from "../internal/shared-flight.js";
+import { verifiedSignature } from "../internal/verified-signature.js";
 import type { KeyAttestation, KeyStore, KeyStoreInfo } from "../key-store.js";
 import { describeAddress, tpmAddress } from "../tpm/address.js";
 import { type Answer, type Claim, readChallenge, writeMessage } from "../tpm/attestation/messages.js";
 import { answerChallenge, makeClaim } from "../tpm/attestation/prover.js";
-import { create, createStorageRoot, sign, unseal, type WrappedObject } from "../tpm/commands.js";
+import { create, createStorageRoot, load, sign, unseal, type WrappedObject } from "../tpm/commands.js";
 import { describeTpm } from "../tpm/description.js";
 import { sealedDataTemplate, signingKeyTemplate } from "../tpm/public-area.js";
 import { type Tpm, useTpm } from "../tpm/tpm.js";
 import { notATpm, TpmTrouble } from "../tpm/trouble.js";
 import { AliasFiles, keyExists } from "./alias-files.js";
-import { parseTpmFile, writeTpmFile } from "./tpm-file.js";
+import { parseTpmFile, type TpmFile, writeTpmFile } from "./tpm-file.js";
 
 export interface TpmOptions {
   /** The folder of the key files; it exists. */
@@ -57,18 +58,13 @@ export class TpmKeyStore implements KeyStore {
     const path = this.#files.path(alias);
     if (existsSync(path)) throw keyExists(path); // before the TPM works for seconds
     const secret = randomBytes(32);
-    const content = await this.#use((tpm) =>
-      tpm.holding(createStorageRoot(), async (root) =>
-        writeTpmFile(
-          await tpm.execute(create(root, signingKeyTemplate, new Uint8Array())),
-          await tpm.execute(create(root, sealedDataTemplate, secret)),
-        ),
-      ),
-    );
-    secret.fill(0);
-    const { publicKey } = parseTpmFile(utf8(content)); // holds the TPM to what was asked of it
-    await this.#files.create(alias, content);
-    return publicKey;
+    try {
+      const { content, publicKey } = await this.#use((tpm) => makeIn(tpm, secret));
+      await this.#files.create(alias, content);
+      return publicKey;
+    } finally {
+      secret.fill(0);
+    }
   }
 
   async publicKey(alias: string): Promise<PublicKey> {
@@ -76,10 +72,13 @@ export class TpmKeyStore implements KeyStore {
   }
 
   async sign(alias: string, message: Signable): Promise<Uint8Array> {
-    const { key } = parseTpmFile(this.#files.read(alias));
-    const digest = createHash("sha256").update(message).digest();
-    return toLowS(
-      await this.#use((tpm) => tpm.holdingWrapped(key, (handle) => tpm.execute(sign(handle, digest)))),
+    const file = parseTpmFile(this.#files.read(alias));
+    const misfit = () =>
+      new TpmTrouble("key_mismatch", `it signs, but not with the key of ${file.publicKey.deviceId}`, {
+        fix: "See that AMESH_TPM names the TPM that made the key. If it does, the TPM or what stands before it is faulty.",
+      });
+    return this.#use((tpm) =>
+      tpm.holdingWrapped(file.key, (handle) => signBy(tpm, handle, file, message, misfit)),
     );
   }
 
@@ -137,6 +136,31 @@ export class TpmKeyStore implements KeyStore {
       throw error instanceof TpmTrouble ? error.toAmeshError() : error;
     }
   }
+}
+
+/** The key is held to what was asked of the TPM, and tried out, before anybody relies on it. */
+function makeIn(tpm: Tpm, secret: Uint8Array): Promise<{ content: string; publicKey: PublicKey }> {
+  return tpm.holding(createStorageRoot(), async (root) => {
+    const content = writeTpmFile(
+      await tpm.execute(create(root, signingKeyTemplate, new Uint8Array())),
+      await tpm.execute(create(root, sealedDataTemplate, secret)),
+    );
+    const file = parseTpmFile(utf8(content));
+    const misfit = () => notATpm("it does not sign with the key that it made");
+    await tpm.holding(load(root, file.key), (handle) => signBy(tpm, handle, file, signableProbe(), misfit));
+    return { content, publicKey: file.publicKey };
+  });
+}
+
+async function signBy(
+  tpm: Tpm,
+  handle: number,
+  { publicKey }: Pick<TpmFile, "publicKey">,
+  message: Signable,
+  misfit: () => Error,
+): Promise<Uint8Array> {
+  const digest = createHash("sha256").update(message).digest();
+  return verifiedSignature(publicKey, message, await tpm.execute(sign(handle, digest)), misfit);
 }
 
 /** Available is a TPM that makes the storage root key: it answers, knows P-256, and its owner set no password. */

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { AmeshError, concatBytes, PublicKey, type Signable, toLowS } from "@authmesh/core";
+import { AmeshError, concatBytes, PublicKey, type Signable } from "@authmesh/core";
+import { verifiedSignature } from "../internal/verified-signature.js";
 import { leftPad } from "../tpm/public-area.js";
 import { attribute, type Handle, objectClass, type Template } from "./cryptoki.js";
 import { TokenLost } from "./return-codes.js";
@@ -79,7 +80,7 @@ export function readPoint(encoded: Buffer = Buffer.alloc(0)): PublicKey {
   }
 }
 
-/** A signature that does not fit is given to nobody: the key's file names another key, or the token erred. */
+/** @throws AmeshError `key_mismatch` */
 export async function sign(
   session: Session,
   { id, publicKey }: { readonly id: Buffer; readonly publicKey: PublicKey },
@@ -87,15 +88,16 @@ export async function sign(
 ): Promise<Uint8Array> {
   const digest = createHash("sha256").update(message).digest();
   const signature = fromToken(await session.sign(signingKey(session, id), digest));
-  if (publicKey.verify(message, signature)) return signature;
-  throw new AmeshError("key_mismatch", `The token signs, but not with the key of ${publicKey.deviceId}.`);
+  const misfit = () =>
+    new AmeshError("key_mismatch", `The token signs, but not with the key of ${publicKey.deviceId}.`);
+  return verifiedSignature(publicKey, message, signature, misfit);
 }
 
 /** Both halves have the same length; some tokens leave out zeros that both begin with. */
 function fromToken(raw: Uint8Array): Uint8Array {
   const half = raw.length / 2;
   if (!Number.isInteger(half)) throw unfit(`a signature of ${raw.length} bytes`);
-  return toLowS(concatBytes(leftPad(raw.subarray(0, half)), leftPad(raw.subarray(half))));
+  return concatBytes(leftPad(raw.subarray(0, half)), leftPad(raw.subarray(half)));
 }
 
 /** Found once a session, and held to what was asked when it was made. */

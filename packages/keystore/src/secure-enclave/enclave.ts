@@ -10,6 +10,7 @@ import {
 } from "@authmesh/core";
 import type { Environment } from "../folder.js";
 import { Trouble } from "../internal/trouble.js";
+import { verifiedSignature } from "../internal/verified-signature.js";
 import { askHelper } from "./helper.js";
 import { helperPath } from "./helper-path.js";
 import { agree, type HelperCommand, make, probe, sign } from "./messages.js";
@@ -57,8 +58,9 @@ export class Enclave {
   /** Makes both pairs of keys and sees that they work. */
   async make(): Promise<SigningKey & SealingKey & Sealing> {
     const { publicKey, signingKey, agreementKey, agreementPublicKey } = await this.#ask(make);
-    if ((await this.#signature({ publicKey, signingKey }, signableProbe())) === undefined)
-      throw notTheHelper("it does not sign with the key that it made");
+    await this.#signature({ publicKey, signingKey }, signableProbe(), () =>
+      notTheHelper("it does not sign with the key that it made"),
+    );
     const { privateKey, publicKey: peerBytes } = generateEphemeralKeyPair();
     const expected = computeSharedSecret(privateKey, agreementPublicKey.bytes);
     privateKey.fill(0);
@@ -71,10 +73,10 @@ export class Enclave {
   }
 
   /** @returns raw r‖s, low-S */
-  async sign(key: SigningKey, message: Signable): Promise<Uint8Array> {
-    const signature = await this.#signature(key, message);
-    if (signature !== undefined) return signature;
-    throw new Trouble("key_store_damaged", "what it signs does not fit the public key in the key's file");
+  sign(key: SigningKey, message: Signable): Promise<Uint8Array> {
+    const misfit = () =>
+      new Trouble("key_store_damaged", "what it signs does not fit the public key in the key's file");
+    return this.#signature(key, message, misfit);
   }
 
   /** @param expected what `make` gave as `check` */
@@ -89,11 +91,11 @@ export class Enclave {
   async #signature(
     { publicKey, signingKey }: SigningKey,
     message: Signable,
-  ): Promise<Uint8Array | undefined> {
+    misfit: () => Error,
+  ): Promise<Uint8Array> {
     const digest = createHash("sha256").update(message).digest();
     const { signature: der } = await this.#ask(sign(signingKey, digest));
-    const signature = rawSignature(der);
-    return publicKey.verify(message, signature) ? signature : undefined;
+    return verifiedSignature(publicKey, message, rawSignature(der), misfit);
   }
 
   #ask<T>(command: HelperCommand<T>): Promise<T> {

@@ -3,7 +3,7 @@ import { open, stat } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { addAbortSignal } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import { concatBytes } from "@authmesh/core";
+import { AmeshError, concatBytes } from "@authmesh/core";
 import { errorCode } from "../internal/storage-error.js";
 import { describeAddress, type TpmAddress } from "./address.js";
 import { answerLength, maxMessageLength } from "./message.js";
@@ -120,7 +120,7 @@ function withoutResourceManager(place: string): string | undefined {
 /** What a failed call to the system means; any other error stays what it is. */
 export function unreachable(address: TpmAddress, error: unknown): unknown {
   const code = errorCode(error);
-  if (code === undefined || error instanceof TpmTrouble) return error;
+  if (code === undefined || error instanceof TpmTrouble || error instanceof AmeshError) return error;
   const place = describeAddress(address);
   const [reason, fix] = openProblems[code]?.(place) ?? [`${place} fails with ${code}`];
   return new TpmTrouble("key_store_unavailable", reason, { ...(fix && { fix }), cause: error });
