@@ -1,7 +1,7 @@
-import { AmeshError, type JsonValue } from "@authmesh/core";
+import { AmeshError } from "@authmesh/core";
 import type { Identity } from "./identity-file.js";
 import { cleanName, deviceId } from "./internal/members.js";
-import { Misfit, oneOf, type Reader, type RecordOf, readDocument, record, time } from "./internal/record.js";
+import { oneOf, type RecordOf, readDocument, record, time } from "./internal/record.js";
 import type { SoftwareKey } from "./key-store.js";
 import {
   type Argon2Cost,
@@ -51,21 +51,12 @@ const maxBytes = 4096;
 export function parseBackup(bytes: Uint8Array): BackupFile {
   if (bytes.length > maxBytes)
     throw new AmeshError(kind.damaged, `The backup is longer than ${maxBytes} bytes.`);
-  const file = readDocument(bytes, read, kind.damaged, "The backup");
+  const file = readDocument(bytes, record(shape), kind.damaged, "The backup");
   const named = namedPublicKey(file, kind);
   if (named.deviceId !== file.deviceId)
     throw new AmeshError(kind.damaged, `The key that the backup names is that of ${named.deviceId}.`);
   return file;
 }
-
-const readVersion1 = record(shape);
-
-const read: Reader<BackupFile> = (value, at) => {
-  const version: JsonValue | undefined = Object(value).version;
-  if (typeof version === "number" && version > 1)
-    throw new Misfit(`it is of version ${version}, which a later amesh reads`);
-  return readVersion1(value, at);
-};
 
 /**
  * Opens it, and holds what it says about the key against the key.

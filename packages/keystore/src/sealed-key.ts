@@ -8,6 +8,7 @@ import {
   type JsonValue,
   PrivateKey,
   PublicKey,
+  quoteForeign,
   toBase64Url,
   utf8,
 } from "@authmesh/core";
@@ -66,7 +67,7 @@ export function namedPublicKey(
 
 /**
  * @param file all that was read: every member but `ciphertext` is authenticated
- * @throws AmeshError what `kind` says
+ * @throws AmeshError what `kind` says; `key_store_unavailable` without the memory that Argon2 takes
  */
 export async function openSealedKey(
   file: SealedKey,
@@ -92,7 +93,7 @@ export async function openSealedKey(
 /**
  * @param own the members of the kind, which come first and are authenticated too
  * @returns the text of the file
- * @throws TypeError when `cost` is out of bounds
+ * @throws TypeError when `cost` is out of bounds; AmeshError `key_store_unavailable` without the memory it takes
  */
 export async function sealKey(
   own: Readonly<Record<string, JsonValue>>,
@@ -142,14 +143,25 @@ function unpack(plaintext: Uint8Array, named: string, { damaged, name }: SealedK
 
 async function deriveKey(passphrase: string, salt: Uint8Array, cost: Argon2Cost): Promise<Buffer> {
   const { hashRaw } = await import("@node-rs/argon2"); // loaded on use: most commands never open a key
-  return hashRaw(passphrase, {
+  const options = {
     algorithm: 2, // Argon2id; the package's const enum cannot be imported by isolated modules
     memoryCost: cost.memoryKiB,
     timeCost: cost.passes,
     parallelism: cost.lanes,
     outputLen: 32,
     salt,
-  });
+  };
+  try {
+    return await hashRaw(passphrase, options);
+  } catch (cause) {
+    const needed = `${Math.ceil(cost.memoryKiB / 1024)} MiB of memory`;
+    const words = quoteForeign(cause instanceof Error ? cause.message : typeof cause);
+    throw new AmeshError(
+      "key_store_unavailable",
+      `Deriving the key from the passphrase takes ${needed}, and failed: ${words}.`,
+      { fix: `Give this process ${needed} more: free some, or raise its limit or its container's.`, cause },
+    );
+  }
 }
 
 function checkCost(cost: Argon2Cost): Argon2Cost {

@@ -38,6 +38,17 @@ describe("the seal of the allow list", () => {
     expect(JSON.parse(sealAllowList(members, key))).toEqual({ ...members, hmac });
   });
 
+  it("that fits a list of a later version leaves the advice to install a later amesh", () => {
+    const later = Buffer.from(sealed((list) => Object.assign(list, { version: 2, groups: [] })));
+    expect(() => openAllowList(later, key)).toThrow(
+      expect.objectContaining({
+        code: "allow_list_damaged",
+        message: "allow_list.json cannot be read: it is of version 2, which a later amesh reads.",
+        fix: "Install a later amesh.",
+      }),
+    );
+  });
+
   it("covers every member, at any depth", async () => {
     const paths: (string | number)[][] = [];
     const walk = (value: JsonValue, path: (string | number)[]): void => {

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PrivateKey, signableProbe, toHex } from "@authmesh/core";
 import fc from "fast-check";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openBackup, parseBackup } from "../src/backup-file.js";
 import {
   acceptAllowList,
@@ -23,6 +23,8 @@ import {
   openIdentity,
 } from "../src/index.js";
 import { add, cheap, codeOf, env, newIdentity, temporaryFolder } from "./fixture.js";
+import { build } from "./processes/built.js";
+import { start } from "./processes/child.js";
 import { SoftwareTpm } from "./swtpm.js";
 
 const passphrase = "zwölf Boxkämpfer jagen Viktor";
@@ -244,6 +246,7 @@ describe("importing a backup", () => {
 });
 
 describe("the file of a backup", () => {
+  beforeAll(build, 120_000);
   const other = PrivateKey.generate().publicKey;
 
   it.each<readonly [string, (file: Editable) => void]>([
@@ -271,9 +274,31 @@ describe("the file of a backup", () => {
     expect(await codeOf(() => bringBack({ backup, passphrase: nobody }))).toBe("backup_damaged");
   });
 
+  it("that takes more memory than there is says how much", async () => {
+    const dir = temporaryFolder();
+    const file = join(dir, "backup.json");
+    writeFileSync(
+      file,
+      edited(({ kdf }) => Object.assign(kdf, { memoryKiB: 1_048_576 })),
+    );
+    const child = start("import-in-little-memory.js", [join(dir, "amesh"), file, vectorPassphrase]);
+    expect(JSON.parse((await child.nextLine()) ?? "null")).toEqual({
+      code: "key_store_unavailable",
+      message:
+        'Deriving the key from the passphrase takes 1024 MiB of memory, and failed: "Memory allocation error".',
+      fix: expect.stringMatching(/^Give this process 1024 MiB of memory more:/),
+    });
+  });
+
   it("of a later version says so", () => {
     const later = edited((file) => Object.assign(file, { version: 2, recovery: {} }));
-    expect(() => parseBackup(later)).toThrow("it is of version 2, which a later amesh reads");
+    expect(() => parseBackup(later)).toThrow(
+      expect.objectContaining({
+        code: "backup_damaged",
+        message: "The backup cannot be read: it is of version 2, which a later amesh reads.",
+        fix: "Install a later amesh.",
+      }),
+    );
   });
 
   it.each<readonly [string, (file: Editable) => void]>([

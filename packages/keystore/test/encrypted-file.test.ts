@@ -169,6 +169,15 @@ describe("the encrypted key file", () => {
     expect(await codeOf(() => open(dir).sign("device", signableProbe()))).toBe("key_store_damaged");
   });
 
+  it("that is of a later version says so", async () => {
+    const dir = await storeWithKey();
+    writeFileSync(join(dir, "device.key"), '{"version":2}');
+    await expect(open(dir).publicKey("device")).rejects.toMatchObject({
+      message: "The key file cannot be read: it is of version 2, which a later amesh reads.",
+      fix: "Install a later amesh.",
+    });
+  });
+
   it("notices a remembered value that was edited, exchanged or made for another key", async () => {
     const dir = await storeWithKey();
     await open(dir).generate("other");

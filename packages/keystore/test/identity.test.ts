@@ -312,6 +312,17 @@ describe("openIdentity", () => {
     expect(await codeOf(() => parseIdentity(Buffer.from(changed)))).toBe("identity_damaged");
   });
 
+  it("of a later version says so, whatever else it holds", () => {
+    const later = JSON.stringify({ ...whole, version: 3, keys: [] });
+    expect(() => parseIdentity(Buffer.from(later))).toThrow(
+      expect.objectContaining({
+        code: "identity_damaged",
+        message: "identity.json cannot be read: it is of version 3, which a later amesh reads.",
+        fix: "Install a later amesh.",
+      }),
+    );
+  });
+
   it("reads the unchanged one, so that the refusals above mean something", () => {
     expect(parseIdentity(Buffer.from(JSON.stringify(whole))).identity).toEqual(whole);
   });

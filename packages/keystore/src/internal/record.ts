@@ -15,7 +15,15 @@ import {
 export type Reader<T> = ((value: JsonValue, at: string) => T) & { readonly optional?: boolean };
 
 /** A value is not what its place asks for. Never leaves this package: `readDocument` gives it a code. */
-export class Misfit extends Error {}
+export class Misfit extends Error {
+  /** What mends it; undefined where nothing is known that the code's own mend does not say. */
+  readonly fix: string | undefined;
+
+  constructor(problem: string, options?: ErrorOptions & { readonly fix?: string }) {
+    super(problem, options);
+    this.fix = options?.fix;
+  }
+}
 
 type Shape = Readonly<Record<string, Reader<unknown>>>;
 type OptionalNames<S extends Shape> = {
@@ -66,6 +74,7 @@ export const record =
   <S extends Shape>(shape: S): Reader<RecordOf<S>> =>
   (value, at) => {
     if (!isJsonObject(value)) throw new Misfit(`${at || "it"} is not an object`);
+    if (Object.hasOwn(shape, "version")) refuseLaterVersion(value["version"]);
     const unknown = Object.keys(value).find((name) => !Object.hasOwn(shape, name));
     if (unknown !== undefined)
       throw new Misfit(`${at || "it"} has an unknown member ${quoteForeign(unknown)}`);
@@ -77,6 +86,14 @@ export const record =
     }
     return read as RecordOf<S>;
   };
+
+/** Said before anything else: all the rest may be different in a later version, and nothing is damaged. */
+function refuseLaterVersion(version: JsonValue | undefined): void {
+  if (Number.isSafeInteger(version) && (version as number) > 1)
+    throw new Misfit(`it is of version ${version}, which a later amesh reads`, {
+      fix: "Install a later amesh.",
+    });
+}
 
 /**
  * Reads a whole file or message.
@@ -100,7 +117,8 @@ export function withCode<T>(read: () => T, code: ErrorCode, name: string): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof Misfit) throw new AmeshError(code, `${name} cannot be read: ${error.message}.`);
-    throw error;
+    if (!(error instanceof Misfit)) throw error;
+    const { message, fix } = error;
+    throw new AmeshError(code, `${name} cannot be read: ${message}.`, fix === undefined ? {} : { fix });
   }
 }
