@@ -295,6 +295,34 @@ describe("calls that take too long", () => {
     expect(await codesOf(signer, 50)).toEqual(Array(50).fill("no error"));
   });
 
+  it("are bounded where the signer is deaf: at 128 it is asked no more, until some end", async () => {
+    const ends: (() => void)[] = [];
+    const signer = store(
+      (_, { message }) =>
+        new Promise((resolve) => {
+          ends.push(() => resolve(raw(message)));
+        }),
+      { timeoutMs: 20 },
+    );
+    for (let round = 0; round < 10; round++)
+      expect(new Set(await codesOf(signer, 40))).toEqual(new Set(["key_store_busy"]));
+    expect(ends.length).toBeGreaterThanOrEqual(112);
+    expect(ends.length).toBeLessThanOrEqual(128);
+    const asked = ends.length;
+    await expect(signer.sign("device", probe)).rejects.toMatchObject({
+      code: "key_store_busy",
+      message: "Cloud KMS leaves too many calls without an answer; no more are made.",
+      fix: expect.stringContaining("signal"),
+    });
+    expect(ends).toHaveLength(asked);
+    for (const end of ends) end();
+    await new Promise(setImmediate);
+    const late = signer.sign("device", probe);
+    await new Promise(setImmediate);
+    ends.at(-1)?.();
+    expect(own.publicKey.verify(probe, await late)).toBe(true);
+  });
+
   it("leave no timer behind when they end in time", async () => {
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
     const before = timers();

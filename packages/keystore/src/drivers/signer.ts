@@ -48,13 +48,16 @@ export interface SignerOptions {
 }
 
 const mostCallsAtOnce = 16;
+const mostCallsGivenUp = 112;
 
 /**
  * A key store over anything that signs: a cloud KMS, a signing service, another module (docs/protocol.md, section
  * 11.13). Its one key is made elsewhere, so it makes and deletes none.
  *
  * Nothing is believed: every signature is parsed strictly, made low-S and verified against `publicKey` before it is
- * handed out. At most 16 calls run at once.
+ * handed out. At most 16 calls run at once; others wait. A call that takes too long is given up and waited for no longer,
+ * though it may still run where `sign` does not heed its signal: once 112 such calls have not ended, every further one is
+ * `key_store_busy` at once. So at most 128 are ever under way.
  *
  * @example
  * const keyStore = createSignerKeyStore({
@@ -100,7 +103,21 @@ class SignerKeyStore implements KeyStore {
       new AmeshError("key_store_busy", `${label} gave no answer within ${timeoutMs / 1000} s.`, {
         fix: "Try again. If it stays, look whether this machine reaches it, and at how many calls it allows.",
       });
-    this.#calls = new BoundedCalls({ most: mostCallsAtOnce, timeoutMs, tooLate });
+    const tooMany = () =>
+      new AmeshError(
+        "key_store_busy",
+        `${label} leaves too many calls without an answer; no more are made.`,
+        {
+          fix: "Have `sign` end when its signal is aborted. It goes on when those calls end; otherwise restart the process.",
+        },
+      );
+    this.#calls = new BoundedCalls({
+      most: mostCallsAtOnce,
+      mostGivenUp: mostCallsGivenUp,
+      timeoutMs,
+      tooLate,
+      tooMany,
+    });
   }
 
   async publicKey(alias: string): Promise<PublicKey> {

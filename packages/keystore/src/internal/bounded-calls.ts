@@ -5,13 +5,21 @@ export interface CallBounds {
   readonly timeoutMs: number;
   /** What a call fails with that takes longer. */
   readonly tooLate: () => Error;
+  /** How many may be given up and not have ended: beyond that none begins. */
+  readonly mostGivenUp: number;
+  /** What a call fails with then, at once. */
+  readonly tooMany: () => Error;
 }
 
-/** Calls of something foreign and slow. One that takes too long is given up, and its place taken, whether it ends or not. */
+/**
+ * Calls of something foreign and slow. One that takes too long is given up, and its place taken, whether it ends or not;
+ * what does not end takes up memory and more, so that `most` + `mostGivenUp` are the most that are ever under way.
+ */
 export class BoundedCalls {
   readonly #bounds: CallBounds;
   readonly #line = new Set<() => void>();
   #running = 0;
+  #givenUp = 0;
 
   constructor(bounds: CallBounds) {
     this.#bounds = bounds;
@@ -19,19 +27,44 @@ export class BoundedCalls {
 
   /** @param call is given a signal that is aborted when its time is over; may throw or reject */
   async run<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#assertFewGivenUp();
     const deadline = new AbortController();
     const { signal } = deadline;
     const timer = setTimeout(() => deadline.abort(this.#bounds.tooLate()), this.#bounds.timeoutMs);
     try {
       await this.#enter(signal);
       try {
-        return await unlessAborted(signal, call);
+        this.#assertFewGivenUp(); // those before it in the line may have been
+        return await this.#unlessAborted(signal, call);
       } finally {
         this.#leave();
       }
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The outcome of a call, or the reason why its signal is aborted, whichever comes first. */
+  #unlessAborted<T>(signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      let hasEnded = false;
+      signal.addEventListener("abort", () => {
+        if (!hasEnded) this.#givenUp++;
+        reject(signal.reason);
+      });
+      const end = () => {
+        hasEnded = true;
+        if (signal.aborted) this.#givenUp--;
+      };
+      const outcome = call(signal);
+      outcome.then(end, end);
+      outcome.then(resolve, reject);
+    });
+  }
+
+  #assertFewGivenUp(): void {
+    if (this.#givenUp >= this.#bounds.mostGivenUp) throw this.#bounds.tooMany();
   }
 
   #enter(signal: AbortSignal): Promise<void> | undefined {
@@ -56,13 +89,4 @@ export class BoundedCalls {
       next();
     }
   }
-}
-
-/** The outcome of a call, or the reason why its signal is aborted, whichever comes first. */
-function unlessAborted<T>(signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    signal.addEventListener("abort", () => reject(signal.reason));
-    call(signal).then(resolve, reject);
-  });
 }
