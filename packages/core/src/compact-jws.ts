@@ -57,7 +57,8 @@ export function readCompactJws(text: string, typ: JwsType, maxLength: number): R
     return { problem: "its header is not JSON with exactly typ, alg and kid" };
   const { alg, kid } = header;
   if (header["typ"] !== typ) return { problem: `its typ is not ${typ}` };
-  if (!isAlgorithm(alg)) return { problem: `its alg is ${quoteForeign(JSON.stringify(alg))}` };
+  if (!isAlgorithm(alg))
+    return { problem: `its alg is ${typeof alg === "string" ? quoteForeign(alg) : "not text"}` };
   if (typeof kid !== "string") return { problem: "its kid is not text" };
   if (signature.length !== algorithms[alg].signatureLength)
     return { problem: `its signature is not one of ${alg}` };

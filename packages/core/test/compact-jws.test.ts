@@ -24,6 +24,8 @@ describe("a compact JWS", () => {
 
   it("is read whatever the order of its header's members", () => {
     expect(problemOf(jws(`{ "kid":"k", "alg":"ES256", "typ":"${typ}" }`))).toBeUndefined();
+    expect(problemOf(jws(`{"kid":"k","alg":"none","typ":"${typ}"}`))).toBe('its alg is "none"');
+    expect(problemOf(jws(`{"kid":"k","alg":["ES256"],"typ":"${typ}"}`))).toBe("its alg is not text");
   });
 
   it.each([
