@@ -184,8 +184,8 @@ export const catalogue = {
   verifier_busy: {
     status: 503,
     exit: 5,
-    summary: "Too many bodies are waiting to be verified.",
-    fix: "Retry later, or raise maxPendingBodies.",
+    summary: "Too many bodies, or attestations, are waiting to be verified.",
+    fix: "Retry later, or raise maxPendingBodies (for attestations, maxOpen).",
   },
   http_version_unsupported: {
     status: 505,

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Certificate, readCertificate } from "../src/tpm/attestation/certificate.js";
@@ -22,6 +22,14 @@ const { publicKey } = generateKeyPairSync("rsa", {
 });
 const over = { notBefore: time - 2, notAfter: time - 1 };
 const notYet = { notBefore: time + 1, notAfter: time + 2 };
+
+/** An RSA key that nobody has the other half of. */
+const rsaKey = (bits: number, exponent: Buffer) => {
+  const n = Buffer.alloc(bits / 8, 0xff).toString("base64url");
+  const key = createPublicKey({ key: { kty: "RSA", n, e: exponent.toString("base64url") }, format: "jwk" });
+  return key.export({ type: "spki", format: "pem" }).toString();
+};
+const f4 = Buffer.of(1, 0, 1);
 const leaf = (name: string, issuer: string, more = {}) => endorsement(name, issuer, publicKey, more);
 
 let pem: Certificates;
@@ -46,6 +54,21 @@ beforeAll(() => {
     authority("below strict", "strict"),
     authority("odd", "root", { critical: "1.2.3.4" }),
     authority("weak", "root", { weak: true }),
+    ...Array.from({ length: 16 }, (_, i) => authority(`namesake ${i}`, `namesake ${i}`, { subject: "root" })),
+    authority("for servers", "root", { usage: ["1.3.6.1.5.5.7.3.1"] }),
+    authority("for endorsement", "root", { usage: ["1.3.6.1.5.5.7.3.1", "2.23.133.8.1"] }),
+    authority("for anything", "root", { usage: ["2.5.29.37.0"] }),
+    authority("constrained", "root", { nameConstraints: "not critical" }),
+    authority("critically constrained", "root", { nameConstraints: "critical" }),
+    authority("large", "root", { publicKey: rsaKey(4096, Buffer.alloc(4, 0xff)) }),
+    authority("too large", "root", { publicKey: rsaKey(4104, f4) }),
+    authority("huge", "root", { publicKey: rsaKey(12_800, f4) }),
+    authority("of a large exponent", "root", { publicKey: rsaKey(2048, Buffer.of(1, 0, 0, 0, 1)) }),
+    leaf("by for servers", "for servers"),
+    leaf("by for endorsement", "for endorsement"),
+    leaf("by for anything", "for anything"),
+    leaf("by constrained", "constrained"),
+    leaf("by critically constrained", "critically constrained"),
     leaf("by root", "root"),
     leaf("by impostor", "impostor"),
     leaf("by one", "one"),
@@ -87,6 +110,8 @@ describe("a chain of certificates", () => {
     ["by one", ["root"], "one crossed", "strange crossed"],
     ["by strict", ["root"], "strict"],
     ["of one RDN", ["strange", "root"]],
+    ["by for endorsement", ["root"], "for endorsement"],
+    ["by for anything", ["root"], "for anything"],
   ])("from %j to one of %j is accepted", (name, roots, ...intermediates) => {
     expect(problem(name, roots, ...intermediates)).toBeUndefined();
   });
@@ -108,12 +133,29 @@ describe("a chain of certificates", () => {
     [/"" is not valid now/, "over", ["root"]],
     [/"" is not valid now/, "not yet", ["root"]],
     [/"CN=strict" may not answer/, "by below strict", ["root"], "strict", "below strict"],
+    [/"CN=for servers" is for other purposes/, "by for servers", ["root"], "for servers"],
+    [/"CN=for servers" is for other purposes/, "by for servers", ["for servers"]],
+    [/"CN=constrained" has name constraints/, "by constrained", ["root"], "constrained"],
+    [
+      /"CN=critically constrained" has a critical/,
+      "by critically constrained",
+      ["root"],
+      "critically constrained",
+    ],
     [/"CN=odd" has a critical extension/, "by odd", ["root"], "odd"],
     [/"" has a critical extension/, "odd leaf", ["root"]],
     [/"CN=weak" is signed in a way/, "by weak", ["root"], "weak"],
     [/"" is signed in a way/, "weak leaf", ["root"]],
   ])("is refused with %s: %j, roots %j", (words, name, roots, ...intermediates) => {
     expect(problem(name, roots, ...intermediates)).toMatch(words);
+  });
+
+  it("is looked for by 16 signatures and no more, those of one key counted once", () => {
+    const namesakes = Array.from({ length: 16 }, (_, i) => `namesake ${i}`);
+    expect(problem("by root", [...namesakes.slice(1), "root"])).toBeUndefined();
+    expect(problem("by root", [...namesakes, "root"])).toMatch(/too many signatures/);
+    const copies = Array.from({ length: 40 }, () => "impostor");
+    expect(problem("by root", [...copies, "root"], ...copies)).toBeUndefined();
   });
 
   it("does not go in circles", () => {
@@ -132,6 +174,12 @@ describe("a certificate", () => {
     expect(read("of one RDN").device).toEqual(device);
     expect(read("with strange text").device).toEqual(new Map());
     expect(read("root").device).toEqual(new Map());
+  });
+
+  it("is read with an RSA key of 4,096 bits and an exponent of 32, and with no larger one", () => {
+    expect(read("large").subject).toBe("CN=large");
+    for (const name of ["too large", "huge", "of a large exponent"])
+      expect(() => read(name)).toThrow(new Malformed("its key is none of those that are accepted"));
   });
 
   it("with an extension that is there twice is not read", () => {

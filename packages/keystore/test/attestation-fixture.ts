@@ -34,6 +34,9 @@ export interface Wish {
   readonly notBefore?: number;
   readonly notAfter?: number;
   readonly usage?: readonly string[] | undefined;
+  /** As python3-cryptography calls them: "key_agreement". Default: the extension is not there. */
+  readonly keyUse?: readonly string[];
+  readonly nameConstraints?: "critical" | "not critical";
   /** Attributes of the alternative name, by object identifier. */
   readonly device?: Readonly<Record<string, string>>;
   readonly oneRdn?: true;

@@ -25,6 +25,10 @@ export function attestationScene() {
       authority("maker", "root"),
       endorsement("endorsement", "maker", key),
       endorsement("of a server", "maker", key, { usage: ["1.3.6.1.5.5.7.3.1"] }),
+      endorsement("of an authority", "maker", key, { ca: true }),
+      endorsement("for agreement", "maker", key, { keyUse: ["key_agreement"] }),
+      endorsement("for encipherment", "maker", key, { keyUse: ["key_encipherment", "digital_signature"] }),
+      endorsement("for signatures", "maker", key, { keyUse: ["digital_signature", "key_cert_sign"] }),
       endorsement("of anything", "maker", key, { usage: ["2.5.29.37.0"] }),
       { ...endorsement("of no purpose", "maker", key), usage: undefined },
     ]);
@@ -39,6 +43,14 @@ export function attestationScene() {
 
     newVerifier: (more: Partial<AttestationVerifierOptions> = {}) =>
       createAttestationVerifier({ roots: [pem("root")], intermediates: [pem("maker")], now, ...more }),
+
+    /** A device in that TPM without a certificate. */
+    async newUncertifiedDevice() {
+      const { store, key } = await newDeviceIn(tpm);
+      const attestation = store.attestation("device");
+      const claim = await attestation.claim();
+      return { key, claim, answer: (challenge: string) => attestation.answer(challenge) };
+    },
 
     /** A device in that TPM whose claim brings the certificate along. */
     async newDevice() {

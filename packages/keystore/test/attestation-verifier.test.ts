@@ -16,7 +16,7 @@ import { attestationScene, edited } from "./attestation-scene.js";
 import { codeOf } from "./fixture.js";
 import { SoftwareTpm } from "./swtpm.js";
 
-const { newDevice, newVerifier, pem } = attestationScene();
+const { newDevice, newUncertifiedDevice, newVerifier, pem } = attestationScene();
 
 describe("the verifier refuses", () => {
   it("a claim for another key than the one that is to be proven", async () => {
@@ -162,6 +162,10 @@ describe("the verifier refuses", () => {
     expect(await outcome("of a server")).toMatch(/step "purpose"/);
     expect(await outcome("of anything")).toMatch(/step "purpose"/);
     expect(await outcome("of no purpose")).toBe("no refusal");
+    expect(await outcome("of an authority")).toMatch(/step "purpose"/);
+    expect(await outcome("for signatures")).toMatch(/step "purpose": .* encryption/);
+    expect(await outcome("for agreement")).toBe("no refusal");
+    expect(await outcome("for encipherment")).toBe("no refusal");
   });
 
   it("an answer that it has seen, be it right or wrong", async () => {
@@ -216,12 +220,48 @@ describe("the verifier refuses", () => {
     let at = 1000 * time;
     const verifier = newVerifier({ now: () => at, maxOpen: 3 });
     for (let i = 0; i < 3; i++) verifier.challenge(claim, key);
-    expect(await refusalOf(() => verifier.challenge(claim, key))).toMatch(/too many challenges/);
+    expect(() => verifier.challenge(claim, key)).toThrow(
+      expect.objectContaining({
+        code: "verifier_busy",
+        message: "3 attestations are under way already.",
+        fix: expect.stringContaining("maxOpen"),
+      }),
+    );
     at += 60_001;
     for (let i = 0; i < 3; i++) verifier.challenge(claim, key);
-    expect(await refusalOf(() => verifier.challenge(claim, key))).toMatch(/too many challenges/);
+    expect(await codeOf(() => verifier.challenge(claim, key))).toBe("verifier_busy");
     at -= 90_000;
     verifier.challenge(claim, key);
+  });
+
+  it("no device with a certificate because of claims without one, which give way, the oldest first", async () => {
+    const { claim, key, answer } = await newDevice();
+    const other = await newUncertifiedDevice();
+    const verifier = newVerifier({ maxOpen: 3 });
+    const first = verifier.challenge(claim, key);
+    const plain = Array.from({ length: 5 }, () => verifier.challenge(other.claim, other.key));
+    const second = verifier.challenge(claim, key);
+    expect(await refusalOf(async () => verifier.check(await other.answer(plain[3] ?? "")))).toMatch(
+      /step "challenge": it answers no open challenge; begin anew/,
+    );
+    expect(verifier.check(await other.answer(plain[4] ?? "")).proven).toBe(false);
+    verifier.challenge(claim, key);
+    expect(await codeOf(() => verifier.challenge(other.claim, other.key))).toBe("verifier_busy");
+    for (const challenge of [first, second])
+      expect(verifier.check(await answer(challenge)).proven).toBe(true);
+  });
+
+  it("what is no text, and calls a key that is none a mistake of the programmer", async () => {
+    const { claim, key, answer } = await newDevice();
+    const verifier = newVerifier();
+    for (const message of [undefined, null, 7, {}, ["{}"], Buffer.from(claim)] as unknown as string[]) {
+      expect(await codeOf(() => verifier.challenge(message, key))).toBe("attestation_refused");
+      expect(await codeOf(() => verifier.check(message))).toBe("attestation_refused");
+      expect(await codeOf(() => answer(message))).toBe("attestation_refused");
+    }
+    expect(() => verifier.challenge(claim, undefined as unknown as typeof key)).toThrow(
+      new TypeError("publicKey must be a PublicKey."),
+    );
   });
 });
 

@@ -57,6 +57,14 @@ for wish in json.load(sys.stdin):
         )
         names = x509.SubjectAlternativeName([x509.DirectoryName(x509.Name(rdns))])
         builder = builder.add_extension(names, critical=True)
+    if "keyUse" in wish:
+        names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement"
+        uses = [*names.split(), "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"]
+        usage = x509.KeyUsage(**{use: use in wish["keyUse"] for use in uses})
+        builder = builder.add_extension(usage, critical=True)
+    if "nameConstraints" in wish:
+        tree = [x509.DirectoryName(name_of("one")), x509.DirectoryName(name_of(""))]
+        builder = builder.add_extension(x509.NameConstraints(tree, None), critical=wish["nameConstraints"] == "critical")
     if "critical" in wish:
         unknown = x509.UnrecognizedExtension(ObjectIdentifier(wish["critical"]), b"\x05\x00")
         builder = builder.add_extension(unknown, critical=True)

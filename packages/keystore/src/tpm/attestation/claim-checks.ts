@@ -1,7 +1,7 @@
 import type { PublicKey } from "@authmesh/core";
 import { nameOf, readAttestationKey, readSigningKey } from "../public-area.js";
-import { type Certificate, readCertificate } from "./certificate.js";
-import { type Authorities, chainProblem } from "./certificate-chain.js";
+import { type Certificate, keyUses, readCertificate } from "./certificate.js";
+import { type Authorities, chainProblem, endorsementKeyUsage } from "./certificate-chain.js";
 import { type Check, readStep, runChecks } from "./checks.js";
 import { type EndorsementKey, readEndorsementKey } from "./endorsement-key.js";
 import type { Claim } from "./messages.js";
@@ -17,14 +17,14 @@ export interface CheckedClaim {
   readonly certificate: Certificate | undefined;
 }
 
-const endorsementKeyUsage = "2.23.133.8.1"; // tcg-kp-EKCertificate
-
 interface Certified {
   readonly certificate: Certificate;
   readonly endorsementKey: EndorsementKey;
   readonly authorities: Authorities;
   readonly at: number;
 }
+
+const endorsementKeyUse = keyUses.keyEncipherment | keyUses.keyAgreement;
 
 const certificateChecks: readonly Check<Certified>[] = [
   [
@@ -37,9 +37,16 @@ const certificateChecks: readonly Check<Certified>[] = [
   [
     "purpose",
     // Some manufacturers name no purpose; one that is named must be this.
-    ({ certificate: { x509 } }) =>
-      (x509.keyUsage as readonly string[] | undefined)?.includes(endorsementKeyUsage) === false
+    ({ certificate: { purposes, isAuthority } }) =>
+      isAuthority || purposes?.includes(endorsementKeyUsage) === false
         ? "the certificate is not one for an endorsement key"
+        : undefined,
+  ],
+  [
+    "purpose",
+    ({ certificate: { keyUse = endorsementKeyUse } }) =>
+      (keyUse & endorsementKeyUse) === 0
+        ? "the certificate is not for a key that takes part in encryption"
         : undefined,
   ],
   ["chain", ({ certificate, authorities, at }) => chainProblem(certificate, authorities, at)],

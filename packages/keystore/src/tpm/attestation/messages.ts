@@ -1,4 +1,4 @@
-import { toBase64Url } from "@authmesh/core";
+import { AmeshError, toBase64Url } from "@authmesh/core";
 import { base64Url, base64UrlBytes } from "../../internal/members.js";
 import { listOf, oneOf, type Reader, readDocument, record } from "../../internal/record.js";
 import { maxAreaLength } from "../commands.js";
@@ -42,8 +42,11 @@ export type Answer = Content<typeof answer>;
 
 const reading =
   <T>(shape: Reader<T>, name: string) =>
-  (text: string): T =>
-    readDocument(text, shape, "attestation_refused", `The ${name}`, { maxLength: 40_960 });
+  (text: string): T => {
+    // What arrives in a request has no type.
+    if (typeof text !== "string") throw new AmeshError("attestation_refused", `The ${name} is not text.`);
+    return readDocument(text, shape, "attestation_refused", `The ${name}`, { maxLength: 40_960 });
+  };
 
 /** @throws AmeshError `attestation_refused` */
 export const readClaim: (text: string) => Claim = reading(claim, "claim");

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type PublicKey, type Random, toBase64Url } from "@authmesh/core";
+import { AmeshError, PublicKey, type Random, toBase64Url } from "@authmesh/core";
 import { type Challenged, checkAnswer } from "./answer-checks.js";
 import { refused } from "./checks.js";
 import { checkClaim } from "./claim-checks.js";
@@ -15,7 +15,10 @@ export interface AttestationVerifierOptions {
   readonly intermediates?: readonly string[] | undefined;
   /** How long a challenge may be answered, 1 to 3,600. Default 60. */
   readonly lifetimeSeconds?: number | undefined;
-  /** How many challenges may be open at once, 1 to 1,000,000; each takes about 10 KiB. Default 1,000. */
+  /**
+   * How many challenges may be open at once, 1 to 1,000,000; each takes about 10 KiB. When there are so many, the oldest to
+   * a claim without a certificate gives way: it could have proven nothing. Default 1,000.
+   */
   readonly maxOpen?: number | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;
@@ -31,7 +34,7 @@ export interface AttestationVerifier {
    * @param claim as the device's `attestation(alias).claim()` gave it
    * @param publicKey the key that is to be proven
    * @returns what the device's `attestation(alias).answer()` takes
-   * @throws AmeshError `attestation_refused`
+   * @throws AmeshError `attestation_refused`; `verifier_busy` when too many challenges are open, whatever the claim is worth
    */
   challenge(claim: string, publicKey: PublicKey): string;
 
@@ -63,6 +66,7 @@ export function createAttestationVerifier(options: AttestationVerifierOptions): 
     intermediates: readPemCertificates(options.intermediates ?? [], "intermediates"),
   };
   const open = new Map<string, Challenged & { readonly since: number }>(); // the oldest first
+  const uncertified = new Set<string>(); // those of them that can prove nothing, the oldest first
 
   // A clock that was set back ends a challenge, too.
   const isOver = (since: number, at: number) => !(since <= at && at <= since + 1000 * lifetimeSeconds);
@@ -71,18 +75,25 @@ export function createAttestationVerifier(options: AttestationVerifierOptions): 
     for (const [id, { since }] of open) {
       if (!isOver(since, at)) break;
       open.delete(id);
+      uncertified.delete(id);
     }
-    if (open.size >= maxOpen) throw refused("challenge", "too many challenges are open; try again");
+    if (open.size < maxOpen) return;
+    const [oldest] = uncertified;
+    if (oldest === undefined) throw tooManyOpen(maxOpen);
+    open.delete(oldest);
+    uncertified.delete(oldest);
   }
 
   return {
     challenge(text, publicKey) {
+      if (!(publicKey instanceof PublicKey)) throw new TypeError("publicKey must be a PublicKey.");
       const at = now();
-      makeRoom(at);
       const claim = checkClaim(readClaim(text), publicKey, authorities, at);
+      makeRoom(at);
       const { endorsementKey, attestationKeyName } = claim;
       const [id, nonce, secret] = [toBase64Url(random(16)), random(32), random(32)];
       const credential = makeCredential(endorsementKey, attestationKeyName, secret, random);
+      if (claim.certificate === undefined) uncertified.add(id);
       open.set(id, { claim, nonce, secret, since: at });
       return writeMessage({ id, endorsementKey: endorsementKey.kind, nonce, credential });
     },
@@ -91,12 +102,18 @@ export function createAttestationVerifier(options: AttestationVerifierOptions): 
       const answer = readAnswer(text);
       const challenged = open.get(answer.id);
       open.delete(answer.id);
-      if (challenged === undefined) throw refused("challenge", "it answers no open challenge");
-      if (isOver(challenged.since, now())) throw refused("challenge", "it comes too late");
+      uncertified.delete(answer.id);
+      if (challenged === undefined) throw refused("challenge", "it answers no open challenge; begin anew");
+      if (isOver(challenged.since, now())) throw refused("challenge", "it comes too late; begin anew");
       return verdictOf(challenged.claim, checkAnswer(answer, challenged));
     },
   };
 }
+
+const tooManyOpen = (maxOpen: number) =>
+  new AmeshError("verifier_busy", `${maxOpen} attestations are under way already.`, {
+    fix: "Begin anew in a minute, or raise maxOpen on the verifier.",
+  });
 
 function checkRange(name: string, value: number, max: number): void {
   if (!Number.isInteger(value) || value < 1 || value > max)
