@@ -8,7 +8,10 @@ import { build, install } from "./setup.js";
 const compiled = "bench/dist/bench";
 const notQuestions = ["compare", "first-request", "incoming-request", "slow-tpm", "trusted-devices"];
 /** Packages of the components that a question needs. */
-const needs = { "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"] };
+const needs = {
+  "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"],
+  "redis-nonce-store": ["redis-server"],
+};
 
 await install();
 await build();

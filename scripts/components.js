@@ -48,6 +48,16 @@ const components = [
       ),
   },
   {
+    name: "redis-server (the store that several instances share)",
+    packages: ["redis-server"],
+    present: () => runs("redis-server", "--version"),
+  },
+  {
+    name: "nginx (a reverse proxy)",
+    packages: ["nginx-light"],
+    present: () => runs("nginx", "-v"),
+  },
+  {
     name: "pkcs11js, compiled, and what compiles it",
     packages: ["python3", "make", "g++"],
     present: () => runs("g++", "--version") && runs(process.execPath, "-e", "require('pkcs11js')"),

@@ -6,7 +6,8 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Machines } from "../scripts/machines.js";
 import { root } from "../scripts/run.js";
-import { example, freePort, startExample } from "./fixtures/example-server.js";
+import { example, startExample } from "./fixtures/example-server.js";
+import { freePort } from "./fixtures/free-port.js";
 
 const machines = new Machines("recipes");
 

@@ -696,6 +696,8 @@ export interface Failure {
   /** What happened this time. Never holds a secret; foreign text in it is escaped and cut. */
   readonly detail: string;
   readonly fix: string;
+  /** Seconds after which another attempt has a chance, where that is known. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Looks a code up; `undefined` for text that is not one. */

@@ -70,6 +70,7 @@ export type { PairingEffect, PairingInput } from "./pairing/vocabulary.js";
 export { PrivateKey } from "./private-key.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
 export { readPublicKey } from "./read-public-key.js";
+export type { RedisCommands } from "./redis-commands.js";
 export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";
 export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
 export { SessionKey } from "./session-key.js";

@@ -9,6 +9,12 @@ export interface NonceStore {
    */
   checkAndRecord(nonce: string, windowSeconds: number): Promise<boolean>;
   /** Requests stamped at or before this Unix second are refused: the store may have forgotten their nonces. */
-  readonly acceptsFrom?: number;
+  readonly acceptsFrom?: number | undefined;
+  /**
+   * The Unix second in which a shared store was found to have lost what it remembered. What may have been accepted
+   * before is refused with 503: everything stamped at or before it, plus the skew that clocks may have, plus 10 s for
+   * instances whose clocks differ. Read again after every check, for it is by a check that a store finds out.
+   */
+  readonly forgotAt?: number | undefined;
   close?(): Promise<void>;
 }

@@ -24,7 +24,7 @@ export function refusalResponse({ id, failure }: Refusal): RefusalResponse {
       "Cache-Control": "no-store",
       "AuthMesh-Decision": id,
       ...(failure.status === 401 ? { "WWW-Authenticate": "AuthMesh" } : {}),
-      ...(failure.status === 503 ? { "Retry-After": "1" } : {}),
+      ...(failure.status === 503 ? { "Retry-After": String(failure.retryAfterSeconds ?? 1) } : {}),
       ...(bodyLeftUnread.has(failure.code) ? { Connection: "close" } : {}),
     },
     body: JSON.stringify({ error: failure.public }),

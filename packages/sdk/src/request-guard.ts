@@ -135,7 +135,7 @@ function memoryOfThisProcess(logger: Logger): NonceStore {
     warnOnce(
       logger,
       "nonces are remembered in the memory of this process alone; if several instances serve one audience, " +
-        "give them one store: amesh.verify({ nonceStore }).",
+        "give them one store: amesh.verify({ nonceStore: new RedisNonceStore(url) }), from @authmesh/sdk/redis.",
     );
   }
   shared ??= new InMemoryNonceStore();

@@ -11,6 +11,7 @@ import {
   bodyReadsOneWay,
   deviceIsController,
   entryNotExpired,
+  keptLonger,
   notRevoked,
   scopeSuffices,
   spend,
@@ -78,7 +79,7 @@ const nonceFresh: Step = {
       name: `am:${device.deviceId}:${header.nonce}`,
       signedAt: timestamp,
       // Twice the skew is how long a timestamp can be acceptable; 1 s for rounding, 10 s for instances whose clocks differ.
-      windowSeconds: Math.max(nonceWindowSeconds, 2 * clockSkewSeconds + 11),
+      windowSeconds: Math.max(nonceWindowSeconds, 2 * clockSkewSeconds + keptLonger),
     });
   },
 };
@@ -96,6 +97,7 @@ export const authMeshSteps: readonly Step[] = [
   delegationRead,
   deviceIsController,
   entryNotExpired,
+  keptLonger,
   clockFits,
   hostBound,
   notRevoked,
@@ -105,6 +107,7 @@ export const authMeshSteps: readonly Step[] = [
   allowListIntact,
   deviceIsController,
   entryNotExpired,
+  keptLonger,
   clockFits,
   notRevoked,
   delegationHolds,

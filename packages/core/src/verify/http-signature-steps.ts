@@ -11,6 +11,7 @@ import {
   bodyReadsOneWay,
   deviceIsController,
   entryNotExpired,
+  keptLonger,
   notRevoked,
   scopeSuffices,
   spend,
@@ -114,7 +115,7 @@ const nonceFresh: Step = {
       name: `hs:${device.deviceId}:${nonce}`,
       signedAt: created,
       // 1 s for rounding, 10 s for instances whose clocks differ.
-      windowSeconds: expires + settings.clockSkewSeconds + 11 - Math.floor(settings.now() / 1000),
+      windowSeconds: expires + settings.clockSkewSeconds + keptLonger - Math.floor(settings.now() / 1000),
     });
   },
 };
@@ -132,6 +133,7 @@ export const httpSignatureSteps: readonly Step[] = [
   delegationRead,
   deviceIsController,
   entryNotExpired,
+  keptLonger,
   lifetimeFits,
   hostKnown,
   notRevoked,
@@ -141,6 +143,7 @@ export const httpSignatureSteps: readonly Step[] = [
   allowListIntact,
   deviceIsController,
   entryNotExpired,
+  keptLonger,
   lifetimeFits,
   notRevoked,
   delegationHolds,

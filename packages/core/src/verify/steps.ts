@@ -143,17 +143,45 @@ export interface SpentNonce {
   readonly windowSeconds: number;
 }
 
+/** What clocks of instances that share a store may differ by, in seconds. */
+const instancesDiffer = 10;
+
+/** How long after its last acceptable second a nonce is kept, in seconds; one of them is for rounding. */
+export const keptLonger = instancesDiffer + 1;
+
 /** Records a nonce, or says why the request may be a replay. */
 export async function spend(
   { request }: VerificationContext,
-  { nonces }: VerifierSettings,
+  settings: VerifierSettings,
   { name, signedAt, windowSeconds }: SpentNonce,
 ): Promise<Failure | undefined> {
-  if (nonces.acceptsFrom !== undefined && signedAt <= nonces.acceptsFrom) return failure("replay_epoch");
-  if (request.recordedNonce === name) return undefined;
-  if (!(await recorded(nonces, name, windowSeconds))) return failure("replay_detected");
-  request.recordedNonce = name;
-  return undefined;
+  const before = maybeForgotten(signedAt, settings);
+  if (before !== undefined || request.recordedNonce === name) return before;
+  if (!(await recorded(settings.nonces, name, windowSeconds))) return failure("replay_detected");
+  // Again: it is by this question that a shared store finds out what it has forgotten.
+  const after = maybeForgotten(signedAt, settings);
+  if (after === undefined) request.recordedNonce = name;
+  return after;
+}
+
+/** Whether the store may have accepted a request of this time and not know it any more. */
+function maybeForgotten(
+  signedAt: number,
+  { nonces, clockSkewSeconds, now }: VerifierSettings,
+): Failure | undefined {
+  const { acceptsFrom, forgotAt } = nonces;
+  if (acceptsFrom !== undefined && signedAt <= acceptsFrom) return failure("replay_epoch");
+  if (forgotAt === undefined) return undefined;
+  const last = forgotAt + clockSkewSeconds + instancesDiffer;
+  if (signedAt > last) return undefined;
+  return {
+    ...failure(
+      "replay_store_unavailable",
+      `The nonce store lost its memory at Unix time ${forgotAt}; what is stamped up to ${last} may have been accepted before.`,
+      "Sign the request again after that; the store is at work. Find out why it was restarted, replaced or emptied.",
+    ),
+    retryAfterSeconds: Math.max(1, last + 1 - Math.floor(now() / 1000)),
+  };
 }
 
 /** A store that fails in its own words is a store that cannot be asked. */

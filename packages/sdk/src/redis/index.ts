@@ -1,0 +1,11 @@
+/**
+ * Nonces in Redis, for several instances that answer to one audience. Needs `ioredis` or `redis` beside it.
+ *
+ * @module
+ */
+export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./redis-client.js";
+export {
+  type NonceStoreEvent,
+  RedisNonceStore,
+  type RedisNonceStoreOptions,
+} from "./redis-nonce-store.js";

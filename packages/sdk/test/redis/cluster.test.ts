@@ -1,0 +1,93 @@
+import { execFileSync } from "node:child_process";
+import { Cluster, Redis } from "ioredis";
+import { createCluster } from "redis";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { RedisServer } from "../../../../test/fixtures/redis-server.js";
+import type { RedisClient } from "../../src/redis/index.js";
+import { openStore, until } from "./redis-stores.js";
+
+let nodes: RedisServer[];
+
+beforeAll(async () => {
+  const stops: (() => Promise<void>)[] = [];
+  const start = () =>
+    RedisServer.start(
+      (stop) => stops.push(stop),
+      ...[
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        "1000",
+        "--cluster-require-full-coverage",
+        "no",
+      ],
+    );
+  nodes = [await start(), await start(), await start()];
+  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
+  execFileSync("redis-cli", ["--cluster", "create", ...addresses, "--cluster-yes"], { stdio: "pipe" });
+  return async () => {
+    for (const stop of stops) await stop();
+  };
+});
+
+const clusters: Readonly<Record<string, () => Promise<RedisClient>>> = {
+  ioredis: async () => {
+    const cluster = new Cluster(
+      nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
+      { clusterRetryStrategy: () => 50, slotsRefreshInterval: 200 },
+    );
+    cluster.on("error", () => {});
+    onTestFinished(() => cluster.disconnect());
+    return cluster;
+  },
+  redis: async () => {
+    const cluster = createCluster({ rootNodes: nodes.map(({ url }) => ({ url })) });
+    cluster.on("error", () => {});
+    onTestFinished(() => void cluster.destroy());
+    await cluster.connect();
+    return cluster;
+  },
+};
+
+describe.each(Object.entries(clusters))("a Redis Cluster of three nodes, over %s", (name, open) => {
+  it("spreads nonces over its nodes, accepts each once, and shows it when one node forgot", async () => {
+    const clock = { seconds: 1_800_000_000 };
+    const now = () => clock.seconds * 1000;
+    const prefix = `${name}:`;
+    const one = openStore({ client: await open(), timeoutMs: 1000, prefix, now });
+    const other = openStore({ client: await open(), timeoutMs: 1000, prefix, now });
+    await until(one, "fresh");
+    const nonces = Array.from({ length: 300 }, (_, i) => `${name} ${i}`);
+    const answers = await Promise.all(nonces.flatMap((nonce) => [one.check(nonce), other.check(nonce)]));
+    expect(answers.filter((answer) => answer === "fresh")).toHaveLength(300);
+    expect(answers.filter((answer) => answer === "seen")).toHaveLength(300);
+    for (const { url } of nodes) {
+      const node = new Redis(url);
+      expect((await node.keys(`${prefix}{?}?*`)).length).toBeGreaterThan(50);
+      node.disconnect();
+    }
+
+    clock.seconds += 5;
+    const [victim] = nodes as [RedisServer];
+    await victim.kill();
+    await victim.start();
+    const after = async () => {
+      for (const nonce of nonces.slice(0, 20)) {
+        const answer = await one.check(nonce);
+        if (answer === "fresh") expect(one.store.forgotAt).toBe(clock.seconds);
+      }
+      return one.store.forgotAt;
+    };
+    await expect.poll(after, { timeout: 20_000, interval: 20 }).toBe(clock.seconds);
+    await expect
+      .poll(
+        async () => {
+          await Promise.all(nonces.map((nonce) => other.check(nonce)));
+          return other.store.forgotAt;
+        },
+        { timeout: 20_000, interval: 20 },
+      )
+      .toBe(clock.seconds);
+    await until(one, "fresh");
+  });
+});
