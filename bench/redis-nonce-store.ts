@@ -19,33 +19,39 @@ const peer = new InMemoryNonceStore();
 let drawn = 0;
 const nonce = () => `am:am_${String(drawn % 1000).padStart(16, "0")}:${String(drawn++).padStart(22, "0")}`;
 
-await rate(ours, 1);
-await rate(peer, 1);
-const added: number[] = [];
-const p99 = { ours: [] as number[], peer: [] as number[] };
-for (let round = 0; round < rounds; round++) {
-  const [slow, fast] = [percentile(await rate(ours, seconds)), percentile(await rate(peer, seconds))];
-  p99.ours.push(slow);
-  p99.peer.push(fast);
-  added.push(slow - fast);
+/** The least that can be done: the one command, and nothing that notices a loss. */
+const floor: NonceStore = {
+  checkAndRecord: async (name, forSeconds) =>
+    (await admin.set(`bare:${name}`, "1", "PX", forSeconds * 1000, "NX")) === "OK",
+};
+
+const stores = { ours, floor, peer };
+const p99 = { ours: [] as number[], floor: [] as number[], peer: [] as number[] };
+for (let round = 0; round <= rounds; round++) {
+  const keep = round > 0; // the first warms up
+  for (const name of ["ours", "floor", "peer"] as const) {
+    const value = percentile(await rate(stores[name], keep ? seconds : 1));
+    if (keep) p99[name].push(value);
+  }
 }
-const addedP99 = median(added);
+const added = median(p99.ours.map((value, round) => value - (p99.peer[round] as number)));
 print(
   `A check at ${whole(perSecond)} a second, Redis on loopback, ${rounds} alternated rounds of ${seconds} s`,
   {
     "RedisNonceStore, p99": `${median(p99.ours).toFixed(2)} ms`,
-    "InMemoryNonceStore, p99": `${median(p99.peer).toFixed(3)} ms`,
-    "added p99": `${addedP99.toFixed(2)} ms`,
+    "InMemoryNonceStore, p99": `${median(p99.peer).toFixed(2)} ms`,
+    "added p99": `${added.toFixed(2)} ms`,
     aim: "below 2 ms",
-    met: addedP99 < 2 ? "yes" : "NO",
+    met: added < 2 ? "yes" : "NO",
+    "SET alone, over ioredis, p99": `${median(p99.floor).toFixed(2)} ms`,
   },
 );
 
 const many = 100_000;
 const before = await usedMemory();
 const started = performance.now();
-for (let i = 0; i < many; i += 1000)
-  await Promise.all(Array.from({ length: 1000 }, () => ours.checkAndRecord(nonce(), windowSeconds)));
+for (let i = 0; i < many; i += 100)
+  await Promise.all(Array.from({ length: 100 }, () => ours.checkAndRecord(nonce(), windowSeconds)));
 const fill = (many / (performance.now() - started)) * 1000;
 const slope = ((await usedMemory()) - before) / many;
 const [, keys] = await admin.scan(0, "MATCH", "am:{?}?*", "COUNT", 100);
@@ -53,7 +59,7 @@ const usage = await admin.call("MEMORY", "USAGE", keys[0] as string);
 print(`Memory in Redis, ${whole(many)} more nonces`, {
   "bytes a nonce, used_memory": slope.toFixed(0),
   "bytes a nonce, MEMORY USAGE": String(usage),
-  "recorded, 1,000 at once": `${whole(fill)}/s`,
+  "recorded, 100 at once": `${whole(fill)}/s`,
 });
 
 await ours.close();
@@ -69,7 +75,7 @@ async function rate(store: NonceStore, forSeconds: number): Promise<number[]> {
     const tick = () => {
       const due = ((performance.now() - start) / 1000) * perSecond;
       while (running.length < Math.min(due, perSecond * forSeconds)) running.push(check());
-      if (running.length < perSecond * forSeconds) setImmediate(tick);
+      if (running.length < perSecond * forSeconds) setTimeout(tick, 1);
       else resolve();
     };
     tick();

@@ -139,3 +139,24 @@ describe("the replay epoch", () => {
     expect(outcome(await verify(await send({ at: noon + 1 })))).toBe("allowed");
   });
 });
+
+describe("a shared store that forgot", () => {
+  it("refuses what may have been accepted before, with the time after which a new request may come", async () => {
+    const verify = verifierWith({ nonces: { checkAndRecord: async () => true, forgotAt: noon - 35 } });
+    const refused = await verify(await send({ at: noon + 5 }));
+    expect(refused).toMatchObject({
+      failure: { status: 503, code: "replay_store_unavailable", retryAfterSeconds: 6 },
+    });
+    expect(outcome(await verify(await send({ at: noon + 6 })))).toBe("allowed");
+  });
+
+  it("is heard also when it finds that out by this very question", async () => {
+    const nonces: NonceStore & { forgotAt?: number } = {
+      async checkAndRecord() {
+        this.forgotAt = noon;
+        return true;
+      },
+    };
+    expect(outcome(await verifierWith({ nonces })(await send()))).toBe("replay_store_unavailable");
+  });
+});
