@@ -18,8 +18,12 @@ function line(message: string, fields: object | undefined): string {
   return fields === undefined ? `amesh: ${message}` : `amesh: ${message} ${JSON.stringify(fields)}`;
 }
 
-/** The same logger, unable to break what it reports on. */
+const harmlessOnes = new WeakMap<Logger, Logger>();
+
+/** The same logger, unable to break what it reports on; one object for each, so that what was said once is known. */
 export function harmless(logger: Logger): Logger {
+  const existing = harmlessOnes.get(logger);
+  if (existing !== undefined) return existing;
   const guarded = (level: keyof Logger) => (message: string, fields?: object) => {
     try {
       logger[level](message, fields);
@@ -27,5 +31,12 @@ export function harmless(logger: Logger): Logger {
       // There is no other place to say it.
     }
   };
-  return { debug: guarded("debug"), info: guarded("info"), warn: guarded("warn"), error: guarded("error") };
+  const made = {
+    debug: guarded("debug"),
+    info: guarded("info"),
+    warn: guarded("warn"),
+    error: guarded("error"),
+  };
+  harmlessOnes.set(logger, made);
+  return made;
 }
