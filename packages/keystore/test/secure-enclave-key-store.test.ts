@@ -184,7 +184,11 @@ describe("the helper", () => {
   });
 
   it.each([
-    ["another version", { version: 2, ok: { helper: "1.0" } }, "it is of version 2, which a later amesh reads"],
+    [
+      "another version",
+      { version: 2, ok: { helper: "1.0" } },
+      "it is of version 2, which a later amesh reads",
+    ],
     ["neither result nor error", { version: 1 }, "it has not one of ok and error"],
     [
       "both",
