@@ -19,16 +19,16 @@ const weaknesses: readonly Weakness[] = [
     applies: (characters) => new Set(characters).size < manyCharacters,
   },
   {
-    problem: "it is one short piece, repeated",
-    applies: (characters) => isRepeated(characters),
+    problem: "most of it runs along the alphabet, the digits or the keyboard",
+    applies: (characters, names) => isRun(characters) || isRun(withoutRepeats(without(names, characters))),
   },
   {
-    problem: "most of it runs along the alphabet, the digits or the keyboard",
-    applies: (characters) => isRun(characters),
+    problem: `it has fewer than ${enough} characters once what is repeated counts once`,
+    applies: (characters) => withoutRepeats(characters).length < enough,
   },
   {
     problem: `it has fewer than ${enough} characters beside the device's name and words that everybody tries first`,
-    applies: (characters, names) => lengthWithout([...names, ...obvious], characters.join("")) < enough,
+    applies: (characters, names) => withoutRepeats(without(names, characters)).length < enough,
   },
 ];
 
@@ -45,12 +45,19 @@ export function refuseWeakPassphrase(passphrase: string, names: readonly string[
     throw new AmeshError("passphrase_weak", `The passphrase is too easy to guess: ${weakness.problem}.`);
 }
 
-/** "correctcorrectcor": a piece shorter than what is enough comes at least twice, and nothing else. */
-function isRepeated(characters: readonly string[]): boolean {
-  const longest = Math.min(enough - 1, characters.length / 2);
-  for (let length = 1; length <= longest; length++)
-    if (characters.every((character, i) => i < length || character === characters[i - length])) return true;
-  return false;
+/** A shorter piece comes twice in many a good passphrase by chance. */
+const shortestPiece = 4;
+
+/** "trustno1x" of "trustno1trustno1x": what belongs to a piece that came before, from any place, is left out. */
+function withoutRepeats(characters: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  const repeated = new Set<number>();
+  for (let start = 0; start + shortestPiece <= characters.length; start++) {
+    const piece = characters.slice(start, start + shortestPiece).join("");
+    if (seen.has(piece)) for (let i = 0; i < shortestPiece; i++) repeated.add(start + i);
+    seen.add(piece);
+  }
+  return characters.filter((_, i) => !repeated.has(i));
 }
 
 const rows = ["01234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
@@ -89,10 +96,10 @@ const obvious = [
 /** A name of three letters stands in many a good passphrase by chance. */
 const shortestName = 4;
 
-function lengthWithout(names: readonly string[], passphrase: string): number {
-  const rest = names
+function without(names: readonly string[], characters: readonly string[]): readonly string[] {
+  const rest = [...names, ...obvious]
     .map((name) => name.toLowerCase())
     .filter((name) => name.length >= shortestName)
-    .reduce((text, name) => text.replaceAll(name, ""), passphrase);
-  return [...rest].length;
+    .reduce((text, name) => text.replaceAll(name, ""), characters.join(""));
+  return [...rest];
 }

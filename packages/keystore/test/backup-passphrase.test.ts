@@ -58,7 +58,7 @@ function problemOf(passphrase: string): string | undefined {
 describe("a weak passphrase", () => {
   const short = "fewer than 15 characters.";
   const few = "fewer than 6 different characters.";
-  const repeated = "one short piece, repeated.";
+  const repeated = "fewer than 15 characters once what is repeated counts once.";
   const run = "runs along the alphabet, the digits or the keyboard.";
   const named = "fewer than 15 characters beside the device's name and words that everybody tries first.";
 
@@ -72,6 +72,10 @@ describe("a weak passphrase", () => {
     ["tulpen-tulpen-tulpen-", repeated],
     ["regenbogenregenbogen", repeated],
     ["Regenbogen regenbogen ", repeated],
+    ["trustno1trustno1x", repeated],
+    ["P@ssw0rdP@ssw0rd1!", repeated],
+    ["trustno1-x-trustno1-y-trustno1", repeated],
+    ["passwordpasswordpasswor1234567890abcde", run],
     ["1234567890123456", run],
     ["98765432109876543210x", run],
     ["abcdefghijklmnopq", run],
@@ -91,6 +95,7 @@ describe("a weak passphrase", () => {
     "zwölf Boxkämpfer jagen Viktor",
     "lantern orbit cactus velvet quarry mosaic",
     "alice a b bob carol a b dave",
+    "k7mqr2x9wd4tznbk7mqr2x9wd4tznb",
     "6f1c0e52-9a7b-4d3e-8c21-5b7f90a4e6d8",
     "длинная случайная фраза",
     "payments gateway lantern orbit cactus",
