@@ -12,6 +12,7 @@ import {
 } from "@authmesh/core";
 import { audienceFromEnvironment } from "./audience-variable.js";
 import { knownContentEncodings } from "./body/decoded-body.js";
+import { refuseUnknownOptions } from "./known-options.js";
 import { LocalTrust } from "./local-trust.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { RefusalLog } from "./refusal-log.js";
@@ -25,7 +26,7 @@ export interface RequestGuard {
 
 /** @throws TypeError for options that make no sense */
 export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
-  refuseUnknownOptions(options);
+  refuseUnknownOptions(options, optionNames);
   const logger = harmless(options.logger ?? consoleLogger);
   const audience = checkAudience(options.audience ?? audienceFromEnvironment());
   const { allowList } = options;
@@ -93,12 +94,6 @@ const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
   scope: true,
   trustProxy: true,
 };
-
-function refuseUnknownOptions(options: VerifyOptions): void {
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name));
-  if (unknown === undefined) return;
-  throw new TypeError(`${unknown} is not an option; there are: ${Object.keys(optionNames).join(", ")}.`);
-}
 
 function refuseUnknownEncodings({ contentEncodings = [] }: VerifyOptions): void {
   const unknown = contentEncodings.find((encoding) => !knownContentEncodings.has(encoding.toLowerCase()));

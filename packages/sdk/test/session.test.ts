@@ -99,7 +99,8 @@ describe("a client with sessions", () => {
     const trust = new MemoryTrust().trust(identity);
     const { url, host } = await protectedServer(trust);
     expect((await clientOf(identity, { audience: ["other.example", host] }).fetch(url)).status).toBe(200);
-    expect((await clientOf(identity, { audience: "other.example" }).fetch(url)).status).toBe(401);
+    const other = await protectedServer(trust, "other.example");
+    expect((await clientOf(identity, { audience: other.host }).fetch(other.url)).status).toBe(401);
     const sent = await headersSentBy({ session: true, audience: "API.Example.com" });
     expect(readDelegation(sent["AuthMesh-Delegation"] as string)).toMatchObject({
       audience: ["api.example.com"],
@@ -122,9 +123,35 @@ describe("a client with sessions", () => {
     await expect(clientOf(makeIdentity()).fetch("http://a.example", { headers })).rejects.toThrow(TypeError);
   });
 
-  test("refuses an audience that is not made of hosts, or has none", () => {
-    expect(() => createClient({ audience: "https://api.example.com/" })).toThrow(TypeError);
-    expect(() => createClient({ audience: [] })).toThrow(TypeError);
+  test("sends nothing to a host outside of its audience, with or without sessions", async () => {
+    const sent: string[] = [];
+    const fetch = async (url: string) => {
+      sent.push(url);
+      return new Response();
+    };
+    for (const session of [true, false]) {
+      const identity = storedIdentity();
+      const client = clientOf(identity, { session, audience: ["api.example.com", "localhost:3000"], fetch });
+      for (const url of ["http://other.example/", "https://api.example.com:8443/", "http://localhost/"])
+        await expect(client.fetch(url)).rejects.toMatchObject({
+          code: "host_mismatch",
+          message: expect.stringContaining("api.example.com, localhost:3000"),
+        });
+      expect({ sent, signatures: identity.counts.signatures }).toEqual({ sent: [], signatures: 0 });
+      await client.fetch("https://API.example.com:443/");
+      await client.fetch("http://localhost:3000/");
+      expect(sent.splice(0)).toHaveLength(2);
+    }
+  });
+
+  test.each([
+    ["an audience that is not made of hosts", { audience: "https://api.example.com/" }],
+    ["an audience without hosts", { audience: [] }],
+    ["a session that is neither true nor false", { session: "yes" }],
+    ["no session at all, spelt null", { session: null }],
+    ["an option that there is not", { sessions: true }],
+  ])("refuses %s", (_, options) => {
+    expect(() => createClient(options as ClientOptions)).toThrow(TypeError);
   });
 
   test("goes on though its logger fails", async () => {

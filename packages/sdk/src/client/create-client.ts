@@ -1,5 +1,6 @@
-import { AmeshError, checkAudience } from "@authmesh/core";
+import { AmeshError, checkAudience, normalizeHost, quoteForeign } from "@authmesh/core";
 import { openThisMachine } from "../bootstrap/this-machine.js";
+import { refuseUnknownOptions } from "../known-options.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { headerValue, prepareRequest, redirected, refuseOwnHeaders } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
@@ -28,8 +29,9 @@ export interface ClientOptions {
    */
   readonly session?: boolean;
   /**
-   * The only hosts at which sessions are to be good: "api.example.com", "localhost:3000". A server then needs an
-   * audience that has one of them. Default: sessions are good wherever the device is known.
+   * The only hosts at which sessions are to be good, and to which requests are sent: "api.example.com",
+   * "localhost:3000". A server then needs an audience that has one of them. Default: sessions are good wherever the
+   * device is known, and requests go anywhere.
    */
   readonly audience?: string | readonly string[];
   /** Told what came of a bootstrap token, and when a session cannot be renewed, before the present one ends. Default: to standard error. */
@@ -73,11 +75,16 @@ const mostRedirects = 20;
  * const response = await client.fetch("https://api.example.com/orders", { method: "POST", body: "{}" });
  *
  * @throws AmeshError from `fetch`: `identity_not_found` and what else keeps the key from being opened,
- *   `malformed_target`, `body_too_large_to_sign`, `redirect_refused`
- * @throws TypeError for an audience that is not made of hosts, or an unknown scheme
+ *   `malformed_target`, `body_too_large_to_sign`, `redirect_refused`; `host_mismatch` for a host that is not in
+ *   `audience`, before anything is sent
+ * @throws TypeError for an unknown option or scheme, a `session` that is neither true nor false, and an audience that
+ *   is not made of hosts
  */
 export function createClient(options: ClientOptions = {}): Client {
-  const { maxBodyBytes = 8 * 1024 * 1024, scheme = "authmesh" } = options;
+  refuseUnknownOptions(options, optionNames);
+  const { session, maxBodyBytes = 8 * 1024 * 1024, scheme = "authmesh" } = options;
+  if (session !== undefined && typeof session !== "boolean")
+    throw new TypeError("session must be true or false.");
   if (!Object.hasOwn(schemes, scheme))
     throw new TypeError(`scheme: ${JSON.stringify(scheme)} is none of ${Object.keys(schemes).join(", ")}.`);
   const { headers: ownHeaders, prove } = schemes[scheme];
@@ -91,7 +98,7 @@ export function createClient(options: ClientOptions = {}): Client {
 
   const open = async (): Promise<SignerSource> => {
     const identity: ClientIdentity = options.identity ?? (await openThisMachine(options.dir, logger));
-    if (!(options.session ?? gainsBySessions(identity))) return signDirectly(identity);
+    if (!(session ?? gainsBySessions(identity))) return signDirectly(identity);
     return new SessionSigner({
       identity,
       audience,
@@ -113,6 +120,7 @@ export function createClient(options: ClientOptions = {}): Client {
     if (closed) throw closedClient();
     let request = await prepareRequest(input, init, maxBodyBytes);
     refuseOwnHeaders(request, ownHeaders);
+    if (audience !== undefined) refuseOtherHosts(request.url, audience); // redirects stay within one origin
     const { signal } = request.rest;
     const source = await unlessAborted(signers(), signal); // refuses who was closed while the body came
     for (let hop = 0; ; hop++) {
@@ -163,6 +171,30 @@ export function createClient(options: ClientOptions = {}): Client {
       opened = undefined;
     },
   };
+}
+
+/** Every option there is. */
+const optionNames: Readonly<Record<keyof ClientOptions, true>> = {
+  audience: true,
+  dir: true,
+  fetch: true,
+  identity: true,
+  logger: true,
+  maxBodyBytes: true,
+  now: true,
+  scheme: true,
+  session: true,
+};
+
+/** A server that is not meant must not even see the request. @throws AmeshError `host_mismatch` */
+function refuseOtherHosts({ host, protocol }: URL, audience: readonly string[]): void {
+  const scheme = protocol === "https:" ? "https" : "http";
+  if (audience.includes(normalizeHost(host, scheme) ?? "")) return;
+  throw new AmeshError(
+    "host_mismatch",
+    `This client's audience is ${audience.join(", ")}, and ${quoteForeign(host)} is not in it; nothing was sent.`,
+    { fix: "Call a host of the audience, or name this one in createClient({ audience }) too." },
+  );
 }
 
 /** A key file is decrypted once and then signs in memory too. */
