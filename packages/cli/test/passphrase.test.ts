@@ -6,7 +6,8 @@ const machine = new TestMachine();
 const passphrase = "correct horse";
 
 beforeAll(async () => {
-  await machine.init("api", { env: { ...machine.env, AUTH_MESH_PASSPHRASE: passphrase } });
+  const env = { ...machine.env, AUTH_MESH_PASSPHRASE: passphrase };
+  await machine.init("api", { env, backend: "encrypted-file" });
 });
 afterAll(() => machine.remove());
 

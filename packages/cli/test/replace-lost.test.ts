@@ -12,7 +12,8 @@ describe("amesh init --replace-lost", () => {
     const { identity: lost } = await machine.open();
     rmSync(join(machine.dir, "device.key"));
     expect(await machine.run(["list"])).toEqual({ status: 1, ...failed("key_not_found", "--replace-lost") });
-    const args = ["init", "--replace-lost", "--audience", "api.example.com"];
+    const choice = ["--backend", "encrypted-file", "--audience", "api.example.com"];
+    const args = ["init", "--replace-lost", ...choice];
     expect((await machine.run(args)).status).toBe(2);
     const question = "Give this machine a new key and an empty allow list? [y/N] ";
     const no = await machine.runInTerminal(args, [[question, "n\n"]]);

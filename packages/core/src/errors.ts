@@ -320,7 +320,7 @@ export const catalogue = {
     status: 0,
     exit: 1,
     summary: "The key store cannot be used on this machine now.",
-    fix: "Run `amesh doctor`.",
+    fix: "Mend what the error names and try again; docs/guide/key-storage.md tells what each key store needs.",
   },
   key_store_busy: {
     status: 0,

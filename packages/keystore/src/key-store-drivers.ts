@@ -5,7 +5,7 @@ import { detectPkcs11, Pkcs11KeyStore, type Pkcs11Place, pkcs11Info } from "./dr
 import { detectSecureEnclave, SecureEnclaveKeyStore, secureEnclaveInfo } from "./drivers/secure-enclave.js";
 import { detectTpm, TpmKeyStore, tpmInfo } from "./drivers/tpm.js";
 import type { Environment } from "./folder.js";
-import type { KeyStore, KeyStoreInfo } from "./key-store.js";
+import type { KeyStore, KeyStoreDetection, KeyStoreInfo } from "./key-store.js";
 import type { Argon2Cost } from "./sealed-key.js";
 import type { PromptSecret } from "./secret-source.js";
 
@@ -29,11 +29,10 @@ export interface KeyStoreDriver {
   readonly info: KeyStoreInfo;
   /** It is used only where somebody names it: a server may not have what it needs, such as a person's session. */
   readonly onlyWhenNamed?: boolean;
-  /**
-   * Whether it works on this machine. `reason` is a few plain words: "no /dev/tpmrm0". A store that was asked for by
-   * name may throw instead, to say what mends it.
-   */
-  detect(context: KeyStoreContext): Promise<{ readonly available: boolean; readonly reason: string }>;
+  /** Whoever sets this variable asks for this store: where it does not work then, none that protects less is taken. */
+  readonly askedForBy?: string;
+  /** Whether it works on this machine. A store that was asked for by name may throw instead, to say what mends it. */
+  detect(context: KeyStoreContext): Promise<KeyStoreDetection>;
   /** Opens nothing yet: a store does its work when it is asked for a key. */
   open(context: KeyStoreContext): KeyStore;
 }
@@ -53,6 +52,7 @@ export const keyStoreDrivers: readonly KeyStoreDriver[] = [
   },
   {
     info: tpmInfo,
+    askedForBy: "AMESH_TPM",
     detect: ({ env }) => detectTpm(env),
     open: ({ dir, env }) => new TpmKeyStore({ dir, env }),
   },
@@ -77,6 +77,8 @@ export interface KeyStoreFinding {
   readonly status: "selected" | "not available" | "not tried";
   /** Why it is so, in a few plain words. */
   readonly reason: string;
+  /** What makes it available, where something is known to. */
+  readonly fix?: string;
 }
 
 /**
@@ -84,7 +86,7 @@ export interface KeyStoreFinding {
  *
  * @param forced name of a driver; no other is looked at then
  * @returns one finding for each driver up to the one that is selected, in order
- * @throws AmeshError `key_store_unknown`, `key_store_unavailable`
+ * @throws AmeshError `key_store_unknown`; `key_store_unavailable`, also for a store that the environment asks for
  */
 export async function detectKeyStore(
   context: KeyStoreContext,
@@ -96,9 +98,24 @@ export async function detectKeyStore(
     const finding = await examine(driver, context, forced);
     findings.push(finding);
     if (finding.status === "selected") return [driver, findings];
+    if (forced !== undefined) throw unavailable(finding);
+    if (driver.askedForBy !== undefined && context.env[driver.askedForBy])
+      throw unavailable(finding, driver.askedForBy);
   }
   const reasons = findings.map(({ label, reason }) => `${label}: ${reason}`).join("; ");
   throw new AmeshError("key_store_unavailable", `No key store can be used here (${reasons}).`);
+}
+
+/** @param variable the one that asks for the store */
+function unavailable({ label, reason, fix }: KeyStoreFinding, variable?: string): AmeshError {
+  const asked = variable === undefined ? "" : `${variable} is set, and `;
+  const instead = "To use the encrypted file on purpose, give --backend encrypted-file.";
+  const fixes = [fix, variable && instead].filter((mend) => mend !== undefined);
+  return new AmeshError(
+    "key_store_unavailable",
+    `${asked}${label} cannot be used here: ${reason}.`,
+    fixes.length === 0 ? {} : { fix: fixes.join(" ") },
+  );
 }
 
 async function examine(
@@ -109,8 +126,9 @@ async function examine(
   const { name, label } = driver.info;
   if (driver.onlyWhenNamed && forced === undefined)
     return { name, label, status: "not tried", reason: `ask for it with --backend ${name}` };
-  const { available, reason } = await driver.detect(context);
-  return { name, label, status: available ? "selected" : "not available", reason };
+  const { available, reason, fix } = await driver.detect(context);
+  if (!available) return { name, label, status: "not available", reason, ...(fix !== undefined && { fix }) };
+  return { name, label, status: "selected", reason: forced === undefined ? reason : `asked for; ${reason}` };
 }
 
 /** @throws AmeshError `key_store_unknown` */

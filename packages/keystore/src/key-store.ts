@@ -103,6 +103,15 @@ export interface KeyStoreInfo {
   readonly protection: string;
 }
 
+/** Whether a key store works on this machine. */
+export interface KeyStoreDetection {
+  readonly available: boolean;
+  /** A few plain words: "no /dev/tpmrm0". */
+  readonly reason: string;
+  /** What mends it, where something is known to. */
+  readonly fix?: string;
+}
+
 /** What an identity calls its key. */
 export const ownAlias = "device";
 

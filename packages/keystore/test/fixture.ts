@@ -26,10 +26,11 @@ export function temporaryFolder(): string {
 /** Nothing here uses the TPM of the machine that runs the tests, should there be one. */
 export const env = { AUTH_MESH_PASSPHRASE: "correct horse", AMESH_TPM: "/nowhere/tpmrm0" };
 
-/** A new identity in a folder of its own, open. */
+/** A new identity in a folder of its own, in the encrypted file unless `options` has an environment, open. */
 export async function newIdentity(options: Partial<CreateIdentityOptions> = {}): Promise<OpenIdentity> {
   const dir = options.dir ?? join(temporaryFolder(), "amesh");
-  await createIdentity({ friendlyName: "this machine", dir, env, argon2: cheap, ...options });
+  const backend = options.env === undefined && options.keyStore === undefined ? "encrypted-file" : undefined;
+  await createIdentity({ friendlyName: "this machine", dir, env, argon2: cheap, backend, ...options });
   return openIdentity({ dir, env });
 }
 

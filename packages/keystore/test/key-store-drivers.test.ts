@@ -66,6 +66,27 @@ describe("detectKeyStore", () => {
     );
   });
 
+  it("takes no weaker one where the environment asks for one that is not available", async () => {
+    const tpm = {
+      ...driver("tpm", false, "no /dev/tpmrm0"),
+      detect: async () => ({ available: false, reason: "no /dev/tpmrm0", fix: "Switch it on." }),
+      askedForBy: "AMESH_TPM",
+    };
+    const drivers = [tpm, driver("file", true, "works everywhere")];
+    const [, findings] = await detectKeyStore({ ...context, env: { AMESH_TPM: "" } }, undefined, drivers);
+    expect(findings[0]).toMatchObject({ reason: "no /dev/tpmrm0", fix: "Switch it on." });
+    const asking = { ...context, env: { AMESH_TPM: "/dev/tpm7" } };
+    await expect(detectKeyStore(asking, undefined, drivers)).rejects.toMatchObject({
+      code: "key_store_unavailable",
+      message: "AMESH_TPM is set, and TPM cannot be used here: no /dev/tpmrm0.",
+      fix: expect.stringMatching(/^Switch it on\. .*--backend encrypted-file/),
+    });
+    await expect(detectKeyStore(asking, "tpm", drivers)).rejects.toMatchObject({ fix: "Switch it on." });
+    const [chosen, [finding]] = await detectKeyStore(asking, "file", drivers);
+    expect(chosen.info.name).toBe("file");
+    expect(finding?.reason).toBe("asked for; works everywhere");
+  });
+
   it("names the key stores there are to whoever asks for another", async () => {
     expect(await codeOf(() => detectKeyStore(context, "yubikey"))).toBe("key_store_unknown");
     await expect(detectKeyStore(context, "yubi\u001bkey")).rejects.toThrow(/\\u001b.*encrypted-file/);

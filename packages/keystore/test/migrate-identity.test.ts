@@ -107,10 +107,12 @@ describe("prepareMigration", () => {
   it("refuses where nothing better is found, or the same is asked for", async () => {
     const { dir } = await newMachine();
     const before = filesOf(dir);
-    await expect(prepareMigration({ dir, env })).rejects.toMatchObject({
+    const undecided = { ...env, AMESH_TPM: undefined };
+    await expect(prepareMigration({ dir, env: undecided })).rejects.toMatchObject({
       code: "key_store_in_use",
-      message: expect.stringContaining("no /nowhere/tpmrm0"),
+      message: expect.stringContaining("TPM 2.0: "),
     });
+    expect(await codeOf(() => prepareMigration({ dir, env }))).toBe("key_store_unavailable");
     expect(await codeOf(() => prepare(dir, { backend: "encrypted-file" }))).toBe("key_store_in_use");
     expect(await codeOf(() => prepare(dir, { backend: "abacus" }))).toBe("key_store_unknown");
     expect(await codeOf(() => prepareMigration({ dir, env, backend: "tpm" }))).toBe("key_store_unavailable");
@@ -517,7 +519,7 @@ describe("kill -9 just before any change of a name", () => {
   let machine: { dir: string; before: AllowListState };
   beforeAll(async () => {
     const dir = join(temporaryFolderOfAll(), "amesh");
-    await createIdentity({ friendlyName: "this machine", dir, env, argon2: cheap, maxControllers: 2 });
+    await newIdentity({ dir, maxControllers: 2 });
     const list = await (await openIdentity({ dir, env })).openAllowList();
     for (const device of [target, caller]) await list.update(add(device));
     machine = { dir, before: list.state };

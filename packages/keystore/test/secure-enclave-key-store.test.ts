@@ -258,7 +258,7 @@ describe("the helper", () => {
     const env = enclave.saying({ version: 1, error: { code: refusal } });
     expect(await codeOf(() => open(dir, env).sign("device", message))).toBe(code);
     const found = await detectSecureEnclave({ env });
-    expect(found).toEqual({ available: false, reason: expect.stringMatching(reason) });
+    expect(found).toMatchObject({ available: false, reason: expect.stringMatching(reason) });
   });
 
   it("passes on what the system said", async () => {
@@ -333,17 +333,17 @@ describe("what may be run as the helper", () => {
     (await detectSecureEnclave({ env: { AMESH_SECURE_ENCLAVE_HELPER: path } })).reason;
 
   it("is there on a Mac once it was built, or where the variable says", async () => {
-    expect(await detectSecureEnclave({ env: {}, platform: "linux" })).toEqual({
+    expect(await detectSecureEnclave({ env: {}, platform: "linux" })).toMatchObject({
       available: false,
       reason: "needs macOS",
     });
     expect(
       await detectSecureEnclave({ env: { AMESH_SECURE_ENCLAVE_HELPER: "" }, platform: "win32" }),
-    ).toEqual({
+    ).toMatchObject({
       available: false,
       reason: "needs macOS",
     });
-    expect(await detectSecureEnclave({ env: {}, platform: "darwin" })).toEqual({
+    expect(await detectSecureEnclave({ env: {}, platform: "darwin" })).toMatchObject({
       available: false,
       reason: expect.stringMatching(/^the helper is not built, see \/.*\/secure-enclave\/README\.md$/),
     });

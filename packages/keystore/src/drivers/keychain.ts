@@ -11,8 +11,8 @@ import {
 } from "@authmesh/core";
 import type { Environment } from "../folder.js";
 import { shareFlight } from "../internal/shared-flight.js";
-import { Trouble } from "../internal/trouble.js";
-import type { KeyStore, KeyStoreInfo, SoftwareKey } from "../key-store.js";
+import { notAvailable, Trouble } from "../internal/trouble.js";
+import type { KeyStore, KeyStoreDetection, KeyStoreInfo, SoftwareKey } from "../key-store.js";
 import { type Keychain, useKeychain } from "../keychain/keychain.js";
 import { keychainLabel } from "../keychain/trouble.js";
 import { AliasFiles, keyExists } from "./alias-files.js";
@@ -159,14 +159,11 @@ export class KeychainKeyStore implements KeyStore {
 
 const itemGone = ({ keyAccount }: KeychainFile) =>
   new AmeshError("key_store_changed", `The ${keychainLabel} holds no item "${keyAccount}" of amesh.`, {
-    fix: "Log in as the user whose keychain made the key, or put its item back. If it was removed, the key is gone: move the folder away, run `amesh init` and pair again.",
+    fix: "Log in as the user whose keychain made the key, or put its item back. If it was removed, the key is gone: run `amesh init --replace-lost --backend keychain`.",
   });
 
 /** Available is a keychain that keeps something and gives it back. */
-export async function detectKeychain(
-  env: Environment,
-  timeoutMs = 10_000,
-): Promise<{ readonly available: boolean; readonly reason: string }> {
+export async function detectKeychain(env: Environment, timeoutMs = 10_000): Promise<KeyStoreDetection> {
   const account = `probe.${toBase64Url(randomBytes(16))}`;
   try {
     const kept = await useKeychain(env, timeoutMs, async (keychain) => {
@@ -177,7 +174,6 @@ export async function detectKeychain(
     });
     return { available: kept, reason: kept ? "it keeps secrets" : "what it keeps it does not give back" };
   } catch (error) {
-    if (error instanceof Trouble) return { available: false, reason: error.message };
-    throw error;
+    return notAvailable(error);
   }
 }

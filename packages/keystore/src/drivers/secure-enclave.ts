@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import type { PublicKey, Signable } from "@authmesh/core";
 import { shareFlight } from "../internal/shared-flight.js";
-import { Trouble } from "../internal/trouble.js";
-import type { KeyStore, KeyStoreInfo } from "../key-store.js";
+import { notAvailable, Trouble } from "../internal/trouble.js";
+import type { KeyStore, KeyStoreDetection, KeyStoreInfo } from "../key-store.js";
 import { Enclave, type EnclaveOptions } from "../secure-enclave/enclave.js";
 import { AliasFiles, keyExists } from "./alias-files.js";
 import { parseSecureEnclaveFile, writeSecureEnclaveFile } from "./secure-enclave-file.js";
@@ -92,13 +92,10 @@ async function catalogued<T>(work: Promise<T>): Promise<T> {
 }
 
 /** Available is an Enclave whose helper is built and signed, and that makes a key. */
-export async function detectSecureEnclave(
-  options: EnclaveOptions,
-): Promise<{ readonly available: boolean; readonly reason: string }> {
+export async function detectSecureEnclave(options: EnclaveOptions): Promise<KeyStoreDetection> {
   try {
     return { available: true, reason: `helper ${await new Enclave(options).probe()}` };
   } catch (error) {
-    if (error instanceof Trouble) return { available: false, reason: error.message };
-    throw error;
+    return notAvailable(error);
   }
 }

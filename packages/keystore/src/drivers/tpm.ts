@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { type PublicKey, type Signable, signableProbe, utf8 } from "@authmesh/core";
 import type { Environment } from "../folder.js";
 import { shareFlight } from "../internal/shared-flight.js";
+import { notAvailable } from "../internal/trouble.js";
 import { verifiedSignature } from "../internal/verified-signature.js";
-import type { KeyAttestation, KeyStore, KeyStoreInfo } from "../key-store.js";
+import type { KeyAttestation, KeyStore, KeyStoreDetection, KeyStoreInfo } from "../key-store.js";
 import { describeAddress, tpmAddress } from "../tpm/address.js";
 import { type Answer, type Claim, readChallenge, writeMessage } from "../tpm/attestation/messages.js";
 import { answerChallenge, makeClaim } from "../tpm/attestation/prover.js";
@@ -164,16 +165,12 @@ async function signBy(
 }
 
 /** Available is a TPM that makes the storage root key: it answers, knows P-256, and its owner set no password. */
-export async function detectTpm(
-  env: Environment,
-  timeoutMs = 10_000,
-): Promise<{ readonly available: boolean; readonly reason: string }> {
+export async function detectTpm(env: Environment, timeoutMs = 10_000): Promise<KeyStoreDetection> {
   try {
     const address = tpmAddress(env);
     await useTpm(address, timeoutMs, (tpm) => tpm.holding(createStorageRoot(), async () => undefined));
     return { available: true, reason: describeAddress(address) };
   } catch (error) {
-    if (error instanceof TpmTrouble) return { available: false, reason: error.message };
-    throw error;
+    return notAvailable(error);
   }
 }

@@ -1,4 +1,5 @@
 import { AmeshError, type ErrorCode } from "@authmesh/core";
+import type { KeyStoreDetection } from "../key-store.js";
 
 /**
  * Why a device did not do what it was asked, in a few plain words: "no /dev/tpmrm0". Never leaves this package: a
@@ -19,4 +20,11 @@ export class Trouble extends Error {
     const fix = this.fix === undefined ? {} : { fix: this.fix };
     return new AmeshError(this.code, `${beginning}: ${this.message}.`, { ...fix, cause: this });
   }
+}
+
+/** What a detection says of a store that cannot be used; any other error stays what it is. */
+export function notAvailable(error: unknown): KeyStoreDetection {
+  if (!(error instanceof Trouble)) throw error;
+  const { message: reason, fix } = error;
+  return { available: false, reason, ...(fix !== undefined && { fix }) };
 }

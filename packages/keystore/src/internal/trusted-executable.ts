@@ -12,10 +12,11 @@ const sticky = 0o1000;
  * others may write there. A sticky folder further up may be shared, since what is in it is safe from others. Windows does not
  * show Node.js who may write; there only the kind of the file is looked at.
  *
+ * @param checkPath what to do where no file can be read there
  * @returns the path with every link followed, which is what was looked at and what is to be run
  * @throws Trouble `key_store_unavailable`
  */
-export function assertTrustedFile(path: string): string {
+export function assertTrustedFile(path: string, checkPath: string): string {
   if (!isAbsolute(path)) throw distrusted(`${path} is not an absolute path`);
   try {
     const real = realpathSync(path);
@@ -26,7 +27,7 @@ export function assertTrustedFile(path: string): string {
   } catch (cause) {
     if (cause instanceof Trouble) throw cause;
     const reason = errorCode(cause) === "ENOENT" ? `no ${path}` : `${path}: ${storageReason(cause)}`;
-    throw new Trouble("key_store_unavailable", reason, { cause });
+    throw new Trouble("key_store_unavailable", reason, { fix: checkPath, cause });
   }
 }
 

@@ -3,6 +3,9 @@ import { AmeshError, quoteForeign } from "@authmesh/core";
 import { Trouble } from "../internal/trouble.js";
 import { assertTrustedFile } from "../internal/trusted-executable.js";
 
+/** Where a key is, its file tells; where a new one is to be made, a person. */
+export const checkModule = "Check the path of the token's module: --module, or `module` in device.pkcs11.";
+
 /**
  * The file that a module's path leads to: a module is code that sees the PIN.
  *
@@ -16,7 +19,7 @@ export function trustedModuleFile(path: string): string {
     });
   }
   try {
-    return assertTrustedFile(path);
+    return assertTrustedFile(path, checkModule);
   } catch (error) {
     throw error instanceof Trouble ? error.toAmeshError("The module cannot be used") : error;
   }

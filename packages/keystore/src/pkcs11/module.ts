@@ -1,6 +1,6 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { type Cryptoki, initializeFlag } from "./cryptoki.js";
-import { trustedModuleFile } from "./module-file.js";
+import { checkModule, trustedModuleFile } from "./module-file.js";
 import { loadPackage } from "./package.js";
 import { returnCode } from "./return-codes.js";
 import type { Session } from "./session.js";
@@ -69,7 +69,7 @@ function load(file: string): Pkcs11Module {
   } catch (cause) {
     const problem = quoteForeign((cause as Error).message);
     throw new AmeshError("key_store_unavailable", `${file} is no PKCS#11 module: ${problem}.`, {
-      fix: "Check the path of the token's module.",
+      fix: checkModule,
       cause,
     });
   }

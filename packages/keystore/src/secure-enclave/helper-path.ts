@@ -10,6 +10,8 @@ const built = join(folder, "build", "amesh-secure-enclave");
 
 export const buildAndSign = `On a Mac, run \`${join(folder, "build.sh")} IDENTITY\` with the name of your code signing identity.`;
 
+const onAMac = "Use the Mac that made the key; for a new one choose another --backend.";
+
 /**
  * The program that speaks to the Secure Enclave: `AMESH_SECURE_ENCLAVE_HELPER`, else where build.sh puts it.
  *
@@ -17,9 +19,9 @@ export const buildAndSign = `On a Mac, run \`${join(folder, "build.sh")} IDENTIT
  */
 export function helperPath(env: Environment, platform: NodeJS.Platform): string {
   const named = env["AMESH_SECURE_ENCLAVE_HELPER"];
-  if (named) return assertTrustedFile(named);
-  if (platform !== "darwin") throw new Trouble("key_store_unavailable", "needs macOS");
-  if (existsSync(built)) return assertTrustedFile(built);
+  if (named) return assertTrustedFile(named, "Check AMESH_SECURE_ENCLAVE_HELPER, the path of the helper.");
+  if (platform !== "darwin") throw new Trouble("key_store_unavailable", "needs macOS", { fix: onAMac });
+  if (existsSync(built)) return assertTrustedFile(built, buildAndSign);
   const reason = `the helper is not built, see ${join(folder, "README.md")}`;
   throw new Trouble("key_store_unavailable", reason, { fix: buildAndSign });
 }

@@ -41,7 +41,7 @@ const occupied = new Set(["EBUSY", "EAGAIN"]);
 async function openDevice(path: string, signal: AbortSignal): Promise<Transport> {
   // A command must not be written into a file.
   if (!(await stat(path)).isCharacterDevice())
-    throw new TpmTrouble("key_store_unavailable", `${path} is no device`);
+    throw new TpmTrouble("key_store_unavailable", `${path} is no device`, { fix: nameAnother });
   const handle = await open(path, "r+");
   return {
     async exchange(command) {
@@ -93,20 +93,22 @@ async function exchange(
   }
 }
 
+const joinGroup = "Add the user to the group that owns it, usually with `usermod -aG tss USER`.";
+const switchOn =
+  "Switch the TPM on in the firmware's setup, or say in AMESH_TPM where it is. Joining the group tss (`usermod -aG tss USER`) lets a user at it.";
+const nameAnother = "Start the TPM that AMESH_TPM names, or correct AMESH_TPM.";
+
 const openProblems: Readonly<Record<string, (place: string) => [reason: string, fix?: string]>> = {
-  ENOENT: (place) => [withoutResourceManager(place) ?? `no ${place}`],
-  EACCES: (place) => [
-    `permission denied on ${place}`,
-    "Add the user to the group that owns it, usually with `usermod -aG tss USER`.",
-  ],
-  EPERM: (place) => [`permission denied on ${place}`],
-  ECONNREFUSED: (place) => [`nothing listens at ${place}`],
-  ENOTFOUND: (place) => [`no host of that name: ${place}`],
-  ENODEV: (place) => [`no TPM behind ${place}`],
-  EISDIR: (place) => [`${place} is no device`],
-  ECONNRESET: (place) => [`${place} hung up`],
-  EPIPE: (place) => [`${place} hung up`],
-  ERR_STREAM_PREMATURE_CLOSE: (place) => [`${place} hung up`],
+  ENOENT: (place) => [withoutResourceManager(place) ?? `no ${place}`, switchOn],
+  EACCES: (place) => [`permission denied on ${place}`, joinGroup],
+  EPERM: (place) => [`permission denied on ${place}`, joinGroup],
+  ECONNREFUSED: (place) => [`nothing listens at ${place}`, nameAnother],
+  ENOTFOUND: (place) => [`no host of that name: ${place}`, nameAnother],
+  ENODEV: (place) => [`no TPM behind ${place}`, switchOn],
+  EISDIR: (place) => [`${place} is no device`, nameAnother],
+  ECONNRESET: (place) => [`${place} hung up`, nameAnother],
+  EPIPE: (place) => [`${place} hung up`, nameAnother],
+  ERR_STREAM_PREMATURE_CLOSE: (place) => [`${place} hung up`, nameAnother],
 };
 
 /** The kernel shows a TPM as /dev/tpmN, and as /dev/tpmrmN where it manages the TPM's memory for many users. */
