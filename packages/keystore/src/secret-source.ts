@@ -31,6 +31,15 @@ export function secretFrom(source: SecretSource, env: Environment): string | und
   throw secretMissing(source, `${source.fileVariable} names ${path}, which does not exist.`);
 }
 
+/** Which of the two variables decides, and which is set beside it and not read. */
+export function variablesInUse(
+  { variable, fileVariable }: SecretSource,
+  env: Environment,
+): readonly [decides?: string, unread?: string] {
+  const [decides, unread] = [variable, fileVariable].filter((name) => env[name]);
+  return decides === undefined ? [] : unread === undefined ? [decides] : [decides, unread];
+}
+
 /**
  * The secret in a file, without its one trailing line end; undefined when there is no such file.
  *

@@ -335,16 +335,42 @@ describe("the PIN", () => {
     const own = softHsm.token();
     const wrong = { AMESH_PIN: "4321" };
     await expect(troubled(own, { env: wrong }).generate("device")).rejects.toThrow(
-      "refuses the PIN; after a few more wrong ones it locks",
+      "refuses the PIN of AMESH_PIN; after a few more wrong ones it locks",
     );
     for (let i = 0; i < 5; i++) {
       const error = troubled(own, { env: wrong }).generate("device");
-      await expect(error).rejects.toThrow("has refused this PIN before; it was not sent again");
+      await expect(error).rejects.toThrow("has refused the PIN of AMESH_PIN before; it was not sent again");
       await expect(error).rejects.toMatchObject({ code: "pin_wrong" });
     }
     expect(softHsm.calls("C_Login")).toBe(1);
     await troubled(own).generate("device");
     expect(softHsm.calls("C_Login")).toBe(2);
+  });
+
+  it("that is wrong is told with where it came from, and what to mend there", async () => {
+    const path = join(temporaryFolder(), "pin");
+    writeFileSync(path, "4322\n");
+    const tries: [object, string, string][] = [
+      [{ env: { AMESH_PIN_FILE: path } }, "the PIN of AMESH_PIN_FILE;", "Correct AMESH_PIN_FILE"],
+      [
+        { env: { AMESH_PIN: "4323", AMESH_PIN_FILE: path } },
+        "the PIN of AMESH_PIN (AMESH_PIN_FILE is set too, and was not read)",
+        "Correct AMESH_PIN before",
+      ],
+      [{ env: {}, promptSecret: async () => "4324" }, "the PIN that was typed", "type the right one"],
+    ];
+    for (const [options, origin, mend] of tries) {
+      await expect(troubled(softHsm.token(), options).generate("device")).rejects.toMatchObject({
+        code: "pin_wrong",
+        message: expect.stringContaining(origin),
+        fix: expect.stringContaining(mend),
+      });
+    }
+    const silent = troubled(softHsm.token(), { env: {}, promptSecret: async () => "" });
+    await expect(silent.generate("device")).rejects.toMatchObject({
+      code: "pin_missing",
+      fix: expect.stringMatching(/^Run the command again and type it/),
+    });
   });
 
   it("is in no error", async () => {

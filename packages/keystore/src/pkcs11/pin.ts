@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import type { Environment } from "../folder.js";
-import { type PromptSecret, type SecretSource, secretFrom } from "../secret-source.js";
+import { type PromptSecret, type SecretSource, secretFrom, variablesInUse } from "../secret-source.js";
 import { type Cryptoki, type Handle, tokenFlag, userType } from "./cryptoki.js";
 import { refusal, returnCode } from "./return-codes.js";
 import type { Token } from "./token.js";
@@ -9,8 +9,10 @@ import type { Token } from "./token.js";
 /** What a person knows of a token. */
 export interface Pin {
   readonly text: string;
-  /** Somebody has just typed it. */
-  readonly isTyped: boolean;
+  /** The variable that it comes from; none for one that somebody has just typed. */
+  readonly variable?: string | undefined;
+  /** A variable that is set, too, and was not read. */
+  readonly unread?: string | undefined;
 }
 
 const source: SecretSource = {
@@ -29,11 +31,28 @@ export async function resolvePin(
   { env, promptSecret }: { readonly env: Environment; readonly promptSecret?: PromptSecret | undefined },
 ): Promise<Pin> {
   const given = secretFrom(source, env);
-  if (given !== undefined) return { text: given, isTyped: false };
+  if (given !== undefined) {
+    const [variable, unread] = variablesInUse(source, env);
+    return { text: given, variable, unread };
+  }
   const typed = await promptSecret?.(`PIN of the token ${quoteForeign(label)}`);
-  if (typed) return { text: typed, isTyped: true };
-  throw new AmeshError("pin_missing");
+  if (typed) return { text: typed };
+  if (typed === undefined) throw new AmeshError("pin_missing");
+  throw new AmeshError("pin_missing", "The token wants its PIN, and none was typed.", {
+    fix: "Run the command again and type it, or set AMESH_PIN_FILE.",
+  });
 }
+
+/** "the PIN of AMESH_PIN (AMESH_PIN_FILE is set too, and was not read)" */
+function originOf({ variable, unread }: Pin): string {
+  if (variable === undefined) return "the PIN that was typed";
+  return `the PIN of ${variable}${unread === undefined ? "" : ` (${unread} is set too, and was not read)`}`;
+}
+
+const mendOf = ({ variable }: Pin, afterwards: string) =>
+  variable === undefined
+    ? "Run the command again and type the right one."
+    : `Correct ${variable}${afterwards}`;
 
 // By token, under a key of this process: a refused PIN is usually close to the right one.
 const refusedPins = new Map<string, Set<string>>();
@@ -54,10 +73,14 @@ export function logIn(api: Cryptoki, session: Handle, token: Token, pin: Pin): v
   const place = `The token ${quoteForeign(token.label)}`;
   if ((token.flags & tokenFlag.userPinLocked) !== 0) throw refusal(new Error("CKR_PIN_LOCKED"));
   if (refused.has(digest(pin.text)))
-    throw new AmeshError("pin_wrong", `${place} has refused this PIN before; it was not sent again.`, {
-      fix: "Correct AMESH_PIN or AMESH_PIN_FILE, and start the program anew.",
-    });
-  if ((token.flags & tokenFlag.userPinFinalTry) !== 0 && !pin.isTyped)
+    throw new AmeshError(
+      "pin_wrong",
+      `${place} has refused ${originOf(pin)} before; it was not sent again.`,
+      {
+        fix: mendOf(pin, ", and start the program anew."),
+      },
+    );
+  if ((token.flags & tokenFlag.userPinFinalTry) !== 0 && pin.variable !== undefined)
     throw new AmeshError("pin_wrong", `${place} takes one more PIN before it locks; none was sent.`, {
       fix: "Unset AMESH_PIN and AMESH_PIN_FILE, run `amesh doctor` in a terminal, and type the right PIN.",
     });
@@ -68,7 +91,10 @@ export function logIn(api: Cryptoki, session: Handle, token: Token, pin: Pin): v
     if (code === "CKR_USER_ALREADY_LOGGED_IN") return; // by something else in this process
     if (!wrongCodes.has(code)) throw error;
     refusedPins.set(named, refused.add(digest(pin.text)));
-    throw new AmeshError("pin_wrong", `${place} refuses the PIN${triesLeft(api, token)}.`, { cause: error });
+    throw new AmeshError("pin_wrong", `${place} refuses ${originOf(pin)}${triesLeft(api, token)}.`, {
+      fix: mendOf(pin, " before you try again."),
+      cause: error,
+    });
   }
 }
 

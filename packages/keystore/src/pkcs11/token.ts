@@ -75,6 +75,9 @@ export function chooseToken(tokens: readonly Token[], name: string | undefined):
   });
 }
 
+const replaceLost =
+  "run `amesh init --replace-lost --backend pkcs11 --module PATH --token NAME`, or without these for another key store.";
+
 /**
  * The token that holds a key.
  *
@@ -92,7 +95,9 @@ export function expectToken(tokens: readonly Token[], wanted: TokenName): Token 
       fix: "Put the token in that holds the key.",
     });
   const instead = `${quoteForeign(similar.label)} (${quoteForeign(similar.serial)})`;
-  throw new TokenLost("key_store_changed", `The token ${named} is not there, but ${instead} is.`);
+  throw new TokenLost("key_store_changed", `The token ${named} is not there, but ${instead} is.`, {
+    fix: `Put the token in that holds the key. If it was initialised anew, the key is gone: ${replaceLost}`,
+  });
 }
 
 /**
