@@ -87,4 +87,16 @@ describe("the recipes run as their README says", () => {
     expect(caller.lines).toEqual(Array.from({ length: 10 }, (_, i) => `call ${i + 1}: 200`));
     expect([kms.signatures, kms.trouble]).toEqual([1, []]);
   });
+
+  test("AWS KMS that is away is told in words", async () => {
+    const kms = await FakeKms.start();
+    const env = { AWS_ENDPOINT_URL_KMS: kms.endpoint, KMS_KEY_ID: kms.keyId };
+    await kms.stop();
+    const caller = machines.start([example("aws-kms/caller.js")], { env });
+    expect(await caller.ended).toBe(1);
+    expect(caller.errors).toEqual([
+      expect.stringMatching(/^AWS KMS did not give the public key: .* \(key_store_unavailable\)$/),
+      expect.stringContaining("KMS_KEY_ID"),
+    ]);
+  });
 });

@@ -8,7 +8,11 @@ import { GetPublicKeyCommand, KMSClient, SignCommand } from "#kms";
  * grow; amesh gives up after 10 seconds.
  */
 export async function kmsKeyStore({ KeyId, kms = new KMSClient({ maxAttempts: 5 }), ...options }) {
-  const { PublicKey } = await kms.send(new GetPublicKeyCommand({ KeyId }));
+  const { PublicKey } = await kms.send(new GetPublicKeyCommand({ KeyId })).catch((cause) => {
+    const fix = "See that this machine reaches AWS KMS, may use the key, and that KMS_KEY_ID names it.";
+    const detail = `AWS KMS did not give the public key: ${cause.name}: ${cause.message}`;
+    throw new AmeshError("key_store_unavailable", detail, { fix, cause });
+  });
   return createSignerKeyStore({
     ...options,
     label: "AWS KMS",
