@@ -1,4 +1,5 @@
 import type { VerbGroup } from "./find-verb.js";
+import { keyStoreEnvironment } from "./key-store-environment.js";
 import type { VerbRow } from "./verbs.js";
 
 /** What `amesh VERB --help` says, as data: the command line is read by it, and docs/reference/cli.md made of it. */
@@ -40,8 +41,6 @@ export const commonOptions: readonly OptionManual[] = [
 const commonEnvironment: readonly Row[] = [
   ["AUTH_MESH_DIR", "folder of the identity (default ~/.amesh)"],
   ["AMESH_DEVICE_ID", "the only identity to open (default: any that the folder holds)"],
-  ["AUTH_MESH_PASSPHRASE", "passphrase of the key file"],
-  ["AMESH_PASSPHRASE_FILE", "file that holds the passphrase"],
   ["NO_COLOR", "no colours"],
 ];
 
@@ -95,6 +94,7 @@ export function formatOverview(verbs: readonly VerbRow[]): string {
     ]),
     section("Environment", [
       ...commonEnvironment,
+      ...keyStoreEnvironment,
       ["AMESH_NO_INPUT", "as --no-input"],
       ["AMESH_DEBUG", "1 shows where in amesh a failure comes from"],
     ]),

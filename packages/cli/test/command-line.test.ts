@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { keyStoreEnvironment } from "../src/key-store-environment.js";
 import { formatManual } from "../src/manual.js";
 import { verbs } from "../src/verbs.js";
 import { bin, TestMachine } from "./fixtures/amesh.js";
@@ -127,6 +128,15 @@ describe("every command", () => {
       expect(manual).toContain(`\n${title}:\n`);
     expect(manual).toContain("AUTH_MESH_DIR");
     for (const line of manual.split("\n")) expect(line.length).toBeLessThanOrEqual(100);
+  });
+
+  it("lists what decides how a key store is opened, unless it opens none", async () => {
+    const without = ["explain", "relay"];
+    for (const row of verbs) {
+      const manual = formatManual(row, (await row.load()).verb.manual);
+      const missing = keyStoreEnvironment.filter(([name]) => !manual.includes(`  ${name} `));
+      expect([row.name, missing.length === 0]).toEqual([row.name, !without.includes(row.name)]);
+    }
   });
 
   it("shows its manual in two ways", async () => {

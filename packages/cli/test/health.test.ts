@@ -1,12 +1,26 @@
-import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import type { CreateIdentityOptions } from "@authmesh/keystore";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { SoftHsm, softHsmModule } from "../../keystore/test/softhsm.js";
 import { StandInEnclave } from "../../keystore/test/stand-in-enclave.js";
 import { SoftwareTpm } from "../../keystore/test/swtpm.js";
-import { newMachine, TestMachine } from "./fixtures/amesh.js";
+import { TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
+
+/** A machine that gives no cause for a warning by itself: nothing generated its passphrase. */
+async function newMachine(
+  friendlyName: string,
+  options: Partial<CreateIdentityOptions> = {},
+): Promise<TestMachine> {
+  const machine = new TestMachine();
+  onTestFinished(() => machine.remove());
+  machine.env["AUTH_MESH_PASSPHRASE"] = "kept elsewhere";
+  await machine.init(friendlyName, options);
+  return machine;
+}
 
 const listOf = (machine: TestMachine) => join(machine.dir, "allow_list.json");
 
@@ -82,6 +96,65 @@ describe("amesh status", () => {
     expect(stdout).toMatch(/^FAIL {2}There is no .*allow_list.json\.\n {6}.*amesh repair --new-list/);
     expect(stdout).toContain("  Friendly Name : api\n");
   });
+
+  it("says who this is and where the key is while the key store is away", async () => {
+    const { env } = await SoftwareTpm.start(onTestFinished);
+    const machine = await newMachine("api", { env });
+    const { status, stdout, stderr } = await machine.run(["status"]);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: "Next: amesh doctor\n" });
+    expect(stdout).toMatch(
+      /^FAIL {2}Key store: .*no \/nowhere\/tpmrm0\. \(key_store_unavailable\)\n {6}Switch the TPM on.*\nSKIP {2}The allow list is not checked/,
+    );
+    for (const row of ["Device ID     : am_", "Friendly Name : api\n", "Backend       : TPM 2.0\n"])
+      expect(stdout).toContain(`  ${row}`);
+    expect(stdout).toMatch(/\n {2}Protection {4}: The key was made in the TPM/);
+    expect(stdout).not.toContain("Controllers");
+    const document = documentOf(await machine.run(["status", "--json"]));
+    expect(document).toMatchObject({
+      warnings: [{ verdict: "FAIL" }, { verdict: "SKIP" }],
+      device: { friendlyName: "api", backend: "tpm" },
+      keyStore: { name: "tpm", label: "TPM 2.0" },
+    });
+    expect(document).not.toHaveProperty("controllers");
+  });
+
+  it("asks for no PIN, even of a person, and says that the list is not checked", async () => {
+    const softHsm = SoftHsm.start(onTestFinished);
+    const token = softHsm.token();
+    const machine = new TestMachine();
+    onTestFinished(() => machine.remove());
+    const where = ["--backend", "pkcs11", "--module", softHsmModule];
+    await machine.succeed(["init", ...where], { env: { ...softHsm.env, ...token.env } });
+    const { status, screen } = await machine.runInTerminal(["status"], [], softHsm.env);
+    expect(status).toBe(4);
+    expect(screen).toMatch(/SKIP.*Key store: .*\(pin_missing\)[\s\S]*The allow list is not checked/);
+    expect(screen).toContain("Backend       : PKCS#11 token\n");
+    expect(screen).not.toContain("PIN of the token");
+  });
+
+  it("warns of a passphrase that was generated and lies beside the key, and says against whom that is none", async () => {
+    const machine = new TestMachine();
+    onTestFinished(() => machine.remove());
+    await machine.init("api", { audience: ["api.example.com"] });
+    const { status, stdout } = await machine.run(["status"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^WARN {2}The generated passphrase .*passphrase: that does not protect against whoever can read the folder.*\n {6}.*AMESH_PASSPHRASE_FILE/,
+    );
+    const { stdout: doctor } = await machine.succeed(["doctor", "--offline"]);
+    expect(doctor).toMatch(
+      /\nWARN {2}Key store +Encrypted file: .* ms a signature.*\n +The generated passphrase /,
+    );
+    const elsewhere = join(machine.folder, "elsewhere");
+    renameSync(join(machine.dir, "passphrase"), elsewhere);
+    const env = { AMESH_PASSPHRASE_FILE: elsewhere };
+    expect(documentOf(await machine.run(["status", "--json"], { env })).warnings).toEqual([]);
+    chmodSync(elsewhere, 0o444);
+    const exposed = await machine.succeed(["doctor", "--offline"], { env });
+    expect(exposed.stdout).toMatch(
+      /\nWARN {2}Permissions +\S+elsewhere: everybody can read it \(mode 0444\), and AMESH_PASSPHRASE_FILE names it\.\n +chmod o= /,
+    );
+  });
 });
 
 /** Verdicts by the names of the checks. */
@@ -150,13 +223,30 @@ describe("amesh doctor", () => {
       ...allWell,
       Identity: "FAIL",
       Permissions: "SKIP",
-      "Key store": "SKIP",
+      "Key store": "FAIL",
       Migration: "SKIP",
       "Allow list": "SKIP",
       Audience: "SKIP",
       Relay: "SKIP",
       Clock: "SKIP",
     });
+  });
+
+  it("says before there is an identity which key store amesh init would take, and what the better ones lack", async () => {
+    const machine = new TestMachine();
+    onTestFinished(() => machine.remove());
+    const enclave = new StandInEnclave(onTestFinished).saying({ version: 1, error: { code: "not_signed" } });
+    const env = { ...enclave, AMESH_TPM: undefined };
+    const { status, stdout } = await machine.run(["doctor", "--offline"], { env });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/\nOK {4}Key store +A new key would be in: /);
+    expect(stdout).toMatch(/\n +Secure Enclave +not available \(binary not signed\)\n/);
+    expect(stdout).toMatch(/\n +Secure Enclave: On a Mac, run /);
+    const badly = await machine.run(["doctor", "--offline"], { env: { AMESH_TPM: "swtpm:" } });
+    expect(badly.stdout).toMatch(
+      /\nFAIL {2}Key store .*AMESH_TPM is no address.*\n +Write \/dev\/tpmrm0, swtpm:/,
+    );
+    expect(badly.stdout).not.toContain("Run `amesh doctor`");
   });
 
   it("names the hardware that holds the key, and fails where it is away", async () => {
@@ -169,7 +259,9 @@ describe("amesh doctor", () => {
     );
     const away = await machine.run(["doctor", "--offline"]);
     expect(away.status).toBe(1);
-    expect(away.stdout).toMatch(/FAIL {2}Key store .*no \/nowhere\/tpmrm0\. \(key_store_unavailable\)/);
+    expect(away.stdout).toMatch(
+      /FAIL {2}Key store .*no \/nowhere\/tpmrm0\. \(key_store_unavailable\)\n +Switch the TPM on/,
+    );
   });
 
   it("says of the Secure Enclave what it needs, and that nobody has tried it on a Mac", async () => {

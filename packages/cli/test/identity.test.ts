@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,7 +8,7 @@ import { PublicKey } from "@authmesh/core";
 import { type Logger, verify } from "@authmesh/sdk";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { SoftwareTpm } from "../../keystore/test/swtpm.js";
-import { newMachine, TestMachine } from "./fixtures/amesh.js";
+import { bin, newMachine, TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
 
 const passphrase = "zwölf Boxkämpfer jagen Viktor";
@@ -62,11 +63,24 @@ describe("amesh identity export, then import", () => {
     );
     expect(imported.status).toBe(0);
     expect(imported.screen).toContain(`✔ "Dev Laptop" (${identity.deviceId}) is back.`);
+    expect(imported.screen).toMatch(/\n {2}Backend +: Encrypted file\n/);
+    expect(imported.screen).toMatch(
+      /warning: A backup holds neither the audience nor the limit of controllers.*amesh listen --audience HOST.*amesh repair --new-list --max-controllers N/,
+    );
     expect(imported.screen).toContain("The machine that the backup came from must not use this identity");
     expect(imported.screen).toMatch(/\nNext: amesh status\n$/);
     for (const { screen } of [exported, imported]) expect(screen).not.toContain("Boxk");
     expect((await replacement.open()).identity).toEqual(identity);
     expect(await replacement.succeed(["request", "GET", url])).toMatchObject({ stdout: "hello" });
+  });
+
+  it("says nothing of what comes next when the disk is full", async () => {
+    const { env: own } = await newMachine("api");
+    const script = `"${process.execPath}" "${bin}" identity export - > /dev/full`;
+    const options = { encoding: "utf8", env: { ...own, ...env } } as const;
+    const { status, stderr } = spawnSync("bash", ["-c", script], options);
+    const error = "amesh: error: standard output cannot be written: ENOSPC\n";
+    expect({ status, stderr }).toEqual({ status: 1, stderr: error });
   });
 
   it("goes through a pipe, the passphrase in the environment", async () => {

@@ -58,13 +58,14 @@ export {
   type ImportIdentityOptions,
   importIdentity,
 } from "./import-identity.js";
-export { inspectStorage, type StorageFinding } from "./inspect-storage.js";
-export type { KeyAttestation, KeyStore, KeyStoreInfo, SoftwareKey } from "./key-store.js";
+export { inspectSecretFiles, inspectStorage, type StorageFinding } from "./inspect-storage.js";
+export type { KeyAttestation, KeyStore, KeyStoreDetection, KeyStoreInfo, SoftwareKey } from "./key-store.js";
 export {
   detectKeyStore,
   type KeyStoreContext,
   type KeyStoreDriver,
   type KeyStoreFinding,
+  keyStoreDriver,
   keyStoreDrivers,
 } from "./key-store-drivers.js";
 export {
@@ -92,4 +93,4 @@ export {
 export type { Argon2Cost } from "./sealed-key.js";
 export type { PromptSecret } from "./secret-source.js";
 export { type TakenBackIdentity, takeBackIdentity } from "./take-back-identity.js";
-export type { Warning } from "./warnings.js";
+export { passphraseWarning, type Warning } from "./warnings.js";

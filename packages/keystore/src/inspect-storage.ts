@@ -1,5 +1,6 @@
 import { accessSync, constants, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Environment } from "./folder.js";
 import { quoteForShell } from "./internal/shell-quote.js";
 import { errorCode, storageFailed, storageReason } from "./internal/storage-error.js";
 
@@ -28,6 +29,32 @@ export function inspectStorage(dir: string): readonly StorageFinding[] {
   } catch (error) {
     if (errorCode(error) === "ENOENT") return [];
     throw storageFailed(dir, error);
+  }
+}
+
+const secretFiles = ["AMESH_PASSPHRASE_FILE", "AMESH_PIN_FILE", "AMESH_EXPORT_PASSPHRASE_FILE"];
+const readableByOthers = 0o004;
+
+/**
+ * Looks whether everybody on this machine can read a file that a variable names as the place of a passphrase or a PIN.
+ * A group that may read it is somebody's choice. What is not there, or cannot be looked at, is no finding.
+ */
+export function inspectSecretFiles(env: Environment = process.env): readonly StorageFinding[] {
+  if (process.getuid === undefined) return [];
+  return secretFiles.flatMap((variable) => {
+    const path = env[variable];
+    const mode = path ? modeOf(path) : 0;
+    if (!path || (mode & readableByOthers) === 0) return [];
+    const problem = `everybody can read it (mode ${mode.toString(8).padStart(4, "0")}), and ${variable} names it`;
+    return [{ path, problem, fix: `chmod o= ${quoteForShell(path)}` }];
+  });
+}
+
+function modeOf(path: string): number {
+  try {
+    return (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+  } catch {
+    return 0; // whoever opens it says why it cannot be
   }
 }
 

@@ -2,7 +2,9 @@ import { createRequire } from "node:module";
 import { AmeshError } from "@authmesh/core";
 import {
   type AllowList,
+  detectKeyStore,
   type Identity,
+  inspectSecretFiles,
   inspectStorage,
   type OpenIdentity,
   openIdentity,
@@ -13,8 +15,10 @@ import {
 import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
 import type { Finding } from "../finding.js";
+import { detectionRows } from "../init/detection.js";
 import { formatDevice } from "../layout.js";
 import { migrationWarning } from "../migration-warning.js";
+import { passphraseFinding } from "../passphrase-finding.js";
 import { askRelay, type RelayHealth } from "./relay-health.js";
 
 /** What is examined, and what earlier checks brought to light for later ones. */
@@ -45,7 +49,7 @@ export const checks: readonly Check[] = [
   { name: "Node.js", needs: [], run: checkNode },
   { name: "Identity", needs: [], run: checkIdentity },
   { name: "Permissions", needs: ["identity"], run: checkPermissions },
-  { name: "Key store", needs: ["identity"], run: checkKeyStore },
+  { name: "Key store", needs: [], run: checkKeyStore },
   { name: "Migration", needs: ["identity"], run: checkMigration },
   { name: "Allow list", needs: ["machine"], run: checkAllowList },
   { name: "Audience", needs: ["list"], run: checkAudience },
@@ -73,18 +77,24 @@ function checkIdentity(examination: Examination): Finding {
   return ok(`${formatDevice(examination.identity)} in ${dir}.`);
 }
 
-/** A folder that others can look into is worth a warning; a file that they can reach is a failure. */
+/**
+ * A folder that others can look into is worth a warning, and so is a secret elsewhere that they can read; a file of the
+ * folder that they can reach is a failure.
+ */
 function checkPermissions({ dir }: Examination): Finding {
-  const findings = inspectStorage(dir);
-  const worst = findings.find(({ path }) => path !== dir) ?? findings[0];
+  const inFolder = inspectStorage(dir);
+  const findings = [...inFolder, ...inspectSecretFiles()];
+  const broken = inFolder.find(({ path }) => path !== dir);
+  const worst = broken ?? findings[0];
   if (worst === undefined) return ok("Nobody else can reach the folder or its files.");
   const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : "";
   const detail = `${worst.path}: ${worst.problem}${more}.`;
-  return { verdict: worst.path === dir ? "WARN" : "FAIL", detail, fix: worst.fix };
+  return { verdict: broken === undefined ? "WARN" : "FAIL", detail, fix: worst.fix };
 }
 
 async function checkKeyStore(examination: Examination): Promise<Finding> {
   const { dir, promptSecret } = examination;
+  if (examination.identity === undefined) return findKeyStore(dir);
   const machine = await openIdentity({ dir, promptSecret });
   const [, openMillis] = await timed(() => proveKey(machine));
   const [, signMillis] = await timed(() => proveKey(machine));
@@ -93,7 +103,18 @@ async function checkKeyStore(examination: Examination): Promise<Finding> {
   const hardware = await keyStore.describe?.(identity.keyAlias);
   const label = `${keyStore.info.label}${hardware === undefined ? "" : `, ${hardware}`}`;
   const time = `${signMillis.toFixed(1)} ms a signature, ${openMillis.toFixed(0)} ms to open the key`;
-  return ok(`${label}: ${time}.`);
+  const warning = passphraseFinding(identity.backend);
+  const detail = `${label}: ${time}.`;
+  return warning === undefined ? ok(detail) : { ...warning, detail, rows: [warning.detail] };
+}
+
+/** What `amesh init` would find. */
+async function findKeyStore(dir: string): Promise<Finding> {
+  const passphrase = async () => ""; // no detection needs one
+  const [{ info }, findings] = await detectKeyStore({ dir, env: process.env, passphrase });
+  const mends = findings.flatMap(({ label, fix }) => (fix === undefined ? [] : [`${label}: ${fix}`]));
+  const rows = [...detectionRows(findings), ...mends];
+  return { verdict: "OK", detail: `A new key would be in: ${info.label}.`, rows };
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<[result: T, millis: number]> {

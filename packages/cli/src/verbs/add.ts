@@ -1,6 +1,7 @@
 import { AmeshError } from "@authmesh/core";
 import { addNewDevice } from "../add/new-device.js";
 import { addSuccessor } from "../add/successor.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
@@ -27,6 +28,7 @@ export const verb: Verb = {
       { flags: "--keep DURATION", about: "with --replaces: end the old entry after so long (default 7d)" },
       { flags: "--yes", about: "do not ask" },
     ],
+    environment: keyStoreEnvironment,
     examples: [
       ['amesh add --name "billing" --public-key billing.pem', "a controller, after a question"],
       ['openssl pkey -in key.pem -pubout | amesh add --name "billing" --public-key - --yes', "in a script"],

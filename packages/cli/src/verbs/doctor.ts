@@ -2,18 +2,20 @@ import { AmeshError } from "@authmesh/core";
 import { identityFolder } from "@authmesh/keystore";
 import { type Check, checks, type Examination } from "../doctor/checks.js";
 import { type Finding, formatFinding, isHealthy } from "../finding.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { relayOption } from "../pairing-run.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
   manual: {
     description: [
-      "Checks everything that can keep amesh from working on this machine: Node.js, the identity, permissions of its files, whether the key store signs, how fast, and on which hardware, whether a move to another key is under way, the allow list's seal and age, the audience, whether the relay can be reached, and this machine's clock against the relay's. Each check says OK, WARN, FAIL or SKIP, and what mends it. Nothing is changed.",
+      "Checks everything that can keep amesh from working on this machine: Node.js, the identity, permissions of its files, whether the key store signs, how fast, and on which hardware, whether a move to another key is under way, the allow list's seal and age, the audience, whether the relay can be reached, and this machine's clock against the relay's. Where there is no identity yet, it says which key store `amesh init` would take, and why no other. Each check says OK, WARN, FAIL or SKIP, and what mends it. Nothing is changed.",
     ],
     options: [relayOption, { flags: "--offline", about: "do not touch the network" }],
     environment: [
       ["AMESH_RELAY_URL", "used where --relay is not given"],
       ["AMESH_AUDIENCE", "the hosts this machine answers to, separated by commas"],
+      ...keyStoreEnvironment,
     ],
     examples: [
       ["amesh doctor", "everything"],

@@ -1,5 +1,6 @@
 import { AmeshError, parseScopes } from "@authmesh/core";
 import { findDevice, setScopes } from "@authmesh/keystore";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatScopes } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import type { Verb } from "../verb.js";
@@ -14,6 +15,7 @@ export const verb: Verb = {
       { name: "ID|NAME", about: "device id, or its name if no other device bears it" },
       { name: "SCOPES", about: "separated by commas" },
     ],
+    environment: keyStoreEnvironment,
     examples: [
       ["amesh grant am_1a2b3c4d5e6f7a8b orders:rw,profile:r", "write orders, read profiles"],
       ['amesh grant "Dev Laptop" ""', "nothing beyond being known"],

@@ -2,6 +2,7 @@ import { AmeshError } from "@authmesh/core";
 import { backupPassphrase, exportIdentity, generateBackupPassphrase, openIdentity } from "@authmesh/keystore";
 import { backupEnvironment } from "../backup-environment.js";
 import type { Call } from "../call.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice } from "../layout.js";
 import type { Verb } from "../verb.js";
 
@@ -18,7 +19,7 @@ export const verb: Verb = {
     options: [
       { flags: "--generate-passphrase", about: "make a passphrase up and show it once, on the terminal" },
     ],
-    environment: backupEnvironment,
+    environment: [...backupEnvironment, ...keyStoreEnvironment],
     examples: [
       ["amesh identity export prod-api.backup --generate-passphrase", "and write the passphrase down"],
       [
@@ -42,7 +43,7 @@ export const verb: Verb = {
     const open = await openIdentity({ promptSecret: terminal.questions.secret });
     const backup = await exportIdentity(open, { path, passphrase: () => passphraseOf(call) });
     const { deviceId, friendlyName } = open.identity;
-    if (path === undefined) process.stdout.write(backup);
+    if (path === undefined) await writeOut(backup);
     else
       terminal.answer({ exported: { file, deviceId, friendlyName } }, () =>
         done(`${formatDevice(open.identity)} is backed up in ${file}.`),
@@ -67,6 +68,10 @@ function refuseWrongTerminal(call: Call, path: string | undefined): void {
       fix: "Give one: set AMESH_EXPORT_PASSPHRASE_FILE or AMESH_EXPORT_PASSPHRASE.",
     });
 }
+
+/** Resolves once it is written. A failure ends the program, which says so. */
+const writeOut = (text: string): Promise<void> =>
+  new Promise((resolve) => process.stdout.write(text, (error) => error ?? resolve()));
 
 async function passphraseOf(call: Call): Promise<string> {
   const { terminal } = call;

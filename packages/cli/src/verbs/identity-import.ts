@@ -1,7 +1,8 @@
 import { AmeshError } from "@authmesh/core";
-import { backupPassphrase, type ImportedIdentity, importIdentity } from "@authmesh/keystore";
+import { backupPassphrase, type ImportedIdentity, importIdentity, keyStoreDriver } from "@authmesh/keystore";
 import { backupEnvironment } from "../backup-environment.js";
 import { readSource } from "../input-source.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, fields, formatDate, formatDevice, identityDocument } from "../layout.js";
 import type { Verb } from "../verb.js";
 
@@ -17,7 +18,7 @@ export const verb: Verb = {
     ],
     arguments: [{ name: "FILE", about: "the backup; - for standard input" }],
     options: [{ flags: "--backend NAME", about: "key store that takes the key in (default encrypted-file)" }],
-    environment: backupEnvironment,
+    environment: [...backupEnvironment, ...keyStoreEnvironment],
     examples: [
       ["amesh identity import prod-api.backup", "on the new machine, after a question for the passphrase"],
       [
@@ -49,6 +50,7 @@ export const verb: Verb = {
       () => describe(imported),
     );
     for (const { message } of warnings) terminal.warn(message);
+    if (listProblem === undefined) terminal.warn(settingsLost);
     if (listProblem !== undefined)
       terminal.warn(
         `The allow list in ${dir} is kept, and nobody in it is let in yet: ${listProblem.detail}`,
@@ -61,10 +63,13 @@ export const verb: Verb = {
   },
 };
 
+const settingsLost =
+  "A backup holds neither the audience nor the limit of controllers: no audience is set now, and one controller is accepted. `amesh listen --audience HOST` sets the first as it pairs (AMESH_AUDIENCE does without), `amesh repair --new-list --max-controllers N` the second before that.";
+
 function describe({ dir, identity, exportedAt, listProblem }: ImportedIdentity): string {
   const rows = fields([
     ["Folder", dir],
-    ["Backend", identity.backend],
+    ["Backend", keyStoreDriver(identity.backend).info.label],
     ["Exported", formatDate(exportedAt)],
     ["Allow list", listProblem === undefined ? "in order" : `kept, refused (${listProblem.code})`],
   ]);

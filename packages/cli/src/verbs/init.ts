@@ -5,6 +5,7 @@ import type { Call } from "../call.js";
 import { create } from "../init/create.js";
 import { cancel, finish, forget, prepare } from "../init/migrate.js";
 import { replaceLost, takeBack } from "../init/replace-lost.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import type { Verb } from "../verb.js";
 
 const backends = keyStoreDrivers.map(({ info }) => info.name);
@@ -35,6 +36,7 @@ export const verb: Verb = {
   manual: {
     description: [
       "Makes a P-256 key pair in the best key store this machine has, identity.json beside it, and an empty allow list. Overwrites nothing, and asks nothing but the PIN of a token.",
+      "Where AMESH_TPM is set and that TPM cannot be used, nothing is made, unless --backend names another key store.",
       "The encrypted-file key store needs a passphrase. With neither AUTH_MESH_PASSPHRASE nor AMESH_PASSPHRASE_FILE set, one is generated and kept in a file beside the key; a warning says what that does not protect against.",
       "The pkcs11 key store makes the key in a token (smart card, USB token, HSM) through the token's module. The PIN comes from AMESH_PIN, from the file that AMESH_PIN_FILE names, or from a prompt.",
       "--migrate moves an identity that works to a better key store. A new key is a new device id, so it goes in steps: --migrate makes the key and shows what to run on which machine, --migrate --finish goes over to it once they know it, --migrate --forget-previous deletes the old key, --migrate --cancel the new one before that. Each can be run again.",
@@ -63,15 +65,7 @@ export const verb: Verb = {
           "with --replace-lost --yes: also a key that may come back; with --forget-previous: also one that came back, or whose key store is gone",
       },
     ],
-    environment: [
-      [
-        "AMESH_SECURE_ENCLAVE_HELPER",
-        "the program that speaks to the Secure Enclave (default: what secure-enclave/build.sh made on a Mac)",
-      ],
-      ["AMESH_TPM", "the TPM to use: /dev/…, swtpm:HOST:PORT or unix:/PATH (default /dev/tpmrm0)"],
-      ["AMESH_PIN", "the PIN of the token"],
-      ["AMESH_PIN_FILE", "a file that holds it"],
-    ],
+    environment: keyStoreEnvironment,
     examples: [
       ['amesh init --name "My Laptop"', "a machine that will call others"],
       ['amesh init --name "prod-api" --audience api.example.com', "a server, named as its callers name it"],

@@ -1,4 +1,5 @@
 import { invite } from "@authmesh/sdk/pairing";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatName } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { type PairingTexts, pairingExit, relayOption, runPairing } from "../pairing-run.js";
@@ -14,7 +15,7 @@ export const verb: Verb = {
     ],
     arguments: [{ name: "CODE", about: "the six digits that `amesh listen` shows on the target" }],
     options: [relayOption],
-    environment: [["AMESH_RELAY_URL", "used where --relay is not given"]],
+    environment: [["AMESH_RELAY_URL", "used where --relay is not given"], ...keyStoreEnvironment],
     examples: [
       ["amesh invite 482916", "with the code shown on the target"],
       ["amesh invite 482916 --relay ws://your-server:3001/ws", "at the relay that the target uses"],

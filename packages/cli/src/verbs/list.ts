@@ -1,4 +1,5 @@
 import type { DeviceEntry, OpenIdentity } from "@authmesh/keystore";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { fields, formatDate, formatScopes, identityDocument } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { unixSeconds } from "../time.js";
@@ -9,6 +10,7 @@ export const verb: Verb = {
     description: [
       "Shows this machine's identity and the devices in its allow list, each with its role: a [controller] may call this machine, a [target] may be called by it. A device whose pairing is not complete is marked [pending] and counts as unknown.",
     ],
+    environment: keyStoreEnvironment,
     examples: [
       ["amesh list", "everything"],
       ["amesh list --json | jq -r '.devices[].deviceId'", "the ids alone"],

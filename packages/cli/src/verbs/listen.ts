@@ -3,6 +3,7 @@ import { type AllowList, setAudience } from "@authmesh/keystore";
 import { listen, type PairingEvent } from "@authmesh/sdk/pairing";
 import { audienceOption, readAudience } from "../audience-option.js";
 import { audienceWarning } from "../audience-warning.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatName } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { type PairingTexts, pairingExit, relayOption, runPairing } from "../pairing-run.js";
@@ -24,7 +25,7 @@ export const verb: Verb = {
       },
       audienceOption,
     ],
-    environment: [["AMESH_RELAY_URL", "used where --relay is not given"]],
+    environment: [["AMESH_RELAY_URL", "used where --relay is not given"], ...keyStoreEnvironment],
     examples: [
       ["amesh listen", "on the machine that will be called"],
       ["amesh listen --relay ws://localhost:3001/ws --audience api.example.com", "at a relay of your own"],

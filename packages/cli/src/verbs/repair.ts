@@ -1,6 +1,7 @@
 import { AmeshError } from "@authmesh/core";
 import { acceptAllowList, openIdentity, startNewAllowList } from "@authmesh/keystore";
 import type { Call } from "../call.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
 import type { Verb } from "../verb.js";
 
@@ -17,6 +18,7 @@ export const verb: Verb = {
       { flags: "--max-controllers N", about: "how many controllers a new list accepts (default 1)" },
       { flags: "--yes", about: "do not ask" },
     ],
+    environment: keyStoreEnvironment,
     examples: [
       ["amesh repair --accept", "after a backup was restored on purpose"],
       ["amesh repair --new-list --yes", "after the file was lost, in a script"],

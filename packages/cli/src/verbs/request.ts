@@ -3,6 +3,7 @@ import { AmeshError, decodeUtf8, lookUp } from "@authmesh/core";
 import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import { createClient, describeNetworkFailure } from "@authmesh/sdk";
 import { reportFailure } from "../failure-report.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { type DescribedRequest, maxBodyBytes, readRequest } from "../request/read-request.js";
 import { explainRefusal, type Refusal } from "../request/refusal.js";
 import { readBody } from "../response-body.js";
@@ -33,6 +34,7 @@ export const verb: Verb = {
         about: "how long everything may take, to the last byte of the answer (default 30)",
       },
     ],
+    environment: keyStoreEnvironment,
     examples: [
       ["amesh request GET https://api.example.com/api/orders", "a signed GET"],
       [`amesh request POST http://localhost:3000/api/orders --data '{"amount":100}'`, "JSON"],

@@ -1,4 +1,5 @@
 import { findDevice, revokeDevice } from "@authmesh/keystore";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { unixSeconds } from "../time.js";
@@ -12,6 +13,7 @@ export const verb: Verb = {
     ],
     arguments: [{ name: "ID|NAME", about: "device id, or its name if no other device bears it" }],
     options: [{ flags: "--yes", about: "do not ask" }],
+    environment: keyStoreEnvironment,
     examples: [
       ["amesh revoke am_1a2b3c4d5e6f7a8b", "by id"],
       ['amesh revoke "Dev Laptop" --yes', "by name, in a script"],

@@ -1,21 +1,33 @@
-import { AmeshError } from "@authmesh/core";
-import { type AllowListState, type DeviceEntry, inspectStorage } from "@authmesh/keystore";
+import { AmeshError, type ErrorCode } from "@authmesh/core";
+import {
+  type AllowListState,
+  type DeviceEntry,
+  identityFolder,
+  inspectSecretFiles,
+  inspectStorage,
+  type KeyStoreInfo,
+  keyStoreDrivers,
+  openIdentity,
+  readIdentity,
+} from "@authmesh/keystore";
 import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
 import { type Finding, formatFinding, isHealthy } from "../finding.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { fields, formatDevice, identityDocument } from "../layout.js";
 import { migrationWarning } from "../migration-warning.js";
-import { openMachine } from "../open-machine.js";
+import { passphraseFinding } from "../passphrase-finding.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
   manual: {
     description: [
-      "Says how this machine stands: first what is wrong or needs attention, each with what mends it, then identity, key store and what it protects against, the hosts this machine answers to, the devices it trusts, the relay, and when the allow list last changed. Reads files only; `amesh doctor` also tries things out.",
+      "Says how this machine stands: first what is wrong or needs attention, each with what mends it, then identity, key store and what it protects against, the hosts this machine answers to, the devices it trusts, the relay, and when the allow list last changed. Asks for nothing. Where the key store does not open, or wants a secret that only a person knows, it says so, and the allow list is not checked; `amesh doctor` tries more things out.",
     ],
     environment: [
       ["AMESH_AUDIENCE", "the hosts this machine answers to, separated by commas"],
       ["AMESH_RELAY_URL", "the relay to pair at"],
+      ...keyStoreEnvironment,
     ],
     examples: [
       ["amesh status", "for people"],
@@ -23,35 +35,37 @@ export const verb: Verb = {
     ],
     exit: [
       ["0", "nothing is broken; there may be warnings"],
-      ["1", "the allow list cannot be trusted, so nobody is let in"],
-      ["4", "there is no identity yet"],
+      ["1", "the key store does not open, or the allow list cannot be trusted, so nobody is let in"],
+      [
+        "4",
+        "there is no identity yet; or its allow list is not checked, since a PIN or passphrase is missing or another program has the key store",
+      ],
     ],
   },
 
   async run(call) {
     const { terminal } = call;
-    const machine = await openMachine(call);
-    const { dir, identity, keyStore } = machine.identity;
-    const problem = machine.list.check();
-    const state = problem === undefined ? machine.list.state : undefined;
+    const dir = identityFolder();
+    const { identity } = readIdentity(dir);
+    const { state, findings } = await terminal.during("Opening the key store", lookAtList(dir));
     const relay = findRelay();
     const migration = migrationWarning(dir);
+    const exposed = [...inspectStorage(dir), ...inspectSecretFiles()];
     const warnings: readonly Finding[] = [
-      ...(problem === undefined
-        ? []
-        : [{ verdict: "FAIL", detail: problem.detail, fix: problem.fix } as const]),
+      ...findings,
       ...(migration === undefined ? [] : [migration]),
       ...(state === undefined ? [] : warningsOf(state)),
       ...(relay.problem === undefined ? [] : [relay.problem]),
-      ...inspectStorage(dir).map(({ path, problem, fix }) => warning(`${path}: ${problem}.`, fix)),
+      ...exposed.map(({ path, problem, fix }) => warning(`${path}: ${problem}.`, fix)),
     ];
-    const { name, label, protection } = keyStore.info;
+    const keyStore = describeKeyStore(identity.backend);
+    const { label, protection } = keyStore;
     terminal.answer(
       {
         warnings,
         device: identityDocument(identity),
         dir,
-        keyStore: { name, label, protection },
+        keyStore,
         relay: relay.url ?? null,
         ...(state === undefined ? {} : documentOf(state)),
       },
@@ -72,9 +86,46 @@ export const verb: Verb = {
         ].join("\n\n"),
     );
     if (warnings.length > 0) terminal.next("amesh doctor");
-    return isHealthy(warnings) ? 0 : 1;
+    if (!isHealthy(warnings)) return 1;
+    return state === undefined ? 4 : 0;
   },
 };
+
+/** Only a person could tell them now, or only a program has the key store: nothing shows that anything is broken. */
+const unchecked: ReadonlySet<ErrorCode> = new Set(["pin_missing", "passphrase_missing", "key_store_unknown"]);
+
+/** The allow list, as far as it can be trusted and nobody is asked; and what there is to say of it and the key. */
+async function lookAtList(
+  dir: string,
+): Promise<{ readonly state?: AllowListState; readonly findings: readonly Finding[] }> {
+  try {
+    const open = await openIdentity({ dir });
+    const list = await open.openAllowList();
+    const problem = list.check();
+    if (problem !== undefined)
+      return { findings: [{ verdict: "FAIL", detail: problem.detail, fix: problem.fix }] };
+    const passphrase = passphraseFinding(open.identity.backend);
+    return { state: list.state, findings: passphrase === undefined ? [] : [passphrase] };
+  } catch (error) {
+    if (!(error instanceof AmeshError)) throw error;
+    const { message, code, fix } = error;
+    const verdict = unchecked.has(code) ? "SKIP" : "FAIL";
+    const list = "The allow list is not checked: the key store has to open first.";
+    return {
+      findings: [
+        { verdict, detail: `Key store: ${message} (${code})`, fix },
+        { verdict: "SKIP", detail: list },
+      ],
+    };
+  }
+}
+
+/** What is known of it without opening it. */
+function describeKeyStore(backend: string): KeyStoreInfo {
+  const protection = "Not known: a program brings this key store along.";
+  const known = keyStoreDrivers.find(({ info }) => info.name === backend)?.info;
+  return known ?? { name: backend, label: backend, protection };
+}
 
 const warning = (detail: string, fix: string): Finding => ({ verdict: "WARN", detail, fix });
 
