@@ -30,7 +30,7 @@ async function startConfined(volume: string, env: Readonly<Record<string, string
   const own = { AUTH_MESH_DIR: join(volume, "amesh"), HOME: "/nonexistent", AMESH_AUDIENCE: host };
   const program = [process.execPath, example("container/server.js")];
   const child = spawn("unshare", ["--map-root-user", "--mount", "sh", "-c", confine, volume, ...program], {
-    env: { PATH: process.env["PATH"], PORT: host.split(":")[1], AMESH_TPM: "/nowhere", ...own, ...env },
+    env: { PATH: process.env["PATH"], PORT: host.split(":")[1], ...own, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const stop = async () => {
@@ -128,7 +128,6 @@ describe("a CI runner", () => {
           TMPDIR: work,
           PORT: host.split(":")[1],
           AMESH_AUDIENCE: host,
-          AMESH_TPM: "/nowhere",
           AMESH_RELAY_URL: "ws://127.0.0.1:9/ws",
         },
         stdio: ["ignore", "pipe", "pipe"],

@@ -4,6 +4,7 @@ import { machineHosts, meetController } from "@authmesh/sdk/bootstrap";
 import { audienceWarning } from "../audience-warning.js";
 import { readToken } from "../bootstrap-input.js";
 import type { Call } from "../call.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatName, identityDocument } from "../layout.js";
 import { interruption } from "../pairing-run.js";
 import type { Verb } from "../verb.js";
@@ -22,6 +23,7 @@ export const verb: Verb = {
     environment: [
       ["AMESH_BOOTSTRAP_TOKEN", "the token, where --token is not given"],
       ["AMESH_AUDIENCE", "names of this machine beside its host name, for a token that is for one host"],
+      ...keyStoreEnvironment,
     ],
     examples: [
       ["amesh bootstrap", "with the token in AMESH_BOOTSTRAP_TOKEN"],

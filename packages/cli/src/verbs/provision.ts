@@ -2,6 +2,7 @@ import { AmeshError, type BootstrapToken } from "@authmesh/core";
 import { awaitTarget, provision } from "@authmesh/sdk/bootstrap";
 import { readToken } from "../bootstrap-input.js";
 import type { Call } from "../call.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatName } from "../layout.js";
 import { openMachine } from "../open-machine.js";
 import { interruption, relayOption } from "../pairing-run.js";
@@ -24,7 +25,7 @@ export const verb: Verb = {
       { flags: "--token FILE|-", about: "with --wait: the token to wait for, in place of a new one" },
       relayOption,
     ],
-    environment: [["AMESH_RELAY_URL", "used where --relay is not given"]],
+    environment: [["AMESH_RELAY_URL", "used where --relay is not given"], ...keyStoreEnvironment],
     examples: [
       [
         'amesh provision --name "prod-server" --ttl 1h',

@@ -16,7 +16,7 @@ let log: ReturnType<typeof newLog>;
 
 beforeAll(() => {
   vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
-  vi.stubEnv("AMESH_TPM", "/nowhere/tpmrm0");
+  vi.stubEnv("AMESH_TPM", undefined);
 });
 afterAll(() => void vi.unstubAllEnvs());
 beforeEach(async () => {
