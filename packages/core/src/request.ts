@@ -16,7 +16,7 @@ export interface IncomingRequest {
    */
   bodyHash(limits: BodyLimits, algorithm?: BodyHashAlgorithm): Promise<string>;
   /** The nonce this very request has recorded: it may pass a second verifier on its way through one server. */
-  recordedNonce?: string;
+  recordedNonce?: string | undefined;
 }
 
 export type BodyHashAlgorithm = "sha256" | "sha512";

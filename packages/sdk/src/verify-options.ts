@@ -31,6 +31,11 @@ export interface VerifyOptions {
   readonly allowList?: string | TrustStore;
   /** Let X-Forwarded-Host choose among the audience; only behind a proxy that sets it. Default false. */
   readonly trustProxy?: boolean;
+  /**
+   * What a proxy takes off the path before this server sees the request: "/api". Callers sign the path that they see.
+   * Default nothing.
+   */
+  readonly pathPrefix?: string;
   /** Refuse also devices that never bind their requests to a host. Needs an audience. Default false. */
   readonly requireHostBinding?: boolean;
   /** Largest body in bytes. Default 1 MiB. */

@@ -67,6 +67,8 @@ export interface VerifierSettings {
   /** Normalised hosts; empty means that the sealed state's audience is asked. */
   readonly audience: readonly string[];
   readonly trustProxy: boolean;
+  /** Empty where no proxy takes anything off. */
+  readonly pathPrefix: string;
   readonly requireHostBinding: boolean;
   readonly clockSkewSeconds: number;
   readonly nonceWindowSeconds: number;

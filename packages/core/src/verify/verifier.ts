@@ -9,6 +9,7 @@ import { parseRequirement } from "../scopes.js";
 import type { TrustStore } from "../trust-store.js";
 import { type Step, VerificationContext, type VerifierSettings } from "./context.js";
 import { DelegationCache } from "./delegation-cache.js";
+import { checkPathPrefix, PrefixedRequest } from "./prefixed-request.js";
 import { proofKindOf } from "./proof-kinds.js";
 
 /** How requests are verified. Everything but `trust` and `nonces` has a default. */
@@ -25,6 +26,11 @@ export interface VerifierOptions {
   readonly audience?: string | readonly string[] | undefined;
   /** Let X-Forwarded-Host choose among the audience. Default false. */
   readonly trustProxy?: boolean | undefined;
+  /**
+   * What a proxy takes off the path before this server sees the request: "/api". The signed target is the prefix
+   * followed by the target received. Default nothing.
+   */
+  readonly pathPrefix?: string | undefined;
   /** Refuse every request that is not bound to the audience, also of devices that never bind. Default false. */
   readonly requireHostBinding?: boolean | undefined;
   /** How far clocks may differ, in seconds: an integer from 0 to 300. Default 30. */
@@ -58,7 +64,9 @@ export type Verifier = (request: IncomingRequest) => Promise<Decision>;
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const settings = checkOptions(options);
-  return async (request) => {
+  const { pathPrefix } = settings;
+  return async (received) => {
+    const request = pathPrefix === "" ? received : new PrefixedRequest(received, pathPrefix);
     const context = new VerificationContext(request);
     const kind = proofKindOf(request);
     if (kind === undefined) return refuse(failure("ambiguous_proof"), "proof", [], context);
@@ -140,6 +148,7 @@ function checkOptions(options: VerifierOptions): VerifierSettings {
     nonces: options.nonces,
     audience: checkAudience(options.audience),
     trustProxy: flag("trustProxy", options.trustProxy ?? false),
+    pathPrefix: checkPathPrefix(options.pathPrefix ?? ""),
     requireHostBinding: flag("requireHostBinding", options.requireHostBinding ?? false),
     clockSkewSeconds: integer("clockSkewSeconds", options.clockSkewSeconds ?? 30, 0, 300),
     nonceWindowSeconds: integer("nonceWindowSeconds", options.nonceWindowSeconds ?? 60, 0, 86_400),
