@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { admissionOf } from "./admission.js";
 import { nodeRequest } from "./body/node-request.js";
+import { sendRefusal } from "./body/send-refusal.js";
 import { tapRequests } from "./body/wire-tap.js";
-import { type Refusal, refusalResponse } from "./refusal-response.js";
 import { createRequestGuard } from "./request-guard.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
@@ -35,8 +36,7 @@ export type VerifyMiddleware = (
  * app.use(amesh.verify({ audience: "api.example.com" }));
  * app.post("/api/orders", (req, res) => res.json({ from: req.authMesh.friendlyName }));
  *
- * HTTP/1.1 only; a request that comes over HTTP/2 is refused. `next` is called without an argument and only for a
- * request that is let in.
+ * `next` is called without an argument and only for a request that is let in.
  *
  * @throws TypeError for options that make no sense
  */
@@ -45,21 +45,11 @@ export function verify(options: VerifyOptions = {}): VerifyMiddleware {
   const guard = createRequestGuard(options);
   return function ameshVerify(request, response, next) {
     void guard.decide(nodeRequest(request)).then((decision) => {
-      if (!decision.allowed) return refuse(response, decision);
-      const { id, name, verifiedAt } = decision.caller;
-      (request as AuthenticatedRequest).authMesh = { deviceId: id, friendlyName: name, verifiedAt };
+      const { authMesh, refusal } = admissionOf(decision);
+      if (refusal !== undefined) return sendRefusal(response, refusal);
+      (request as AuthenticatedRequest).authMesh = authMesh;
       // On a turn of its own: what a handler throws is the application's, and never leads back here.
       process.nextTick(next);
     });
   };
-}
-
-/** A refused request ends here: `next` would run a handler that does not look at its argument. */
-function refuse(response: ServerResponse, decision: Refusal): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  const { status, headers, body } = refusalResponse(decision);
-  response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
 }

@@ -1,5 +1,3 @@
-import cluster from "node:cluster";
-import { randomUUID } from "node:crypto";
 import {
   checkAudience,
   createVerifier,
@@ -10,10 +8,9 @@ import {
   type NonceStore,
   type TrustStore,
 } from "@authmesh/core";
+import { machine } from "#machine";
 import { audienceFromEnvironment } from "./audience-variable.js";
-import { knownContentEncodings } from "./body/decoded-body.js";
 import { refuseUnknownOptions } from "./known-options.js";
-import { LocalTrust } from "./local-trust.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { RefusalLog } from "./refusal-log.js";
 import type { VerifyOptions } from "./verify-options.js";
@@ -30,12 +27,14 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const logger = harmless(options.logger ?? consoleLogger);
   const audience = checkAudience(options.audience ?? audienceFromEnvironment());
   const { allowList } = options;
-  const trust = typeof allowList === "object" ? allowList : new LocalTrust(allowList, logger);
+  const local = typeof allowList === "object" ? undefined : machine.localTrust(allowList, logger);
+  const trust: TrustStore = local ?? (allowList as TrustStore);
   const nonces = options.nonceStore ?? memoryOfThisProcess(logger);
   const verifier = createVerifier({ ...options, audience, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
-  const ready = prepare(trust, audience, logger);
+  const ready = async () => local?.ready();
+  warnWithoutAudience(ready, trust, audience, logger);
 
   return {
     async decide(request) {
@@ -56,7 +55,7 @@ function unexpected(error: unknown, logger: Logger): Decision {
   logger.error("the verifier failed", { error: error instanceof Error ? error.stack : String(error) });
   return {
     allowed: false,
-    id: randomUUID(),
+    id: globalThis.crypto.randomUUID(),
     failure: failure("unexpected_error"),
     step: "verifier",
     steps: [],
@@ -90,22 +89,27 @@ const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
   nonceStore: true,
   nonceWindowSeconds: true,
   onDecision: true,
+  pathPrefix: true,
   requireHostBinding: true,
   scope: true,
   trustProxy: true,
 };
 
 function refuseUnknownEncodings({ contentEncodings = [] }: VerifyOptions): void {
-  const unknown = contentEncodings.find((encoding) => !knownContentEncodings.has(encoding.toLowerCase()));
+  const unknown = contentEncodings.find((encoding) => !machine.contentEncodings.has(encoding.toLowerCase()));
   if (unknown === undefined) return;
-  throw new TypeError(`contentEncodings: ${unknown} is none of ${[...knownContentEncodings].join(", ")}.`);
+  throw new TypeError(
+    `contentEncodings: ${unknown} is none of ${[...machine.contentEncodings].join(", ") || "the encodings that this runtime decodes: it decodes none"}.`,
+  );
 }
 
 /** Opens the trust store at once, so that what is wrong is seen at start and not by the first caller. */
-function prepare(trust: TrustStore, audience: readonly string[], logger: Logger): () => Promise<void> {
-  const ready = async () => {
-    if (trust instanceof LocalTrust) await trust.ready();
-  };
+function warnWithoutAudience(
+  ready: () => Promise<void>,
+  trust: TrustStore,
+  audience: readonly string[],
+  logger: Logger,
+): void {
   const look = () => {
     if (trust.check() === undefined && audience.length === 0 && trust.audience.length === 0) {
       warnOnce(
@@ -119,14 +123,13 @@ function prepare(trust: TrustStore, audience: readonly string[], logger: Logger)
   ready()
     .then(look)
     .catch(() => {});
-  return ready;
 }
 
 let shared: InMemoryNonceStore | undefined;
 
 /** One store for all verifiers of the process, so that none accepts what another has seen. */
 function memoryOfThisProcess(logger: Logger): NonceStore {
-  if (cluster.isWorker || process.env["NODE_ENV"] === "production") {
+  if (machine.mayHaveSiblings()) {
     warnOnce(
       logger,
       "nonces are remembered in the memory of this process alone; if several instances serve one audience, " +

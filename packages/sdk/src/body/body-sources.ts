@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
+import { tooLarge } from "./too-large.js";
 
 /** A request as body parsers leave it behind. */
 export interface ParsedRequest extends IncomingMessage {
@@ -44,9 +45,6 @@ export async function findBody(request: ParsedRequest, limits: BodyLimits): Prom
 
 export const hashOf = (algorithm: BodyHashAlgorithm, bytes: Uint8Array): string =>
   createHash(algorithm).update(bytes).digest("hex");
-
-export const tooLarge = (maxBytes: number) =>
-  new AmeshError("payload_too_large", `The body has more than ${maxBytes} bytes, which is the limit.`);
 
 export const jsonType = /^application\/(?:[a-z0-9.+-]+\+)?json\b/i;
 

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate } from "node:zlib";
 import { AmeshError } from "@authmesh/core";
-import { tooLarge } from "./body-sources.js";
+import { tooLarge } from "./too-large.js";
 
 const decoders = new Map([
   ["gzip", promisify(gunzip)],

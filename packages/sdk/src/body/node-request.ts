@@ -1,6 +1,7 @@
 import { AmeshError, type BodyHashAlgorithm, type BodyLimits, type IncomingRequest } from "@authmesh/core";
-import { findBody, hashOf, jsonType, type ParsedRequest, tooLarge } from "./body-sources.js";
+import { findBody, hashOf, jsonType, type ParsedRequest } from "./body-sources.js";
 import { decodeBody } from "./decoded-body.js";
+import { tooLarge } from "./too-large.js";
 import { tapOf } from "./wire-tap.js";
 
 interface ReadBody {

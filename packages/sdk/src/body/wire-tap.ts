@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
-import { tooLarge } from "./body-sources.js";
+import { tooLarge } from "./too-large.js";
 
 const taps = new WeakMap<IncomingMessage, WireTap>();
 let subscribed = false;

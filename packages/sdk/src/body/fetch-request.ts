@@ -1,0 +1,109 @@
+import {
+  AmeshError,
+  type BodyLimits,
+  concatBytes,
+  createSha256,
+  type IncomingRequest,
+  toHex,
+} from "@authmesh/core";
+import { machine } from "#machine";
+import { tooLarge } from "./too-large.js";
+
+const known = new WeakMap<Request, FetchRequest>();
+
+/** The one view of a request, however many verifiers it passes. */
+export function fetchRequest(request: Request): FetchRequest {
+  let view = known.get(request);
+  if (view === undefined) {
+    view = new FetchRequest(request);
+    known.set(request, view);
+  }
+  return view;
+}
+
+const schemeAndAuthority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+
+/** A request of the Fetch standard as the verifier reads it (docs/protocol.md, section 2, "Target" and "Body"). */
+class FetchRequest implements IncomingRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly hasBody: boolean;
+  recordedNonce?: string;
+  readonly #request: Request;
+  #body: Promise<HashedBody> | undefined;
+
+  constructor(request: Request) {
+    this.#request = request;
+    this.method = request.method;
+    // As the router finds it. Not parsed again: some servers leave "%2e%2e" to be read in two ways.
+    this.target = request.url.replace(schemeAndAuthority, "");
+    this.hasBody = request.body !== null;
+  }
+
+  headers(name: string): readonly string[] {
+    const value = this.#request.headers.get(name);
+    if (name !== "host") return value === null ? [] : [value];
+    // A comma never stands in a host: it joins two headers. Without any, as over HTTP/2, the URL has it.
+    return value === null ? [new URL(this.#request.url).host] : value.split(",");
+  }
+
+  async bodyHash(limits: BodyLimits): Promise<string> {
+    this.#body ??= hashBody(this.#request, limits);
+    const { hash, length } = await this.#body;
+    // An earlier verifier may have had a higher limit.
+    if (length > limits.maxBytes) throw tooLarge(limits.maxBytes);
+    return hash;
+  }
+}
+
+interface HashedBody {
+  /** Lower-case hex. */
+  readonly hash: string;
+  readonly length: number;
+}
+
+/** Reads a copy: the request itself goes to its handler as it came, body unread. */
+async function hashBody(request: Request, { maxBytes, timeoutMs }: BodyLimits): Promise<HashedBody> {
+  const encoding = (request.headers.get("content-encoding") ?? "").trim().toLowerCase();
+  const kept: Uint8Array[] = [];
+  const sha256 = createSha256();
+  let length = 0;
+  const reader = copyOf(request);
+  const overdue = deadline(timeoutMs);
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read().catch(cutOff), overdue.passed]);
+      if (done) break;
+      length += value.length;
+      if (length > maxBytes) throw tooLarge(maxBytes);
+      sha256.update(value);
+      if (encoding !== "") kept.push(value);
+    }
+  } finally {
+    overdue.clear();
+    // Not cancelled: some servers then cut the connection before the refusal is sent.
+    reader.releaseLock();
+  }
+  if (encoding !== "") await machine.checkDecodedSize(concatBytes(...kept), encoding, maxBytes);
+  return { hash: toHex(sha256.digest()), length };
+}
+
+function copyOf(request: Request): ReadableStreamDefaultReader<Uint8Array> {
+  try {
+    return (request.clone().body as ReadableStream<Uint8Array>).getReader();
+  } catch (cause) {
+    throw new AmeshError("body_parser_ordering_error", undefined, { cause });
+  }
+}
+
+function cutOff(cause: unknown): never {
+  throw new AmeshError("body_incomplete", undefined, { cause });
+}
+
+function deadline(timeoutMs: number): { readonly passed: Promise<never>; clear(): void } {
+  let timer: ReturnType<typeof setTimeout>;
+  const passed = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new AmeshError("body_timeout")), timeoutMs);
+  });
+  return { passed, clear: () => clearTimeout(timer) };
+}

@@ -1,0 +1,41 @@
+import { admissionOf } from "./admission.js";
+import { fetchRequest } from "./body/fetch-request.js";
+import type { RefusalResponse } from "./refusal-response.js";
+import { createRequestGuard } from "./request-guard.js";
+import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+
+export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+
+/** A request behind `protect()`: the one that came in, its body unread, and who called. */
+export type AuthenticatedRequest<Incoming extends Request = Request> = Incoming & {
+  readonly authMesh: AuthMeshIdentity;
+};
+
+/**
+ * Wraps a handler of the Fetch standard, so that only requests of trusted devices reach it (docs/protocol.md,
+ * section 2): `Bun.serve`, `Deno.serve`, Workers, any other.
+ *
+ * The body is read once to be verified, at most `maxBodyBytes` of it; the handler gets the very request that came in
+ * and reads its body as if nobody had. Further arguments are passed on. Where there are no files, as in Workers,
+ * `allowList` must be a `TrustStore`.
+ *
+ * @example
+ * Deno.serve(protect((request) => Response.json({ from: request.authMesh.friendlyName }), { audience: "api.example.com" }));
+ *
+ * @throws TypeError for options that make no sense
+ */
+export function protect<Rest extends readonly unknown[], Incoming extends Request = Request>(
+  handler: (request: AuthenticatedRequest<Incoming>, ...rest: Rest) => Response | Promise<Response>,
+  options: VerifyOptions = {},
+): (request: Incoming, ...rest: Rest) => Promise<Response> {
+  const guard = createRequestGuard(options);
+  return async function ameshProtected(request, ...rest) {
+    const { authMesh, refusal } = admissionOf(await guard.decide(fetchRequest(request)));
+    if (refusal !== undefined) return asResponse(refusal);
+    return handler(Object.assign(request, { authMesh }), ...rest);
+  };
+}
+
+/** A refusal as a `Response` of the Fetch standard. */
+export const asResponse = ({ status, headers, body }: RefusalResponse): Response =>
+  new Response(body, { status, headers });

@@ -1,0 +1,26 @@
+import type { TrustStore } from "@authmesh/core";
+import type { Logger } from "../logger.js";
+
+/**
+ * What a request guard asks of the machine it runs on. Two files satisfy it: `node.ts` (files, processes, zlib; Bun
+ * and Deno take it too) and `portable.ts` (for runtimes that have none of them); `#machine` picks one when the
+ * package is resolved.
+ */
+export interface Machine {
+  /**
+   * The allow list of an identity's folder. `ready` resolves, never rejects.
+   *
+   * @throws TypeError on a machine without files
+   */
+  localTrust(folder: string | undefined, logger: Logger): TrustStore & { ready(): Promise<void> };
+  /** Whether other processes may serve the same audience, with memories of their own. */
+  mayHaveSiblings(): boolean;
+  /** The encodings that the option `contentEncodings` may name. */
+  readonly contentEncodings: ReadonlySet<string>;
+  /**
+   * Holds a body, once decoded, to a limit in bytes.
+   *
+   * @throws AmeshError `payload_too_large`, `unsupported_content_encoding`
+   */
+  checkDecodedSize(body: Uint8Array, contentEncoding: string, maxBytes: number): Promise<void>;
+}

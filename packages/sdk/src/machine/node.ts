@@ -1,0 +1,13 @@
+import cluster from "node:cluster";
+import { decodeBody, knownContentEncodings } from "../body/decoded-body.js";
+import { LocalTrust } from "../local-trust.js";
+import type { Machine } from "./machine.js";
+
+export const machine: Machine = {
+  localTrust: (folder, logger) => new LocalTrust(folder, logger),
+  mayHaveSiblings: () => cluster.isWorker || process.env["NODE_ENV"] === "production",
+  contentEncodings: knownContentEncodings,
+  checkDecodedSize: async (body, contentEncoding, maxBytes) => {
+    await decodeBody(Buffer.from(body.buffer, body.byteOffset, body.length), contentEncoding, maxBytes);
+  },
+};

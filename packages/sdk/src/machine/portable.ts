@@ -1,0 +1,12 @@
+import type { Machine } from "./machine.js";
+
+export const machine: Machine = {
+  localTrust() {
+    throw new TypeError("allowList: there are no files on this runtime; give a TrustStore.");
+  },
+  // Such runtimes start instances as they please.
+  mayHaveSiblings: () => true,
+  contentEncodings: new Set(),
+  // Nothing encoded gets here: no encoding can be allowed.
+  checkDecodedSize: async () => {},
+};
