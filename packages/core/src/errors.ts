@@ -187,12 +187,6 @@ export const catalogue = {
     summary: "Too many bodies, or attestations, are waiting to be verified.",
     fix: "Retry later, or raise maxPendingBodies (for attestations, maxOpen).",
   },
-  http_version_unsupported: {
-    status: 505,
-    exit: 3,
-    summary: "The request came over HTTP/2, which this adapter does not verify.",
-    fix: "Serve HTTP/1.1 to callers, or let a proxy speak HTTP/2 in front of this server.",
-  },
   verifier_not_ready: {
     status: 500,
     exit: 4,

@@ -1,15 +1,13 @@
-import { admissionOf } from "./admission.js";
+import { type Authenticated, admissionOf } from "./admission.js";
 import { fetchRequest } from "./body/fetch-request.js";
 import type { RefusalResponse } from "./refusal-response.js";
 import { createRequestGuard } from "./request-guard.js";
-import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+import type { VerifyOptions } from "./verify-options.js";
 
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 /** A request behind `protect()`: the one that came in, its body unread, and who called. */
-export type AuthenticatedRequest<Incoming extends Request = Request> = Incoming & {
-  readonly authMesh: AuthMeshIdentity;
-};
+export type AuthenticatedRequest<Incoming extends Request = Request> = Authenticated<Incoming>;
 
 /**
  * Wraps a handler of the Fetch standard, so that only requests of trusted devices reach it (docs/protocol.md,

@@ -1,4 +1,5 @@
 import {
+  type AmeshError,
   checkAudience,
   createVerifier,
   type Decision,
@@ -13,12 +14,15 @@ import { audienceFromEnvironment } from "./audience-variable.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { RefusalLog } from "./refusal-log.js";
+import { TrustWatch } from "./trust-watch.js";
 import type { VerifyOptions } from "./verify-options.js";
 
 /** Decides on requests for an adapter: the one verifier, fed from this machine, with log and callbacks. */
 export interface RequestGuard {
   /** Never rejects: what fails within refuses the request. */
   decide(request: IncomingRequest): Promise<Decision>;
+  /** Calls `lost` once, when a device that was let in would no longer be. Returns the way to stop that. */
+  watch(deviceId: string, lost: (reason: AmeshError) => void): () => void;
 }
 
 /** @throws TypeError for options that make no sense */
@@ -34,6 +38,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
   const ready = async () => local?.ready();
+  const watch = new TrustWatch({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
   return {
@@ -47,6 +52,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       void report(options, decision, request, logger);
       return decision;
     },
+    watch: (deviceId, lost) => watch.add(deviceId, lost),
   };
 }
 

@@ -1,6 +1,4 @@
 import type { IncomingMessage } from "node:http";
-import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
-import type { AddressInfo } from "node:net";
 import { signRequest } from "@authmesh/core";
 import { amesh, createClient, type Decision, type VerifyOptions } from "@authmesh/sdk";
 import express from "express";
@@ -85,38 +83,6 @@ test("an onDecision that rejects is logged and changes nothing", async () => {
   });
   expect((await fetch(url)).status).toBe(400);
   await expect.poll(() => errors).toEqual(["onDecision failed"]);
-});
-
-test("HTTP/2 is refused, with and without an announced body", async () => {
-  const trust = new MemoryTrust().trust(caller);
-  const handled: unknown[] = [];
-  const verify = amesh.verify({ allowList: trust, logger: silent }) as unknown as (
-    request: unknown,
-    response: unknown,
-    next: () => void,
-  ) => void;
-  const server = createHttp2Server((request, response) =>
-    verify(request, response, () => handled.push(request)),
-  );
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  trust.audience = [host];
-  const url = new URL(`http://${host}/pay`);
-  const { publicKey, sign } = caller;
-  const session = connectHttp2(url.origin);
-  for (const body of ["", '{"amount":1000000}']) {
-    const authorization = await signRequest({ method: "POST", url }, { key: publicKey.base64, sign });
-    const stream = session.request({ ":method": "POST", ":path": "/pay", authorization });
-    const status = new Promise((resolve) =>
-      stream.once("response", (headers) => resolve(headers[":status"])),
-    );
-    stream.end(body);
-    expect(await status).toBe(505);
-    stream.close();
-  }
-  session.destroy();
-  server.close();
-  expect(handled).toEqual([]);
 });
 
 test("a body whose announcement other middleware removed is verified all the same", async () => {

@@ -75,7 +75,8 @@ function readStream(request: ParsedRequest, { maxBytes, timeoutMs }: BodyLimits)
       chunks.push(chunk);
       if (length > maxBytes) finish(tooLarge(maxBytes));
     };
-    const onEnd = () => finish();
+    // HTTP/2 ends the stream of a request that was broken off.
+    const onEnd = () => finish(request.aborted ? new AmeshError("body_incomplete") : undefined);
     const onClose = () => finish(new AmeshError("body_incomplete"));
     const timer = setTimeout(() => finish(new AmeshError("body_timeout")), timeoutMs);
     if (request.destroyed) onClose();

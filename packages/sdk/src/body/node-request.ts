@@ -1,4 +1,6 @@
-import { AmeshError, type BodyHashAlgorithm, type BodyLimits, type IncomingRequest } from "@authmesh/core";
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "@authmesh/core";
 import { findBody, hashOf, jsonType, type ParsedRequest } from "./body-sources.js";
 import { decodeBody } from "./decoded-body.js";
 import { tooLarge } from "./too-large.js";
@@ -13,7 +15,9 @@ interface ReadBody {
 const known = new WeakMap<ParsedRequest, NodeRequest>();
 
 /** The one view of a request, however many verifiers it passes. */
-export function nodeRequest(request: ParsedRequest): NodeRequest {
+export function nodeRequest(message: IncomingMessage | Http2ServerRequest): NodeRequest {
+  // Where the two differ, `NodeRequest` asks which it is.
+  const request = message as ParsedRequest;
   let view = known.get(request);
   if (view === undefined) {
     view = new NodeRequest(request);
@@ -22,7 +26,7 @@ export function nodeRequest(request: ParsedRequest): NodeRequest {
   return view;
 }
 
-/** A request of `node:http`, Connect or Express as the verifier reads it. */
+/** A request of `node:http`, `node:http2`, Connect, Express or Fastify as the verifier reads it. */
 class NodeRequest implements IncomingRequest {
   readonly method: string;
   readonly target: string;
@@ -36,15 +40,26 @@ class NodeRequest implements IncomingRequest {
     this.method = request.method ?? "";
     // A router that mounts applications strips the prefix from `url`; the caller signed the whole.
     this.target = request.originalUrl ?? request.url ?? "";
-    // The parser's own headers: middleware may have changed the others.
-    const [length] = this.headers("content-length");
-    const announced =
-      this.headers("transfer-encoding").length > 0 || (length !== undefined && !/^0+$/.test(length));
-    // HTTP/2 announces nothing; such a request is refused when its body is asked for.
-    this.hasBody = announced || request.httpVersionMajor !== 1;
+    this.hasBody = isHttp2(request) ? !request.stream.endAfterHeaders : this.#announcesBody();
   }
 
   headers(name: string): readonly string[] {
+    return name === "host" && isHttp2(this.#request) ? this.#hosts() : this.#fields(name);
+  }
+
+  /** HTTP/2 has `:authority`; a `host` beside it may only say the same (RFC 9113, section 8.3.1). */
+  #hosts(): readonly string[] {
+    const names = [...this.#fields(":authority"), ...this.#fields("host")];
+    return names.length === 2 && names[0] === names[1] ? names.slice(1) : names;
+  }
+
+  #announcesBody(): boolean {
+    const [length] = this.#fields("content-length");
+    return this.#fields("transfer-encoding").length > 0 || (length !== undefined && !/^0+$/.test(length));
+  }
+
+  /** The parser's own headers: middleware may have changed the others. */
+  #fields(name: string): readonly string[] {
     const { rawHeaders } = this.#request;
     const values: string[] = [];
     for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -64,7 +79,6 @@ class NodeRequest implements IncomingRequest {
 
   async #readBody(limits: BodyLimits): Promise<ReadBody> {
     const request = this.#request;
-    if (request.httpVersionMajor !== 1) throw new AmeshError("http_version_unsupported");
     const tap = tapOf(request);
     if (tap !== undefined) {
       const digests = await tap.digests(limits);
@@ -80,6 +94,9 @@ class NodeRequest implements IncomingRequest {
     return { hash: (algorithm) => hashOf(algorithm, body), length: body.length };
   }
 }
+
+const isHttp2 = (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest =>
+  request.httpVersionMajor === 2;
 
 const parsers: readonly { readonly types: RegExp; readonly parse: (body: Buffer) => unknown }[] = [
   { types: jsonType, parse: parseJson },

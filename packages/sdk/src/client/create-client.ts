@@ -57,6 +57,11 @@ export interface Client {
    * store too.
    */
   readonly fetch: typeof globalThis.fetch;
+  /**
+   * The headers that make such a request good, once, for what sends it by other means than fetch: a WebSocket's
+   * handshake, a GET by default, whose URL may begin with `ws`.
+   */
+  headers(url: string | URL, init?: Pick<RequestInit, "method" | "signal">): Promise<Record<string, string>>;
   /** Lets go of the key. A fetch that is called afterwards is refused. */
   close(): Promise<void>;
 }
@@ -116,7 +121,11 @@ export function createClient(options: ClientOptions = {}): Client {
     return opened;
   };
 
-  const signedFetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+  const signedFetch = async (
+    input: string | URL | Request,
+    init: RequestInit | undefined,
+    send: NonNullable<ClientOptions["fetch"]>,
+  ): Promise<Response> => {
     if (closed) throw closedClient();
     let request = await prepareRequest(input, init, maxBodyBytes);
     refuseOwnHeaders(request, ownHeaders);
@@ -163,7 +172,15 @@ export function createClient(options: ClientOptions = {}): Client {
   };
 
   return {
-    fetch: signedFetch,
+    fetch: (input, init) => signedFetch(input, init, send),
+    async headers(url, init) {
+      let headers: Record<string, string> = {};
+      await signedFetch(url, { ...init, redirect: "manual" }, async (_, signed) => {
+        headers = signed.headers;
+        return new Response();
+      });
+      return headers;
+    },
     async close() {
       closed = true;
       const source = await opened?.catch(() => undefined);

@@ -1,0 +1,41 @@
+/**
+ * amesh for servers of `node:http` and `node:http2`, and for WebSocket upgrades (docs/protocol.md, section 2).
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Authenticated } from "./admission.js";
+import { verify } from "./verify-node.js";
+import type { VerifyOptions } from "./verify-options.js";
+
+export type { Authenticated } from "./admission.js";
+export { protectUpgrade, type UpgradeHandler } from "./upgrade.js";
+export type { VerifyMiddleware } from "./verify-node.js";
+export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+export { verify };
+
+/**
+ * Wraps a request listener, so that only requests of trusted devices reach it.
+ *
+ * Behind it `request.authMesh` says who called and, if there is a body, `request.rawBody` holds its bytes and
+ * `request.body` what they say: JSON parsed, text as a string, anything else as a Buffer. Over HTTP/1.1 the stream
+ * can still be read; over HTTP/2 it has been. Create it before the server begins to listen.
+ *
+ * @example
+ * createServer(protect((request, response) => response.end(request.authMesh.friendlyName), { audience: "api.example.com" }));
+ *
+ * @throws TypeError for options that make no sense
+ */
+export function protect<
+  Incoming extends IncomingMessage | Http2ServerRequest = IncomingMessage,
+  Outgoing extends ServerResponse | Http2ServerResponse = ServerResponse,
+>(
+  handler: (request: Authenticated<Incoming>, response: Outgoing) => unknown,
+  options: VerifyOptions = {},
+): (request: Incoming, response: Outgoing) => void {
+  const admit = verify(options);
+  return function ameshProtected(request, response) {
+    admit(request, response, () => handler(request as Authenticated<Incoming>, response));
+  };
+}

@@ -1,0 +1,25 @@
+import type { ServerResponse } from "node:http";
+import { constants, type Http2ServerResponse } from "node:http2";
+import type { RefusalResponse } from "./refusal-response.js";
+
+/** A refused request ends here: the handler behind it is never called, whether or not it looks at its arguments. */
+export function sendRefusal(
+  response: ServerResponse | Http2ServerResponse,
+  { status, headers, body }: RefusalResponse,
+): void {
+  if (response.headersSent) {
+    // A stream of HTTP/2, and what it shares a connection with goes on.
+    if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else response.destroy();
+    return;
+  }
+  if (!("stream" in response)) {
+    response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
+    return;
+  }
+  // HTTP/2 has no Connection header: a stream whose body is not wanted is closed by itself.
+  const { Connection, ...others } = headers;
+  response.writeHead(status, { ...others, "Content-Length": Buffer.byteLength(body) });
+  response.end(body);
+  if (Connection === "close") response.stream.close(constants.NGHTTP2_NO_ERROR);
+}
