@@ -17,10 +17,10 @@ import {
 import type { CryptoProvider } from "./provider.js";
 
 const curve = "prime256v1";
-// DER wrappers around bare keys: SubjectPublicKeyInfo for a compressed point, SEC1 ECPrivateKey for a scalar.
+// DER wrappers around bare keys: SubjectPublicKeyInfo for a compressed point, SEC1 ECPrivateKey for a scalar and its uncompressed point.
 const spkiPrefix = Buffer.from("3039301306072a8648ce3d020106082a8648ce3d030107032200", "hex");
-const sec1Prefix = Buffer.from("30310201010420", "hex");
-const sec1Suffix = Buffer.from("a00a06082a8648ce3d030107", "hex");
+const sec1Prefix = Buffer.from("30770201010420", "hex");
+const sec1Curve = Buffer.from("a00a06082a8648ce3d030107a144034200", "hex");
 
 // Asking the kernel costs more than a hash, so it is asked for 4 KiB at a time; bytes are handed out once and wiped.
 const pool = Buffer.alloc(4096);
@@ -83,8 +83,10 @@ export const crypto: CryptoProvider = {
     };
   },
   importPrivateKey(privateKey) {
-    createECDH(curve).setPrivateKey(privateKey); // refuses 0 and n, which the DER reader lets pass
-    const der = Buffer.concat([sec1Prefix, privateKey, sec1Suffix]);
+    const pair = createECDH(curve);
+    pair.setPrivateKey(privateKey); // refuses 0 and n, which the DER reader lets pass
+    // The public half is optional in SEC1, but BoringSSL, which Bun uses, reads no key without.
+    const der = Buffer.concat([sec1Prefix, privateKey, sec1Curve, pair.getPublicKey()]);
     const key = createPrivateKey({ key: der, format: "der", type: "sec1" });
     der.fill(0);
     const options = { key, dsaEncoding: "ieee-p1363" } as const;
