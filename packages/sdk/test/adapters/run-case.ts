@@ -1,7 +1,7 @@
 import { silent } from "../fixtures/pair.js";
+import type { AdapterUnderTest } from "./adapter.js";
 import type { Case } from "./cases.js";
 import { Bench, type Outcome } from "./exchange.js";
-import type { AdapterUnderTest } from "./servers.js";
 
 /** Runs one case against a server of its own. */
 export async function runCase(adapter: AdapterUnderTest, { options, mount, run }: Case): Promise<Outcome> {

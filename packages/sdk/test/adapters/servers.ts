@@ -7,7 +7,7 @@ import {
 } from "node:http2";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { Readable } from "node:stream";
-import { amesh, type VerifyOptions } from "@authmesh/sdk";
+import { amesh } from "@authmesh/sdk";
 import { verify as fastifyVerify } from "@authmesh/sdk/fastify";
 import { protect as protectFetch } from "@authmesh/sdk/fetch";
 import { verify as honoVerify } from "@authmesh/sdk/hono";
@@ -17,49 +17,9 @@ import express5 from "express";
 import express4 from "express4";
 import { type FastifyInstance, fastify } from "fastify";
 import { Hono } from "hono";
-import { type Bench, type Outcome, sha256 } from "./exchange.js";
+import { type AdapterUnderTest, fetchDiffers, type RunningServer } from "./adapter.js";
 import { http1, type Transport } from "./wire.js";
 import { http2 } from "./wire-http2.js";
-
-export interface RunningServer {
-  /** "127.0.0.1:PORT" */
-  readonly host: string;
-  close(): Promise<unknown>;
-}
-
-/** What the framework does not let an adapter see, and what happens instead. Checked like any other outcome. */
-export interface Difference {
-  readonly because: string;
-  readonly outcome: Outcome;
-}
-
-export interface AdapterUnderTest {
-  readonly name: string;
-  readonly transport: Transport;
-  /** Serves `bench.echo` behind the adapter, on every path and method, or on those below `mount`. */
-  start(bench: Bench, options: VerifyOptions, mount: string | undefined): Promise<RunningServer>;
-  /** By the name of the case. */
-  readonly differs?: Readonly<Record<string, Difference>>;
-}
-
-const letIn: Outcome = { status: 200, saw: { by: "caller", method: "GET", body: sha256("") }, handled: 1 };
-
-/** The path that was verified is the one that the router sees, so what the raw one was makes no difference. */
-const parsedUrl: Difference = {
-  because: "the server parses the target before anybody sees it",
-  outcome: letIn,
-};
-
-const fetchDiffers: AdapterUnderTest["differs"] = {
-  "a path with dot segments": parsedUrl,
-  "a path with encoded dot segments": parsedUrl,
-  "a path with a backslash": parsedUrl,
-  "a target that is a whole URL": parsedUrl,
-  "two content types": {
-    because: "Headers join what came twice, and the joined value is not the one signed",
-    outcome: { status: 401, error: "unauthorized", handled: 0 },
-  },
-};
 
 const http2Differs: AdapterUnderTest["differs"] = {
   "a target that is a whole URL": {

@@ -38,7 +38,7 @@ export const http1: Transport = (host, { method, target, hosts, headers, body })
   const socket = loopback(host);
   socket.write(`${head.join("\r\n")}\r\nConnection: close\r\n\r\n`);
   if (body !== undefined) writeBody(socket, body);
-  return answerOf(socket);
+  return answerOf(socket, method);
 };
 
 const lengthOf = ({ length }: WireBody): [string, string] =>
@@ -54,18 +54,35 @@ function writeBody(socket: Socket, { pieces, length, ending }: WireBody): void {
   if (ending === "break") socket.end(() => socket.destroy());
 }
 
-async function answerOf(socket: Socket): Promise<WireAnswer> {
+async function answerOf(socket: Socket, method: string): Promise<WireAnswer> {
   let text = "";
   socket.on("data", (chunk) => {
     text += chunk.toString("latin1");
+    // Some servers wait for the rest of a body that they refused.
+    if (isComplete(text, method)) socket.destroy();
   });
   await closed(socket);
-  const [head = "", ...rest] = text.split("\r\n\r\n");
-  const body = rest.join("\r\n\r\n");
+  const { head, body } = split(text);
   return {
     status: Number(head.slice(9, 12)),
-    body: /^transfer-encoding: chunked/im.test(head) ? unchunked(body) : body,
+    body: chunked.test(head) ? unchunked(body) : body,
   };
+}
+
+const chunked = /^transfer-encoding: chunked/im;
+
+function split(text: string): { head: string; body: string } {
+  const end = text.indexOf("\r\n\r\n");
+  return end < 0 ? { head: "", body: "" } : { head: text.slice(0, end), body: text.slice(end + 4) };
+}
+
+function isComplete(text: string, method: string): boolean {
+  const { head, body } = split(text);
+  if (head === "") return false;
+  const length = /^content-length: (\d+)/im.exec(head)?.[1];
+  return (
+    method === "HEAD" || Number(length) <= body.length || (chunked.test(head) && body.endsWith("0\r\n\r\n"))
+  );
 }
 
 /** A server that has answered may reset what it did not want to read. */
