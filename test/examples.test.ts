@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { FakeKms } from "../examples/aws-kms/fake-kms.js";
@@ -27,6 +27,19 @@ async function run(
   return { status, output: program.lines.join("\n") };
 }
 
+test.each([
+  ["express", "express-api/server.js"],
+  ["fastify", "fastify/server.js"],
+  ["hono", "hono/server.js"],
+  ["node", "node/server.js"],
+  ["fetch", "fetch/handler.js"],
+  ["websockets", "websockets/server.js"],
+  ["websockets", "websockets/client.js"],
+])("the guide %s shows the example %s as it is", (page, file) => {
+  const guide = readFileSync(new URL(`../docs/guide/${page}.md`, import.meta.url), "utf8");
+  expect(guide).toContain(readFileSync(example(file), "utf8"));
+});
+
 describe("the recipes run as their README says", () => {
   test("Express API", async () => {
     const { url } = await startExample(machines, "express-api/server.js", "called");
@@ -44,6 +57,38 @@ describe("the recipes run as their README says", () => {
     const { status, output } = await run("express-api/client.js", "called", url);
     expect(output).toBe('401 {"error":"unauthorized"}');
     expect(status).toBe(1);
+  });
+
+  test.each([
+    ["Fastify", "fastify"],
+    ["Hono", "hono"],
+    ["Node.js without a framework", "node"],
+    ["the Fetch standard", "fetch"],
+  ])("%s", async (_, folder) => {
+    const { url } = await startExample(machines, `${folder}/server.js`, "called");
+    const { status, output } = await run("express-api/client.js", "calling", url);
+    expect(output).toContain('"message":"Authenticated!"');
+    expect(output).toContain('"name":"the calling service","order":{"amount":100}');
+    expect(status).toBe(0);
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    expect((await fetch(`${url}/api/orders`, { method: "POST" })).status).toBe(400);
+  });
+
+  test("WebSockets, which end when their device is revoked", async () => {
+    const machine = "called for a while";
+    await machines.run(machine, "init", "--name", machine, "--backend", "encrypted-file");
+    await machines.pair("calling", machine);
+    const { url } = await startExample(machines, "websockets/server.js", machine);
+    const address = `${url.replace("http", "ws")}/live`;
+    const open = () => machines.start([example("websockets/client.js"), address], { machine: "calling" });
+    const program = open();
+    await program.line((line) => (line === "the calling service said hello" ? line : undefined));
+    await machines.run(machine, "revoke", "the calling service", "--yes");
+    expect(await program.ended).toBe(0);
+    expect(program.lines.at(-1)).toBe("closed: 1008 device_revoked");
+    const refused = open();
+    await refused.ended;
+    expect(refused.lines[0]).toBe("Unexpected server response: 401");
   });
 
   test("service to service", async () => {

@@ -178,6 +178,11 @@ test.each([
   ["audience", { audience: "api.example.com:443" }],
   ["audience", { audience: [undefined] }],
   ["trustProxy", { trustProxy: "false" }],
+  ["pathPrefix", { pathPrefix: "api" }],
+  ["pathPrefix", { pathPrefix: "/api/" }],
+  ["pathPrefix", { pathPrefix: "/api?a=1" }],
+  ["pathPrefix", { pathPrefix: "/a/../api" }],
+  ["pathPrefix", { pathPrefix: 7 }],
   ["contentEncodings", { contentEncodings: "gzip" }],
 ])("a mistaken option is a TypeError that names it: %s", (name, options) => {
   const mistaken = { allowList: new MemoryTrust(), logger: silent, ...options } as VerifyOptions;

@@ -81,3 +81,21 @@ test("Hono's context has who called, under plain requests too", async () => {
   expect((await app.request(`${origin}/health`)).status).toBe(200);
   expect((await app.request(`${origin}/api/orders`, { method: "POST" })).status).toBe(400);
 });
+
+test("Hono's mount shortens the path, which pathPrefix puts back", async () => {
+  const inner = (prefix?: string) => {
+    const app = new Hono();
+    app.use(verify(prefix === undefined ? options : { ...options, pathPrefix: prefix }));
+    app.post("/orders", async (c) => c.json(await c.req.json()));
+    return app;
+  };
+  const outer = new Hono().mount("/blind", inner().fetch).mount("/api", inner("/api").fetch);
+  const open = new Hono().post("/orders", async (c) => c.json(await c.req.json()));
+  const guarded = new Hono().use("/front/*", verify(options)).mount("/front", open.fetch);
+  const post = async (app: Hono, path: string) => {
+    const client = clientOf((request) => app.request(request));
+    return (await client.fetch(origin + path, { method: "POST", body: "[1]" })).status;
+  };
+  expect([await post(outer, "/blind/orders"), await post(outer, "/api/orders")]).toEqual([401, 200]);
+  expect(await post(guarded, "/front/orders")).toBe(200);
+});
