@@ -28,9 +28,7 @@ declare module "hono" {
  *
  * @throws TypeError for options that make no sense
  */
-export function verify(
-  options: VerifyOptions = {},
-): MiddlewareHandler<{ Variables: { authMesh: AuthMeshIdentity } }> {
+export function verify(options: VerifyOptions = {}): MiddlewareHandler {
   const guard = createRequestGuard(options);
   return async function ameshVerify(context, next) {
     const { authMesh, refusal } = admissionOf(await guard.decide(fetchRequest(context.req.raw)));

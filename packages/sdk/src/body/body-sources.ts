@@ -75,8 +75,7 @@ function readStream(request: ParsedRequest, { maxBytes, timeoutMs }: BodyLimits)
       chunks.push(chunk);
       if (length > maxBytes) finish(tooLarge(maxBytes));
     };
-    // HTTP/2 ends the stream of a request that was broken off.
-    const onEnd = () => finish(request.aborted ? new AmeshError("body_incomplete") : undefined);
+    const onEnd = () => finish();
     const onClose = () => finish(new AmeshError("body_incomplete"));
     const timer = setTimeout(() => finish(new AmeshError("body_timeout")), timeoutMs);
     if (request.destroyed) onClose();
