@@ -72,9 +72,9 @@ export { deviceIdOf, PublicKey } from "./public-key.js";
 export { readPublicKey } from "./read-public-key.js";
 export type { RedisCommands } from "./redis-commands.js";
 export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";
+export { createRunningHash, type RunningHash } from "./running-hash.js";
 export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
 export { SessionKey } from "./session-key.js";
-export { createSha256, type Sha256 } from "./sha256.js";
 export { type RequestSigner, signRequest } from "./sign-request.js";
 export {
   type JwsType,

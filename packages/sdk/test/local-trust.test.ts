@@ -212,6 +212,7 @@ test("a running server that was not called meanwhile goes over when the old key 
 test("a running server sees a revocation that an older list takes back before the next request", async () => {
   const { dir: quiet } = await newServer("quiet");
   const trust = new LocalTrust(quiet, silent);
+  await trust.ready();
   const { call, reason } = await startServer({ allowList: trust });
   expect(await call()).toBe(200);
   const before = readdirSync(quiet).map((name) => [name, readFileSync(join(quiet, name))] as const);

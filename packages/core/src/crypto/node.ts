@@ -48,8 +48,8 @@ export const crypto: CryptoProvider = {
     return bytes;
   },
   sha256Hex: (data) => hash("sha256", data, "hex"),
-  createSha256() {
-    const running = createHash("sha256");
+  createHash(algorithm) {
+    const running = createHash(algorithm);
     return { update: (data) => void running.update(data), digest: () => running.digest() };
   },
   hmacSha256: (key, data) => createHmac("sha256", key).update(data).digest(),

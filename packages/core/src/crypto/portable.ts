@@ -2,7 +2,7 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { p256 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 } from "@noble/hashes/sha2.js";
+import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import { bytesToHex, randomBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { CryptoProvider } from "./provider.js";
 
@@ -14,8 +14,8 @@ export const crypto: CryptoProvider = {
   randomBytes: (length) => randomBytes(length),
   sha256: (data) => sha256(asBytes(data)),
   sha256Hex: (data) => bytesToHex(sha256(asBytes(data))),
-  createSha256() {
-    const running = sha256.create();
+  createHash(algorithm) {
+    const running = { sha256, sha512 }[algorithm].create();
     return { update: (data) => void running.update(data), digest: () => running.digest() };
   },
   hmacSha256: (key, data) => hmac(sha256, key, data),

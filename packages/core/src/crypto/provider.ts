@@ -11,7 +11,7 @@ export interface CryptoProvider {
   /** Lower-case hex. */
   sha256Hex(data: Uint8Array | string): string;
   /** For bytes that arrive in pieces. */
-  createSha256(): Sha256;
+  createHash(algorithm: "sha256" | "sha512"): RunningHash;
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   /** Compares in constant time; arrays of different length are different. */
@@ -38,7 +38,7 @@ export interface CryptoProvider {
   ): Uint8Array | undefined;
 }
 
-export interface Sha256 {
+export interface RunningHash {
   update(data: Uint8Array): void;
   digest(): Uint8Array;
 }

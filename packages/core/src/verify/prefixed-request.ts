@@ -1,4 +1,4 @@
-import type { BodyLimits, IncomingRequest } from "../request.js";
+import type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "../request.js";
 import { targetProblem } from "../request-target.js";
 
 /** A request as its caller signed it, where a proxy took a prefix off the path on the way. */
@@ -33,8 +33,8 @@ export class PrefixedRequest implements IncomingRequest {
     return this.#request.headers(name);
   }
 
-  bodyHash(limits: BodyLimits): Promise<string> {
-    return this.#request.bodyHash(limits);
+  bodyHash(limits: BodyLimits, algorithm?: BodyHashAlgorithm): Promise<string> {
+    return this.#request.bodyHash(limits, algorithm);
   }
 }
 

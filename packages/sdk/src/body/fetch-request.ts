@@ -1,12 +1,14 @@
 import {
   AmeshError,
+  type BodyHashAlgorithm,
   type BodyLimits,
   concatBytes,
-  createSha256,
+  createRunningHash,
   type IncomingRequest,
   toHex,
 } from "@authmesh/core";
 import { machine } from "#machine";
+import { digestAlgorithms } from "./digest-algorithms.js";
 import { tooLarge } from "./too-large.js";
 
 const known = new WeakMap<Request, FetchRequest>();
@@ -47,18 +49,18 @@ class FetchRequest implements IncomingRequest {
     return value === null ? [new URL(this.#request.url).host] : value.split(",");
   }
 
-  async bodyHash(limits: BodyLimits): Promise<string> {
+  async bodyHash(limits: BodyLimits, algorithm: BodyHashAlgorithm = "sha256"): Promise<string> {
     this.#body ??= hashBody(this.#request, limits);
-    const { hash, length } = await this.#body;
+    const { hashes, length } = await this.#body;
     // An earlier verifier may have had a higher limit.
     if (length > limits.maxBytes) throw tooLarge(limits.maxBytes);
-    return hash;
+    return hashes.get(algorithm) ?? "";
   }
 }
 
 interface HashedBody {
   /** Lower-case hex. */
-  readonly hash: string;
+  readonly hashes: ReadonlyMap<BodyHashAlgorithm, string>;
   readonly length: number;
 }
 
@@ -66,7 +68,8 @@ interface HashedBody {
 async function hashBody(request: Request, { maxBytes, timeoutMs }: BodyLimits): Promise<HashedBody> {
   const encoding = (request.headers.get("content-encoding") ?? "").trim().toLowerCase();
   const kept: Uint8Array[] = [];
-  const sha256 = createSha256();
+  const algorithms = digestAlgorithms(request.headers.get("content-digest"));
+  const hashes = algorithms.map((algorithm) => [algorithm, createRunningHash(algorithm)] as const);
   let length = 0;
   const reader = copyOf(request);
   const overdue = deadline(timeoutMs);
@@ -76,7 +79,7 @@ async function hashBody(request: Request, { maxBytes, timeoutMs }: BodyLimits): 
       if (done) break;
       length += value.length;
       if (length > maxBytes) throw tooLarge(maxBytes);
-      sha256.update(value);
+      for (const [, hash] of hashes) hash.update(value);
       if (encoding !== "") kept.push(value);
     }
   } finally {
@@ -85,7 +88,7 @@ async function hashBody(request: Request, { maxBytes, timeoutMs }: BodyLimits): 
     reader.releaseLock();
   }
   if (encoding !== "") await machine.checkDecodedSize(concatBytes(...kept), encoding, maxBytes);
-  return { hash: toHex(sha256.digest()), length };
+  return { hashes: new Map(hashes.map(([algorithm, hash]) => [algorithm, toHex(hash.digest())])), length };
 }
 
 function copyOf(request: Request): ReadableStreamDefaultReader<Uint8Array> {

@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
+import { digestAlgorithms } from "./digest-algorithms.js";
 import { tooLarge } from "./too-large.js";
 
 const taps = new WeakMap<IncomingMessage, WireTap>();
@@ -22,7 +23,7 @@ export function tapRequests(): void {
 function hashedFor({ headers }: IncomingMessage): readonly BodyHashAlgorithm[] {
   if (headers["signature-input"] === undefined)
     return /^authmesh /i.test(headers.authorization ?? "") ? ["sha256"] : [];
-  return String(headers["content-digest"]).includes("sha-512") ? ["sha256", "sha512"] : ["sha256"];
+  return digestAlgorithms(headers["content-digest"]?.toString());
 }
 
 export const tapOf = (request: IncomingMessage): WireTap | undefined => taps.get(request);
