@@ -53,9 +53,9 @@ const components = [
     present: () => runs("redis-server", "--version"),
   },
   {
-    name: "nginx (a reverse proxy)",
-    packages: ["nginx-light"],
-    present: () => runs("nginx", "-v"),
+    name: "nginx and Caddy (reverse proxies, with services behind them)",
+    packages: ["nginx-light", "caddy"],
+    present: () => runs("nginx", "-v") && runs("caddy", "version"),
   },
   {
     name: "pkcs11js, compiled, and what compiles it",

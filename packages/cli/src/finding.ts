@@ -10,6 +10,11 @@ export interface Finding {
   readonly fix?: string;
 }
 
+/** One of several, told apart by what was looked at. */
+export interface NamedFinding extends Finding {
+  readonly check: string;
+}
+
 export type Verdict = "OK" | "WARN" | "FAIL" | "SKIP";
 
 const colours = { OK: "green", WARN: "yellow", FAIL: "red", SKIP: "bold" } as const;

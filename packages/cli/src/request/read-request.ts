@@ -27,7 +27,8 @@ export async function readRequest(call: Call): Promise<DescribedRequest> {
   return { url, method, headers, body, timeoutSeconds };
 }
 
-function readUrl(address: string, method: string): URL {
+/** @throws AmeshError `invalid_option` */
+export function readUrl(address: string, method: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol))
     throw new AmeshError("invalid_option", `${quoteForeign(address)} is not an http:// or https:// URL.`);

@@ -57,7 +57,7 @@ export function explainRefusal(response: Response, body: Uint8Array, { identity,
 }
 
 /** The code that `amesh.verify` put into the body: `{"error":"unauthorized"}`. */
-function refusalCode(body: Uint8Array): ErrorCode {
+export function refusalCode(body: Uint8Array): ErrorCode {
   const { value } = parseStrictJson(body);
   const code = (value as { readonly error?: unknown } | null | undefined)?.error;
   return (typeof code === "string" ? lookUp(code)?.code : undefined) ?? "service_error";
