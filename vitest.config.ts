@@ -6,9 +6,8 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 
 // Tests import the sources through this condition, so that there is one copy of every class.
 const resolve = { conditions: ["@authmesh/source"] };
-const ssr = {
-  resolve: { conditions: ["@authmesh/source", "node"], externalConditions: ["@authmesh/source", "node"] },
-};
+const conditions = ["@authmesh/source", ...("bun" in process.versions ? ["bun"] : []), "node"];
+const ssr = { resolve: { conditions, externalConditions: conditions } };
 
 const project = (name: string, include: string[], extra: object = {}) => ({
   resolve,

@@ -1,7 +1,7 @@
 /**
  * What core asks of a cryptographic library. Two files satisfy it: `node.ts` (OpenSSL through `node:crypto`)
- * and `portable.ts` (pure JavaScript, for runtimes without `node:crypto`); `#crypto` picks one when the
- * package is resolved, and the core suite runs over both.
+ * and `portable.ts` (pure JavaScript, for runtimes without `node:crypto`), and `bun.ts` is made of both; `#crypto`
+ * picks one when the package is resolved, and the core suite runs over each.
  */
 export interface CryptoProvider {
   readonly name: "node" | "portable";

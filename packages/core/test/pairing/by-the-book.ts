@@ -5,8 +5,10 @@ import {
   createHash,
   createHmac,
   createPublicKey,
+  getCiphers,
   verify,
 } from "node:crypto";
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 
 /**
  * Section 5 of docs/protocol.md a second time, written from the text alone and with nothing of the package: what
@@ -66,17 +68,26 @@ export const keys = (secret: Uint8Array, h: Uint8Array) => ({
 
 const nonce = (count: number) => Buffer.from(count.toString(16).padStart(24, "0"), "hex");
 
+/** Bun's `node:crypto` has no such cipher: there, and only there, the second opinion is another library's. */
+const hasCipher = getCiphers().includes("chacha20-poly1305");
+
 export function seal(key: Uint8Array, count: number, h: Uint8Array, type: number, plaintext: string): Buffer {
-  const cipher = createCipheriv("chacha20-poly1305", key, nonce(count), { authTagLength: 16 });
   const bytes = Buffer.from(plaintext);
-  cipher.setAAD(Buffer.concat([h, Buffer.of(type)]), { plaintextLength: bytes.length });
+  const associated = Buffer.concat([h, Buffer.of(type)]);
+  if (!hasCipher)
+    return Buffer.concat([Buffer.of(type), chacha20poly1305(key, nonce(count), associated).encrypt(bytes)]);
+  const cipher = createCipheriv("chacha20-poly1305", key, nonce(count), { authTagLength: 16 });
+  cipher.setAAD(associated, { plaintextLength: bytes.length });
   return Buffer.concat([Buffer.of(type), cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }
 
 export function open(key: Uint8Array, count: number, h: Uint8Array, frame: Uint8Array): string {
+  const associated = Buffer.concat([h, frame.subarray(0, 1)]);
+  if (!hasCipher)
+    return Buffer.from(chacha20poly1305(key, nonce(count), associated).decrypt(frame.subarray(1))).toString();
   const decipher = createDecipheriv("chacha20-poly1305", key, nonce(count), { authTagLength: 16 });
   const body = frame.subarray(1, -16);
-  decipher.setAAD(Buffer.concat([h, frame.subarray(0, 1)]), { plaintextLength: body.length });
+  decipher.setAAD(associated, { plaintextLength: body.length });
   decipher.setAuthTag(frame.subarray(-16));
   return Buffer.concat([decipher.update(body), decipher.final()]).toString();
 }
