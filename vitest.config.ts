@@ -9,11 +9,11 @@ const resolve = { conditions: ["@authmesh/source"] };
 const conditions = ["@authmesh/source", ...("bun" in process.versions ? ["bun"] : []), "node"];
 const ssr = { resolve: { conditions, externalConditions: conditions } };
 
-const project = (name: string, include: string[], extra: object = {}) => ({
+const project = (name: string, include: string[], extra: object = {}, test: object = {}) => ({
   resolve,
   ssr,
   ...extra,
-  test: { name, include, testTimeout: 30_000, hookTimeout: 60_000 },
+  test: { name, include, testTimeout: 30_000, hookTimeout: 60_000, ...test },
 });
 
 export default defineConfig({
@@ -31,7 +31,9 @@ export default defineConfig({
       project("cli", ["packages/cli/test/**/*.test.ts"]),
       project("whole", ["test/*.test.ts"]),
       // What takes a minute and more: npm run test:all.
-      ...(process.env["AMESH_TEST_SLOW"] ? [project("slow", ["test/slow/**/*.test.ts"])] : []),
+      ...(process.env["AMESH_TEST_SLOW"]
+        ? [project("slow", ["test/slow/**/*.test.ts"], {}, { globalSetup: "test/slow/install.ts" })]
+        : []),
     ],
   },
 });

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mustRun, root } from "./run.js";
+import { mustRun, root, run } from "./run.js";
 
 const [major, minor] = process.versions.node.split(".").map(Number);
 const oldest = [20, 19];
@@ -27,11 +27,22 @@ export async function install() {
   writeFileSync(stamp, wanted);
 }
 
-/** Runs npm quietly. What is compiled takes the headers that came with Node.js, where they did, and downloads none. */
+/** Runs npm quietly, and ends this program when it fails. */
 export async function npm(...args) {
+  const status = await tryNpm(...args);
+  if (status === 0) return;
+  console.error(`amesh: error: npm ${args.join(" ")} ended with status ${status}`);
+  process.exit(status);
+}
+
+/**
+ * Runs npm quietly; resolves to its exit status. What is compiled takes the headers that came with Node.js, where they
+ * did, and downloads none.
+ */
+export function tryNpm(...args) {
   const prefix = dirname(dirname(process.execPath));
   const headers = existsSync(join(prefix, "include", "node", "node_api.h")) && { npm_config_nodedir: prefix };
-  await mustRun(
+  return run(
     process.platform === "win32" ? "npm.cmd" : "npm",
     [...args, "--no-fund", "--no-audit", "--loglevel=error"],
     { stdio: ["ignore", 2, 2], env: { ...process.env, ...headers } },

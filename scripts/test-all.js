@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "./run.js";
-import { npm } from "./setup.js";
+import { tryNpm } from "./setup.js";
 
 const vitest = "node_modules/vitest/vitest.mjs";
 const native = "packages/sdk/test/adapters/native.ts";
@@ -66,11 +66,17 @@ async function record(what, on, program, args, options) {
 
 try {
   await record("npm test", here, process.execPath, ["scripts/test.js"]);
-  await record("the example for Next.js", here, process.execPath, [vitest, "run", "--project", "slow"], {
-    env: { ...process.env, AMESH_TEST_SLOW: "1" },
-  });
-  await npm("install", "--prefix", folder, "--no-save", ...runtimes.map((each) => each.package));
+  await record(
+    "Next.js: the example, the adapters' table",
+    here,
+    process.execPath,
+    [vitest, "run", "--project", "slow"],
+    {
+      env: { ...process.env, AMESH_TEST_SLOW: "1" },
+    },
+  );
   for (const { name, package: source, program, runs } of runtimes) {
+    await tryNpm("install", "--prefix", folder, "--no-save", source);
     const version = versionOf(program);
     if (version === undefined) {
       const outcome = `FAIL (missing; \`npm install ${source}\` must work on this machine)`;

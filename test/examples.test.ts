@@ -33,6 +33,12 @@ test.each([
   ["hono", "hono/server.js"],
   ["node", "node/server.js"],
   ["fetch", "fetch/handler.js"],
+  ["nextjs", "nextjs/next.config.ts"],
+  ["nextjs", "nextjs/verify-options.ts"],
+  ["nextjs", "nextjs/instrumentation.ts"],
+  ["nextjs", "nextjs/proxy.ts"],
+  ["nextjs", "nextjs/app/api/orders/route.ts"],
+  ["nextjs", "nextjs/pages/api/hooks.ts"],
   ["websockets", "websockets/server.js"],
   ["websockets", "websockets/client.js"],
 ])("the guide %s shows the example %s as it is", (page, file) => {

@@ -6,7 +6,6 @@ import { type Client, createClient } from "@authmesh/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../packages/sdk/test/fixtures/free-port.js";
 import { Machines, type Program } from "../../scripts/machines.js";
-import { npmCi } from "../../scripts/nextjs-example.js";
 import { example } from "../fixtures/example-server.js";
 
 const machines = new Machines();
@@ -19,7 +18,6 @@ let client: Client;
 let stranger: Client;
 
 beforeAll(async () => {
-  await npmCi(folder);
   const nobody = { ...process.env, ...env, AUTH_MESH_DIR: join(machines.folder, "nobody") };
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [next, "build"], {
     cwd: folder,

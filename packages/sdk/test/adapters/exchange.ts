@@ -113,7 +113,7 @@ export class Bench {
       body: bytes === undefined ? undefined : wireBody(Buffer.from(bytes), sent),
     });
     const handled = this.handled - before;
-    const content = answer === "" ? {} : (JSON.parse(answer) as { error?: string } & Seen);
+    const content = answer.startsWith("{") ? (JSON.parse(answer) as { error?: string } & Seen) : {};
     if (status !== 200)
       return { status, ...("error" in content ? { error: content.error as string } : {}), handled };
     return { status, ...(answer === "" ? {} : { saw: content as Seen }), handled };

@@ -65,7 +65,7 @@ export const probes = (query: string, method: string): readonly Probe[] => [
     changes: [
       {
         finding: "The proxy makes GET of HEAD.",
-        fix: "nginx: `proxy_cache_convert_head off;`, with `$request_method` in `proxy_cache_key`. Caddy: no `method`.",
+        fix: "nginx: `proxy_cache_convert_head off;`, with `$request_method` in `proxy_cache_key`, and no `proxy_method`. Caddy: no `method`.",
         arrives: (request) => ({ ...request, method: "GET" }),
       },
     ],

@@ -1,0 +1,2 @@
+// Next.js would take the one of the folder above.
+export function register() {}
