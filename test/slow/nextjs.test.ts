@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Client, createClient } from "@authmesh/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../packages/sdk/test/fixtures/free-port.js";
 import { Machines, type Program } from "../../scripts/machines.js";
 import { example } from "../fixtures/example-server.js";
+import { freePort } from "../fixtures/free-port.js";
 
 const machines = new Machines();
 const folder = example("nextjs");
