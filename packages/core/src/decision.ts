@@ -1,4 +1,5 @@
 import type { Failure } from "./errors.js";
+import type { Evidence } from "./evidence.js";
 import type { Scopes } from "./scopes.js";
 
 /** Who called, whatever it proved itself by. */
@@ -16,24 +17,36 @@ export interface Caller {
 }
 
 /** What the verifier decided of one request, and every step on the way. */
-export type Decision =
-  | {
-      readonly allowed: true;
-      readonly id: string;
-      readonly caller: Caller;
-      readonly steps: readonly StepResult[];
-      readonly warnings: readonly string[];
-    }
-  | {
-      readonly allowed: false;
-      readonly id: string;
-      readonly failure: Failure;
-      /** Name of the step that refused. */
-      readonly step: string;
-      /** What was known of the caller by then. Claimed, not proven, unless the signature step had passed. */
-      readonly caller?: { readonly id: string; readonly name?: string };
-      readonly steps: readonly StepResult[];
-    };
+export type Decision = Allowed | Refused;
+
+interface Decided {
+  readonly id: string;
+  readonly steps: readonly StepResult[];
+  /** As the caller signed it: with the prefix that a proxy took off. */
+  readonly target: string;
+  /** "sha256:" or "sha512:" and lower-case hex; absent when the body was not read. */
+  readonly bodyHash?: string;
+  /** Only where the verifier was told to keep it, and of a caller that proved itself. */
+  readonly evidence?: Evidence;
+}
+
+export interface Allowed extends Decided {
+  readonly allowed: true;
+  readonly caller: Caller;
+  /** Whether the caller showed, with this very request and for the first time, that it holds the key. */
+  readonly proven: true;
+  readonly warnings: readonly string[];
+}
+
+export interface Refused extends Decided {
+  readonly allowed: false;
+  readonly failure: Failure;
+  /** Name of the step that refused. */
+  readonly step: string;
+  readonly proven: boolean;
+  /** What was known of the caller by then: no more than its claim, unless `proven`. */
+  readonly caller?: Pick<Caller, "kind" | "id" | "name">;
+}
 
 export interface StepResult {
   readonly step: string;

@@ -4,6 +4,7 @@
  * @module
  */
 
+export { type AuditEvent, type AuditSink, auditEvent } from "./audit-event.js";
 export {
   type BootstrapToken,
   type BootstrapTokenOptions,
@@ -34,6 +35,13 @@ export {
   lookUp,
   quoteForeign,
 } from "./errors.js";
+export {
+  checkEvidence,
+  type Evidence,
+  type EvidenceCheck,
+  type EvidenceKind,
+  type RecordedRequest,
+} from "./evidence.js";
 export { friendlyName } from "./friendly-name.js";
 export { normalizeHost } from "./host-binding.js";
 export { contentDigest } from "./http-signature/content-digest.js";

@@ -54,6 +54,9 @@ describe("a request with an HTTP signature", () => {
       },
       steps: httpSignatureSteps.map(({ name }) => ({ step: name, outcome: "passed" })),
       warnings: [],
+      proven: true,
+      target: "/api/orders?b=2&a=1",
+      bodyHash: "sha256:4d4bbe59c6aad22442cde199a6a8a5f034405fcd78fb5a81c24ef249de1c45f1",
     });
   });
 

@@ -48,6 +48,9 @@ describe("a request as it was signed", () => {
       },
       steps: authMeshSteps.map(({ name }) => ({ step: name, outcome: "passed" })),
       warnings: [],
+      proven: true,
+      target: "/api/orders?b=2&a=1",
+      bodyHash: "sha256:4d4bbe59c6aad22442cde199a6a8a5f034405fcd78fb5a81c24ef249de1c45f1",
     });
   });
 

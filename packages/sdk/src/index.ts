@@ -7,8 +7,17 @@
 import { createClient } from "./client/create-client.js";
 import { verify } from "./express.js";
 
-export type { Caller, Decision, ErrorCode, Failure, NonceStore, TrustStore } from "@authmesh/core";
-export { AmeshError, InMemoryNonceStore } from "@authmesh/core";
+export type {
+  AuditEvent,
+  AuditSink,
+  Caller,
+  Decision,
+  ErrorCode,
+  Failure,
+  NonceStore,
+  TrustStore,
+} from "@authmesh/core";
+export { AmeshError, checkEvidence, InMemoryNonceStore } from "@authmesh/core";
 export { audienceFromEnvironment } from "./audience-variable.js";
 export {
   type Client,
@@ -21,7 +30,7 @@ export type { Scheme } from "./client/schemes.js";
 export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
 export { consoleLogger, type Logger } from "./logger.js";
 export { describeNetworkFailure } from "./network-failure.js";
-export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+export type { AuthMeshIdentity, DecidedRequest, DecisionListener, VerifyOptions } from "./verify-options.js";
 
 const machine = createClient();
 

@@ -1,5 +1,7 @@
 import {
   type AmeshError,
+  type AuditSink,
+  auditEvent,
   checkAudience,
   createVerifier,
   type Decision,
@@ -11,6 +13,7 @@ import {
 } from "@authmesh/core";
 import { machine } from "#machine";
 import { audienceFromEnvironment } from "./audience-variable.js";
+import { AuditQueue } from "./audit-queue.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { RefusalLog } from "./refusal-log.js";
@@ -37,27 +40,44 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const verifier = createVerifier({ ...options, audience, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
+  const audit = auditQueue(options.audit, logger);
   const ready = async () => local?.ready();
   const watch = new TrustWatch({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
   return {
     async decide(request) {
+      const started = performance.now();
       const decision = await ready()
         .then(() => verifier(request))
-        .catch((error: unknown) => unexpected(error, logger));
+        .catch((error: unknown) => unexpected(error, request, logger));
       if (!decision.allowed) refusals.write(decision, request.method, request.target);
       else
         for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
-      void report(options, decision, request, logger);
+      audit?.push(
+        auditEvent(
+          decision,
+          { method: request.method, host: request.headers("host")[0] },
+          Math.floor(Date.now() / 1000),
+        ),
+      );
+      void report(options, decision, request, performance.now() - started, logger);
       return decision;
     },
     watch: (deviceId, lost) => watch.add(deviceId, lost),
   };
 }
 
+/** @throws TypeError for what is no sink */
+function auditQueue(sink: AuditSink | undefined, logger: Logger): AuditQueue | undefined {
+  if (sink === undefined) return undefined;
+  if (typeof sink?.write !== "function")
+    throw new TypeError("audit must be an AuditSink: { write(events) }.");
+  return new AuditQueue({ sink, logger });
+}
+
 /** What the verifier has no name for: nobody is let in, and the log says what it was. */
-function unexpected(error: unknown, logger: Logger): Decision {
+function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger): Decision {
   logger.error("the verifier failed", { error: error instanceof Error ? error.stack : String(error) });
   return {
     allowed: false,
@@ -65,17 +85,20 @@ function unexpected(error: unknown, logger: Logger): Decision {
     failure: failure("unexpected_error"),
     step: "verifier",
     steps: [],
+    target,
+    proven: false,
   };
 }
 
 async function report(
   options: VerifyOptions,
   decision: Decision,
-  request: IncomingRequest,
+  { method, target }: IncomingRequest,
+  durationMs: number,
   logger: Logger,
 ): Promise<void> {
   try {
-    await options.onDecision?.(decision, { method: request.method, target: request.target });
+    await options.onDecision?.(decision, { method, target, durationMs });
   } catch (error) {
     logger.error("onDecision failed", { message: error instanceof Error ? error.message : String(error) });
   }
@@ -86,9 +109,11 @@ const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
   allowList: true,
   allowOverrideHeaders: true,
   audience: true,
+  audit: true,
   bodyTimeoutSeconds: true,
   clockSkewSeconds: true,
   contentEncodings: true,
+  evidence: true,
   logger: true,
   maxBodyBytes: true,
   maxPendingBodies: true,

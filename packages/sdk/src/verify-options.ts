@@ -1,4 +1,4 @@
-import type { Decision, NonceStore, TrustStore } from "@authmesh/core";
+import type { AuditSink, Decision, NonceStore, TrustStore } from "@authmesh/core";
 import type { Logger } from "./logger.js";
 
 /** What a route sees of the caller after verification: `req.authMesh`. */
@@ -9,6 +9,17 @@ export interface AuthMeshIdentity {
   readonly friendlyName: string;
   /** Unix seconds. */
   readonly verifiedAt: number;
+}
+
+/** Told of a decision, and of the request that it is about. */
+export type DecisionListener = (decision: Decision, request: DecidedRequest) => void | Promise<void>;
+
+export interface DecidedRequest {
+  readonly method: string;
+  /** As the server received it. */
+  readonly target: string;
+  /** From the request's headers to the decision, the wait for its body included. */
+  readonly durationMs: number;
 }
 
 /** Options of every adapter. All are optional; the defaults suit one process behind nothing. */
@@ -51,10 +62,14 @@ export interface VerifyOptions {
   /** What the caller must have been granted: "orders:r" or "orders:w". Default: to be known is enough. */
   readonly scope?: string;
   /** Called with every decision, and not waited for. What it throws, or rejects with, is logged and changes nothing. */
-  readonly onDecision?: (
-    decision: Decision,
-    request: { readonly method: string; readonly target: string },
-  ) => void | Promise<void>;
+  readonly onDecision?: DecisionListener;
+  /**
+   * Where every decision is recorded. Written in the background, in order and in batches, and tried again while that
+   * fails; the log says when events were left out because a sink cannot keep up. Default: nowhere.
+   */
+  readonly audit?: AuditSink;
+  /** Keep in decisions and audit what the caller signed, so that others can check it (`checkEvidence`). Default false. */
+  readonly evidence?: boolean;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger;
 }

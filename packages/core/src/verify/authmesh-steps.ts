@@ -1,4 +1,3 @@
-import { crypto } from "#crypto";
 import { parseAuthMeshHeader } from "../authorization-header.js";
 import { failure } from "../errors.js";
 import { signableRequest } from "../signable.js";
@@ -11,14 +10,13 @@ import {
   bodyReadsOneWay,
   deviceIsController,
   entryNotExpired,
+  hashOfNothing,
   keptLonger,
   notRevoked,
   scopeSuffices,
   spend,
   targetReadsOneWay,
 } from "./steps.js";
-
-const hashOfNothing = crypto.sha256Hex("");
 
 const headerPresent: Step = {
   name: "header",
@@ -55,8 +53,9 @@ const bodyRead: Step = {
   run(context, settings) {
     context.bodyHash = hashOfNothing;
     if (!context.request.hasBody) return undefined;
-    return awaitBody(context, settings, "sha256").then((hash) => {
-      context.bodyHash = hash;
+    context.bodyHash = undefined;
+    return awaitBody(context, settings, "sha256").then((hex) => {
+      context.bodyHash = { algorithm: "sha256", hex };
       return undefined;
     });
   },
@@ -64,9 +63,13 @@ const bodyRead: Step = {
 
 const signatureFits: Step = {
   name: "signature",
-  run({ request, header, bodyHash, signingKey }) {
-    const message = signableRequest(request.method, request.target, header.timestamp, header.nonce, bodyHash);
-    return signingKey.verify(message, header.signature) ? undefined : failure("signature_invalid");
+  run(context) {
+    const { request, header, bodyHash, signingKey } = context;
+    const { timestamp, nonce, signature } = header;
+    const message = signableRequest(request.method, request.target, timestamp, nonce, bodyHash?.hex ?? "");
+    if (!signingKey.verify(message, signature)) return failure("signature_invalid");
+    context.signed = { kind: "authmesh", message, signature };
+    return undefined;
   },
 };
 

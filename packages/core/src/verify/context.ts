@@ -1,11 +1,12 @@
 import type { AuthMeshHeader } from "../authorization-header.js";
 import type { Failure } from "../errors.js";
+import type { EvidenceKind } from "../evidence.js";
 import type { Bound } from "../host-binding.js";
 import type { BodyDigest } from "../http-signature/content-digest.js";
 import type { HttpSignature } from "../http-signature/profile.js";
 import type { NonceStore } from "../nonce-store.js";
 import type { PublicKey } from "../public-key.js";
-import type { IncomingRequest } from "../request.js";
+import type { BodyHashAlgorithm, IncomingRequest } from "../request.js";
 import type { Scopes } from "../scopes.js";
 import type { TrustedDevice, TrustStore } from "../trust-store.js";
 import type { DelegationCache, PresentedDelegation } from "./delegation-cache.js";
@@ -23,12 +24,17 @@ export class VerificationContext {
   /** Set when a session key signed the request in place of the device's key. */
   presented: PresentedDelegation | undefined;
   device!: TrustedDevice;
+  /** Set once the body was read, or there is none. */
+  bodyHash: { readonly algorithm: BodyHashAlgorithm; readonly hex: string } | undefined;
+  /** Set once the signature was found right. */
+  signed: SignedMessage | undefined;
+  /** Whether the caller has shown, with this very request and for the first time, that it holds the key. */
+  proven = false;
 
   /** Of an AuthMesh header. */
   header!: AuthMeshHeader;
   /** Seconds. */
   timestamp!: number;
-  bodyHash!: string;
 
   /** Of an HTTP signature. */
   httpSignature!: HttpSignature;
@@ -48,6 +54,13 @@ export class VerificationContext {
   get signingKey(): PublicKey {
     return this.presented?.delegation.sessionKey ?? this.device.publicKey;
   }
+}
+
+/** What was signed, how, and by what kind of proof. */
+export interface SignedMessage {
+  readonly kind: EvidenceKind;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** Which hosts a request may have been made for, each as `normalizeHost` writes it. */
@@ -78,6 +91,7 @@ export interface VerifierSettings {
   readonly contentEncodings: readonly string[];
   /** Lower case; only these of the headers that rewrite method or path are let through. */
   readonly allowOverrideHeaders: readonly string[];
+  readonly evidence: boolean;
   readonly scopeSuffices: ((grants: Scopes) => boolean) | undefined;
   /** Milliseconds since the epoch, read afresh by each step. */
   readonly now: () => number;

@@ -11,6 +11,7 @@ import {
   bodyReadsOneWay,
   deviceIsController,
   entryNotExpired,
+  hashOfNothing,
   keptLonger,
   notRevoked,
   scopeSuffices,
@@ -73,8 +74,11 @@ const hostKnown: Step = {
 
 const digestFits: Step = {
   name: "body",
-  run: (context, settings) =>
-    context.bodyDigests.length === 0 ? undefined : compareDigests(context, settings),
+  run(context, settings) {
+    if (context.bodyDigests.length > 0) return compareDigests(context, settings);
+    context.bodyHash = hashOfNothing;
+    return undefined;
+  },
 };
 
 async function compareDigests(
@@ -82,7 +86,9 @@ async function compareDigests(
   settings: VerifierSettings,
 ): Promise<Failure | undefined> {
   for (const { algorithm, hex } of context.bodyDigests) {
-    if ((await awaitBody(context, settings, algorithm)) !== hex)
+    const received = await awaitBody(context, settings, algorithm);
+    context.bodyHash ??= { algorithm, hex: received };
+    if (received !== hex)
       return failure("signature_invalid", `Content-Digest is of another body (${algorithm}).`);
   }
   return undefined;
@@ -90,15 +96,18 @@ async function compareDigests(
 
 const signatureFits: Step = {
   name: "signature",
-  run({ request, httpSignature, hosts, signingKey }) {
+  run(context) {
+    const { request, httpSignature, hosts, signingKey } = context;
     const { configured, received, acceptable } = hosts;
     const { method, target } = request;
     const headers = (name: string) => request.headers(name);
-    const isFor = (authority: string) =>
-      signingKey.verify(
-        signableHttpMessage({ method, target, authority, headers }, httpSignature),
-        httpSignature.signature,
-      );
+    const { signature } = httpSignature;
+    const isFor = (authority: string) => {
+      const message = signableHttpMessage({ method, target, authority, headers }, httpSignature);
+      if (!signingKey.verify(message, signature)) return false;
+      context.signed = { kind: "http-signature", message, signature };
+      return true;
+    };
     if (acceptable.some(isFor)) return undefined;
     return received !== undefined && !acceptable.includes(received) && isFor(received)
       ? failure("host_mismatch", signedForAnother(received, configured, received))

@@ -1,3 +1,4 @@
+import { crypto } from "#crypto";
 import { AmeshError, type Failure, failure, quoteForeign } from "../errors.js";
 import type { NonceStore } from "../nonce-store.js";
 import { PublicKey } from "../public-key.js";
@@ -115,6 +116,8 @@ export const notRevoked: Step = {
  *
  * @throws AmeshError `verifier_busy`, and what `bodyHash` throws
  */
+export const hashOfNothing = { algorithm: "sha256", hex: crypto.sha256Hex("") } as const;
+
 export async function awaitBody(
   { request }: VerificationContext,
   settings: VerifierSettings,
@@ -151,17 +154,24 @@ export const keptLonger = instancesDiffer + 1;
 
 /** Records a nonce, or says why the request may be a replay. */
 export async function spend(
-  { request }: VerificationContext,
+  context: VerificationContext,
   settings: VerifierSettings,
   { name, signedAt, windowSeconds }: SpentNonce,
 ): Promise<Failure | undefined> {
+  const { request } = context;
   const before = maybeForgotten(signedAt, settings);
-  if (before !== undefined || request.recordedNonce === name) return before;
+  if (before !== undefined) return before;
+  if (request.recordedNonce === name) {
+    context.proven = true;
+    return undefined;
+  }
   if (!(await recorded(settings.nonces, name, windowSeconds))) return failure("replay_detected");
   // Again: it is by this question that a shared store finds out what it has forgotten.
   const after = maybeForgotten(signedAt, settings);
-  if (after === undefined) request.recordedNonce = name;
-  return after;
+  if (after !== undefined) return after;
+  request.recordedNonce = name;
+  context.proven = true;
+  return undefined;
 }
 
 /** Whether the store may have accepted a request of this time and not know it any more. */

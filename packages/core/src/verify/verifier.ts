@@ -1,13 +1,14 @@
 import { crypto } from "#crypto";
 import type { Caller, Decision, StepResult } from "../decision.js";
-import { toBase64Url } from "../encoding.js";
+import { decodeUtf8, toBase64Url } from "../encoding.js";
 import { AmeshError, type Failure, failure } from "../errors.js";
+import type { Evidence } from "../evidence.js";
 import { normalizeHost } from "../host-binding.js";
 import type { NonceStore } from "../nonce-store.js";
 import type { IncomingRequest } from "../request.js";
 import { parseRequirement } from "../scopes.js";
 import type { TrustStore } from "../trust-store.js";
-import { type Step, VerificationContext, type VerifierSettings } from "./context.js";
+import { type SignedMessage, type Step, VerificationContext, type VerifierSettings } from "./context.js";
 import { DelegationCache } from "./delegation-cache.js";
 import { checkPathPrefix, PrefixedRequest } from "./prefixed-request.js";
 import { proofKindOf } from "./proof-kinds.js";
@@ -47,6 +48,8 @@ export interface VerifierOptions {
   readonly contentEncodings?: readonly string[] | undefined;
   /** Headers that override method or path and are let through all the same. Default none. */
   readonly allowOverrideHeaders?: readonly string[] | undefined;
+  /** Keep in each decision what the caller signed, for `checkEvidence`. Default false. */
+  readonly evidence?: boolean | undefined;
   /** What the caller must have been granted: "orders:r", "orders:w". Default nothing. */
   readonly scope?: string | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -69,15 +72,21 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const request = pathPrefix === "" ? received : new PrefixedRequest(received, pathPrefix);
     const context = new VerificationContext(request);
     const kind = proofKindOf(request);
-    if (kind === undefined) return refuse(failure("ambiguous_proof"), "proof", [], context);
+    if (kind === undefined) return refuse(failure("ambiguous_proof"), "proof", [], context, settings);
     for (const [index, step] of kind.steps.entries()) {
       const pending = attempt(step, context, settings);
       // Nearly every step is synchronous; waiting for each of them would cost more than most of them do.
       const refusal = pending instanceof Promise ? await pending.catch(asFailure) : pending;
-      if (refusal !== undefined) return refuse(refusal, step.name, kind.passed.slice(0, index), context);
+      if (refusal !== undefined)
+        return refuse(refusal, step.name, kind.passed.slice(0, index), context, settings);
     }
-    const caller = callerOf(context, settings);
-    return { allowed: true, id: decisionId(), caller, steps: kind.passed, warnings: context.warnings };
+    return {
+      allowed: true,
+      ...decided(kind.passed, context, settings),
+      caller: callerOf(context, settings),
+      proven: true,
+      warnings: context.warnings,
+    };
   };
 }
 
@@ -108,14 +117,43 @@ function refuse(
   step: string,
   passed: readonly StepResult[],
   context: VerificationContext,
+  settings: VerifierSettings,
 ): Decision {
   return {
     allowed: false,
-    id: decisionId(),
+    ...decided([...passed, { step, outcome: "refused" }], context, settings),
     failure: answerable(refusal),
     step,
+    proven: context.proven,
     ...claimed(context),
-    steps: [...passed, { step, outcome: "refused" }],
+  };
+}
+
+/** What every decision says. */
+function decided(
+  steps: readonly StepResult[],
+  context: VerificationContext,
+  { evidence }: VerifierSettings,
+): Pick<Decision, "id" | "steps" | "target" | "bodyHash" | "evidence"> {
+  const { request, bodyHash } = context;
+  return {
+    id: decisionId(),
+    steps,
+    target: request.target,
+    ...(bodyHash === undefined ? {} : { bodyHash: `${bodyHash.algorithm}:${bodyHash.hex}` }),
+    ...(evidence && context.proven ? { evidence: evidenceOf(context) } : {}),
+  };
+}
+
+function evidenceOf({ request, signed, device, presented }: VerificationContext): Evidence {
+  const { kind, message, signature } = signed as SignedMessage;
+  const [delegation] = presented === undefined ? [] : request.headers("authmesh-delegation");
+  return {
+    kind,
+    signed: decodeUtf8(message) ?? "",
+    signature: toBase64Url(signature),
+    deviceKey: device.publicKey.base64,
+    ...(delegation === undefined ? {} : { delegation }),
   };
 }
 
@@ -131,7 +169,8 @@ function callerOf({ device }: VerificationContext, { now }: VerifierSettings): C
 }
 
 function claimed({ device }: VerificationContext) {
-  return device === undefined ? {} : { caller: { id: device.deviceId, name: device.friendlyName } };
+  if (device === undefined) return {};
+  return { caller: { kind: "device" as const, id: device.deviceId, name: device.friendlyName } };
 }
 
 /** 96 random bits, to find one decision in a log. */
@@ -157,6 +196,7 @@ function checkOptions(options: VerifierOptions): VerifierSettings {
     maxPendingBodies: integer("maxPendingBodies", options.maxPendingBodies ?? 256, 1, 1_000_000),
     contentEncodings: names("contentEncodings", options.contentEncodings ?? []),
     allowOverrideHeaders: names("allowOverrideHeaders", options.allowOverrideHeaders ?? []),
+    evidence: flag("evidence", options.evidence ?? false),
     scopeSuffices: options.scope === undefined ? undefined : checkRequirement(options.scope),
     now,
     delegations: new DelegationCache(now),

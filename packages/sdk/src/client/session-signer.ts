@@ -1,5 +1,6 @@
 import { AmeshError, createDelegation, SessionKey } from "@authmesh/core";
 import type { Logger } from "../logger.js";
+import { unreferencedTimer } from "../unreferenced-timer.js";
 import { type ClientIdentity, type ClientSigner, closedClient, type SignerSource } from "./request-signer.js";
 
 export interface SessionOptions {
@@ -174,10 +175,4 @@ export class SessionSigner implements SignerSource {
       { ...known, secondsLeft: Math.max(0, Math.round(left / 1000)) },
     );
   }
-}
-
-function unreferencedTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms);
-  timer.unref();
-  return () => clearTimeout(timer);
 }
