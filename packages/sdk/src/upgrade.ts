@@ -4,11 +4,16 @@ import { type Authenticated, admissionOf } from "./admission.js";
 import { nodeRequest } from "./body/node-request.js";
 import type { RefusalResponse } from "./refusal-response.js";
 import { createRequestGuard } from "./request-guard.js";
+import { unreferencedTimer } from "./unreferenced-timer.js";
 import type { VerifyOptions } from "./verify-options.js";
+
+/** How long the end of a connection may take to reach its peer. */
+const lastWordsMs = 500;
 
 /**
  * Takes over an upgraded connection. `ended` aborts when the device is no longer let in; its `reason` is an
- * `AmeshError`. What its listeners write is still sent, then the socket is closed.
+ * `AmeshError`. Nothing that arrives from then on is handed over. What its listeners write is still sent, for half a
+ * second at most, then the socket is closed.
  */
 export type UpgradeHandler = (
   request: Authenticated<IncomingMessage>,
@@ -50,8 +55,10 @@ export function protectUpgrade(
       if (refusal !== undefined) return answer(socket, refusal);
       const ended = new AbortController();
       const unwatch = guard.watch(authMesh.deviceId, (reason) => {
+        discardInput(socket);
         ended.abort(reason);
         socket.end(() => socket.destroy());
+        unreferencedTimer(() => socket.destroy(), lastWordsMs); // a peer that does not read keeps nothing open
       });
       socket.once("close", unwatch);
       process.nextTick(() => {
@@ -60,6 +67,11 @@ export function protectUpgrade(
       });
     });
   };
+}
+
+/** What a device sends once it is not let in any more reaches no application. */
+function discardInput(socket: Duplex): void {
+  socket.push = () => false;
 }
 
 function destroyed(this: Duplex): void {

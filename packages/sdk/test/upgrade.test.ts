@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AmeshError, Decision } from "@authmesh/core";
@@ -67,6 +67,79 @@ async function connect(url: string, headers?: Record<string, string>) {
     ws.on("error", reject);
   });
   return { ws, first, ended };
+}
+
+test("a device that is revoked while it does not read is cut off, and nothing more of it is handed over", async () => {
+  const trust = new ChangingTrust().trust(caller) as ChangingTrust;
+  const { host, port, received, closed } = await pusher(trust);
+  const socket = connectTcp(port, "127.0.0.1");
+  closing.push(() => socket.destroy());
+  const headers = {
+    ...(await client.headers(`ws://${host}/`)),
+    Host: host,
+    Connection: "Upgrade",
+    Upgrade: "raw",
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`GET / HTTP/1.1\r\n${lines.join("")}\r\n`);
+  socket.write("before");
+  socket.pause(); // what the server pushes fills every buffer on the way
+  await received("before");
+  trust.revoked.add(caller.publicKey.deviceId);
+  trust.tell();
+  const seen = received("after").then(() => "handed over");
+  const late = setInterval(() => socket.write("after"), 10);
+  closing.push(() => clearInterval(late));
+  expect(await Promise.race([seen, closed.then(() => "closed")])).toBe("closed");
+});
+
+class ChangingTrust extends MemoryTrust {
+  #listeners = new Set<() => void>();
+  tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+  override onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}
+
+/** A protocol of its own over the upgraded socket: it pushes without end and keeps what it is told. */
+async function pusher(allowList: TrustStore) {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const host = `127.0.0.1:${port}`;
+  let text = "";
+  const waiting = new Set<() => void>();
+  const { promise: closed, resolve } = withResolvers<void>();
+  const take = (data: Buffer) => {
+    text += data;
+    for (const check of waiting) check();
+  };
+  const listener = protectUpgrade(
+    (_request, socket, head) => {
+      take(head);
+      socket.on("close", resolve);
+      socket.on("error", () => {});
+      socket.on("data", take);
+      socket.write(Buffer.alloc(64 << 20));
+    },
+    { allowList, audience: host, logger: silent },
+  );
+  server.on("upgrade", (request, socket, head) => {
+    listener(request, socket, head);
+  });
+  closing.push(() => void server.close());
+  const received = (word: string) =>
+    new Promise<void>((found) => {
+      const check = () => {
+        if (text.includes(word)) found();
+      };
+      waiting.add(check);
+      check();
+    });
+  return { host, port, received, closed };
 }
 
 describe("a WebSocket's handshake", () => {
