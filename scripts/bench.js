@@ -6,7 +6,15 @@ import { mustRun, root, run } from "./run.js";
 import { build, install } from "./setup.js";
 
 const compiled = "bench/dist/bench";
-const notQuestions = ["compare", "first-request", "incoming-request", "slow-tpm", "trusted-devices"];
+const notQuestions = [
+  "adapter-servers",
+  "compare",
+  "first-request",
+  "http-load",
+  "incoming-request",
+  "slow-tpm",
+  "trusted-devices",
+];
 /** Packages of the components that a question needs. */
 const needs = {
   "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"],
