@@ -1,7 +1,7 @@
 /**
  * What does verification cost a server, in requests a second, beside the one signature it cannot do without? For each
  * adapter three servers, each a process of its own on one core, and the load on another; all get the same bytes.
- * Without Next.js, whose own server would be measured.
+ * Without Next.js, whose own server would be measured. BENCH_ADAPTERS names some of them, "hono,fetch".
  */
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import type { Guard } from "./adapter-servers.js";
 import { median, whole } from "./compare.js";
 import { http1, http2, type Load, type Loader } from "./http-load.js";
 
-const calls = 6000;
+const calls = 3000;
 const warmUpRounds = 2;
 const rounds = 3;
 const aim = 0.9;
