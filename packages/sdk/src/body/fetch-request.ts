@@ -11,16 +11,13 @@ import { machine } from "#machine";
 import { digestAlgorithms } from "./digest-algorithms.js";
 import { tooLarge } from "./too-large.js";
 
-const known = new WeakMap<Request, FetchRequest>();
+/** Not in a WeakMap: what stands there outlives the young generation, with the request it belongs to. */
+const viewKey = Symbol("amesh request");
 
 /** The one view of a request, however many verifiers it passes. */
-export function fetchRequest(request: Request): FetchRequest {
-  let view = known.get(request);
-  if (view === undefined) {
-    view = new FetchRequest(request);
-    known.set(request, view);
-  }
-  return view;
+export function fetchRequest(request: Request & { [viewKey]?: FetchRequest }): FetchRequest {
+  request[viewKey] ??= new FetchRequest(request);
+  return request[viewKey];
 }
 
 const schemeAndAuthority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;

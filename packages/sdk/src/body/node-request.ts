@@ -12,18 +12,15 @@ interface ReadBody {
   readonly hash: (algorithm: BodyHashAlgorithm) => string;
 }
 
-const known = new WeakMap<ParsedRequest, NodeRequest>();
+/** Not in a WeakMap: what stands there outlives the young generation, with the request it belongs to. */
+const viewKey = Symbol("amesh request");
 
 /** The one view of a request, however many verifiers it passes. */
 export function nodeRequest(message: IncomingMessage | Http2ServerRequest): NodeRequest {
   // Where the two differ, `NodeRequest` asks which it is.
-  const request = message as ParsedRequest;
-  let view = known.get(request);
-  if (view === undefined) {
-    view = new NodeRequest(request);
-    known.set(request, view);
-  }
-  return view;
+  const request = message as ParsedRequest & { [viewKey]?: NodeRequest };
+  request[viewKey] ??= new NodeRequest(request);
+  return request[viewKey];
 }
 
 /** A request of `node:http`, `node:http2`, Connect, Express or Fastify as the verifier reads it. */
