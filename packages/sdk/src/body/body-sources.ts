@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
 import { tooLarge } from "./too-large.js";
@@ -44,7 +44,7 @@ export async function findBody(request: ParsedRequest, limits: BodyLimits): Prom
 }
 
 export const hashOf = (algorithm: BodyHashAlgorithm, bytes: Uint8Array): string =>
-  createHash(algorithm).update(bytes).digest("hex");
+  hash(algorithm, bytes, "hex");
 
 export const jsonType = /^application\/(?:[a-z0-9.+-]+\+)?json\b/i;
 

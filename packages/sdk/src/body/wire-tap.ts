@@ -1,11 +1,14 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { AmeshError, type BodyHashAlgorithm, type BodyLimits } from "@authmesh/core";
 import { digestAlgorithms } from "./digest-algorithms.js";
 import { tooLarge } from "./too-large.js";
 
-const taps = new WeakMap<IncomingMessage, WireTap>();
+/** Not in a WeakMap: what stands there outlives the young generation, with the request it belongs to. */
+const tapKey = Symbol("wire tap");
+type Tapped = IncomingMessage & { [tapKey]?: WireTap };
+
 let subscribed = false;
 
 /** From now on, bodies of requests that carry a proof are hashed as their bytes come off the wire. */
@@ -15,7 +18,7 @@ export function tapRequests(): void {
   subscribe("http.server.request.start", (message) => {
     const { request } = message as { request: IncomingMessage };
     const algorithms = hashedFor(request);
-    if (algorithms.length > 0) taps.set(request, new WireTap(request, algorithms));
+    if (algorithms.length > 0) (request as Tapped)[tapKey] = new WireTap(request, algorithms);
   });
 }
 
@@ -26,7 +29,7 @@ function hashedFor({ headers }: IncomingMessage): readonly BodyHashAlgorithm[] {
   return digestAlgorithms(headers["content-digest"]?.toString());
 }
 
-export const tapOf = (request: IncomingMessage): WireTap | undefined => taps.get(request);
+export const tapOf = (request: IncomingMessage): WireTap | undefined => (request as Tapped)[tapKey];
 
 /**
  * Sees the body's bytes when the HTTP parser hands them to the request, before any reader does: so it makes no
@@ -34,7 +37,12 @@ export const tapOf = (request: IncomingMessage): WireTap | undefined => taps.get
  */
 export class WireTap {
   readonly #request: IncomingMessage;
-  readonly #hashes: readonly (readonly [BodyHashAlgorithm, Hash])[];
+  readonly #algorithms: readonly BodyHashAlgorithm[];
+  readonly #announced: number;
+  /** Of a body that comes in pieces. */
+  #hashes: readonly (readonly [BodyHashAlgorithm, Hash])[] | undefined;
+  /** Of a body that came in one piece, before its end was seen. */
+  #wholeDigests: ReadonlyMap<BodyHashAlgorithm, string> | undefined;
   #length = 0;
   /** The bytes themselves, as long as nobody has begun to read. */
   #chunks: Buffer[] | undefined = [];
@@ -45,7 +53,8 @@ export class WireTap {
 
   constructor(request: IncomingMessage, algorithms: readonly BodyHashAlgorithm[]) {
     this.#request = request;
-    this.#hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)]);
+    this.#algorithms = algorithms;
+    this.#announced = Number(request.headers["content-length"]);
     const push = request.push;
     request.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
       this.#take(chunk);
@@ -100,12 +109,25 @@ export class WireTap {
 
   #take(chunk: Buffer | null): void {
     if (chunk === null) {
-      this.#digests ??= new Map(this.#hashes.map(([algorithm, hash]) => [algorithm, hash.digest("hex")]));
+      this.#digests ??= this.#wholeDigests ?? this.#digestsOfPieces();
       return;
     }
     this.#length += chunk.length;
-    for (const [, hash] of this.#hashes) hash.update(chunk);
+    // The garbage collector has much to do with objects that hash piece by piece, and most bodies come in one.
+    // Of such a body nothing follows: the parser lets through what was announced.
+    if (chunk.length === this.#announced)
+      this.#wholeDigests = new Map(this.#algorithms.map((name) => [name, hash(name, chunk, "hex")]));
+    else for (const [, running] of this.#running()) running.update(chunk);
     if (this.#request.readableDidRead) this.#chunks = undefined;
     else this.#chunks?.push(chunk);
+  }
+
+  #running(): readonly (readonly [BodyHashAlgorithm, Hash])[] {
+    this.#hashes ??= this.#algorithms.map((name) => [name, createHash(name)]);
+    return this.#hashes;
+  }
+
+  #digestsOfPieces(): ReadonlyMap<BodyHashAlgorithm, string> {
+    return new Map(this.#running().map(([name, running]) => [name, running.digest("hex")]));
   }
 }
