@@ -1,5 +1,5 @@
 /** One server of bench/adapters.ts. Arguments: the adapter, what guards it, the caller's public key. */
-import { createPublicKey, hash, verify as verifySignature } from "node:crypto";
+import { hash, verify as verifySignature } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import {
   createServer as createHttp2Server,
@@ -19,6 +19,7 @@ import express5 from "express";
 import express4 from "express4";
 import { fastify } from "fastify";
 import { Hono } from "hono";
+import { keyObjectOf } from "./key-object.js";
 import { trusting } from "./trusted-devices.js";
 
 /** Only in the first is anything of ours at work. `verified`: by the adapter. `floor`: one signature by hand, and nothing else. `plain`: by nobody. */
@@ -38,11 +39,7 @@ const options: VerifyOptions = {
   nonceStore: new InMemoryNonceStore(),
 };
 
-const spki = Buffer.from("3039301306072a8648ce3d020106082a8648ce3d030107032200", "hex");
-const bareKey = {
-  key: createPublicKey({ key: Buffer.concat([spki, key.bytes]), format: "der", type: "spki" }),
-  dsaEncoding: "ieee-p1363",
-} as const;
+const bareKey = { key: keyObjectOf(key.bytes), dsaEncoding: "ieee-p1363" } as const;
 const members = /ts="(\d+)",nonce="([\w-]+)",sig="([\w-]+)"/;
 
 function checkByHand(authorization = "", body: Uint8Array): void {

@@ -1,5 +1,5 @@
 /** What does a full verification cost beside the signature check it cannot do without? No HTTP. */
-import { createPublicKey, hash, verify } from "node:crypto";
+import { hash, verify } from "node:crypto";
 import {
   createVerifier,
   type IncomingRequest,
@@ -9,6 +9,7 @@ import {
 } from "@authmesh/core";
 import { p256 } from "@noble/curves/nist.js";
 import { compare } from "./compare.js";
+import { keyObjectOf } from "./key-object.js";
 import { trusting } from "./trusted-devices.js";
 
 const calls = 1000;
@@ -34,11 +35,7 @@ const ours = async () => {
 
 const message = Buffer.from("x".repeat(180));
 const bytes = key.publicKey.bytes;
-const bareKey = createPublicKey({
-  key: Buffer.concat([Buffer.from("3039301306072a8648ce3d020106082a8648ce3d030107032200", "hex"), bytes]),
-  format: "der",
-  type: "spki",
-});
+const bareKey = keyObjectOf(bytes);
 const signature = Buffer.from(p256.sign(message, key.export()));
 
 await compare({

@@ -12,6 +12,7 @@ const notQuestions = [
   "first-request",
   "http-load",
   "incoming-request",
+  "key-object",
   "slow-tpm",
   "trusted-devices",
 ];
