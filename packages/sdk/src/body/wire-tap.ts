@@ -113,8 +113,7 @@ export class WireTap {
       return;
     }
     this.#length += chunk.length;
-    // The garbage collector has much to do with objects that hash piece by piece, and most bodies come in one.
-    // Of such a body nothing follows: the parser lets through what was announced.
+    // At one go it costs half, and most bodies come in one piece. Of such a body nothing follows: the parser lets through what was announced.
     if (chunk.length === this.#announced)
       this.#wholeDigests = new Map(this.#algorithms.map((name) => [name, hash(name, chunk, "hex")]));
     else for (const [, running] of this.#running()) running.update(chunk);
