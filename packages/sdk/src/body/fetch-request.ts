@@ -16,8 +16,8 @@ const viewKey = Symbol("amesh request");
 
 /** The one view of a request, however many verifiers it passes. */
 export function fetchRequest(request: Request & { [viewKey]?: FetchRequest }): FetchRequest {
-  request[viewKey] ??= new FetchRequest(request);
-  return request[viewKey];
+  if (!request[viewKey]?.isOf(request)) request[viewKey] = new FetchRequest(request);
+  return request[viewKey] as FetchRequest;
 }
 
 const schemeAndAuthority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
@@ -37,6 +37,11 @@ class FetchRequest implements IncomingRequest {
     // As the router finds it. Not parsed again: some servers leave "%2e%2e" to be read in two ways.
     this.target = request.url.replace(schemeAndAuthority, "");
     this.hasBody = request.body !== null;
+  }
+
+  /** Not of a copy that took the view along. */
+  isOf(request: Request): boolean {
+    return this.#request === request;
   }
 
   headers(name: string): readonly string[] {

@@ -19,8 +19,8 @@ const viewKey = Symbol("amesh request");
 export function nodeRequest(message: IncomingMessage | Http2ServerRequest): NodeRequest {
   // Where the two differ, `NodeRequest` asks which it is.
   const request = message as ParsedRequest & { [viewKey]?: NodeRequest };
-  request[viewKey] ??= new NodeRequest(request);
-  return request[viewKey];
+  if (!request[viewKey]?.isOf(request)) request[viewKey] = new NodeRequest(request);
+  return request[viewKey] as NodeRequest;
 }
 
 /** A request of `node:http`, `node:http2`, Connect, Express or Fastify as the verifier reads it. */
@@ -38,6 +38,11 @@ class NodeRequest implements IncomingRequest {
     // A router that mounts applications strips the prefix from `url`; the caller signed the whole.
     this.target = request.originalUrl ?? request.url ?? "";
     this.hasBody = isHttp2(request) ? !request.stream.endAfterHeaders : this.#announcesBody();
+  }
+
+  /** Not of a copy that took the view along. */
+  isOf(request: ParsedRequest): boolean {
+    return this.#request === request;
   }
 
   headers(name: string): readonly string[] {

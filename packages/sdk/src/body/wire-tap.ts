@@ -29,7 +29,10 @@ function hashedFor({ headers }: IncomingMessage): readonly BodyHashAlgorithm[] {
   return digestAlgorithms(headers["content-digest"]?.toString());
 }
 
-export const tapOf = (request: IncomingMessage): WireTap | undefined => (request as Tapped)[tapKey];
+export function tapOf(request: IncomingMessage): WireTap | undefined {
+  const tap = (request as Tapped)[tapKey];
+  return tap?.isOf(request) ? tap : undefined;
+}
 
 /**
  * Sees the body's bytes when the HTTP parser hands them to the request, before any reader does: so it makes no
@@ -62,6 +65,11 @@ export class WireTap {
       // While only the verifier waits, nobody drains the stream: it must fill up to the verifier's limit.
       return this.#waiting === undefined ? readerWantsMore : this.#waiting(this.#length);
     };
+  }
+
+  /** Not of a copy that took the tap along. */
+  isOf(request: IncomingMessage): boolean {
+    return this.#request === request;
   }
 
   /** Bytes seen so far. */
@@ -109,12 +117,15 @@ export class WireTap {
 
   #take(chunk: Buffer | null): void {
     if (chunk === null) {
-      this.#digests ??= this.#wholeDigests ?? this.#digestsOfPieces();
+      // Should more have been pushed than was announced, what is hashed here is not the body, and fits no signature.
+      const whole = this.#length === this.#announced ? this.#wholeDigests : undefined;
+      this.#digests ??= whole ?? this.#digestsOfPieces();
       return;
     }
+    // At one go it costs half, and most bodies come in one piece.
+    const isWhole = this.#length === 0 && chunk.length === this.#announced;
     this.#length += chunk.length;
-    // At one go it costs half, and most bodies come in one piece. Of such a body nothing follows: the parser lets through what was announced.
-    if (chunk.length === this.#announced)
+    if (isWhole)
       this.#wholeDigests = new Map(this.#algorithms.map((name) => [name, hash(name, chunk, "hex")]));
     else for (const [, running] of this.#running()) running.update(chunk);
     if (this.#request.readableDidRead) this.#chunks = undefined;
