@@ -70,3 +70,10 @@ function bindingTag(bound: Bound, nonce: Uint8Array): Uint8Array {
   for (let i = 0; i < half; i++) bytes[written + i] = nonce[i] as number;
   return crypto.sha256(bytes.subarray(0, written + half));
 }
+
+/** The hosts in a text such as AMESH_AUDIENCE, which has commas between them. They are not checked. */
+export const splitHosts = (text: string): readonly string[] =>
+  text
+    .split(",")
+    .map((host) => host.trim())
+    .filter((host) => host !== "");

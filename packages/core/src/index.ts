@@ -43,7 +43,7 @@ export {
   type RecordedRequest,
 } from "./evidence.js";
 export { friendlyName } from "./friendly-name.js";
-export { normalizeHost } from "./host-binding.js";
+export { normalizeHost, splitHosts } from "./host-binding.js";
 export { contentDigest } from "./http-signature/content-digest.js";
 export {
   type HttpRequestSigner,

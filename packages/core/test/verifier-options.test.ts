@@ -22,6 +22,9 @@ describe("options that make no sense are a TypeError when the verifier is made",
     ["bodyTimeoutSeconds", { bodyTimeoutSeconds: 3601 }],
     ["maxPendingBodies", { maxPendingBodies: 0 }],
     ["audience", { audience: "" }],
+    ["audience", { audience: " , " }],
+    ["audience", { audience: "api.example.com,a b" }],
+    ["audience", { audience: ["api.example.com,localhost"] }],
     ["audience", { audience: "https://api.example.com" }],
     ["audience", { audience: ["api.example.com", "api.example.com/orders"] }],
     ["audience", { audience: "a b" }],
@@ -48,6 +51,10 @@ describe("options that make no sense are a TypeError when the verifier is made",
     const trust = new DevicesInMemory();
     expect(typeof createVerifier({ trust, nonces: new InMemoryNonceStore(), ...options })).toBe("function");
   });
+});
+
+it("an audience in one string is split at commas, as AMESH_AUDIENCE is", () => {
+  expect(checkAudience("api.example.com, localhost:3000,")).toEqual(["api.example.com", "localhost:3000"]);
 });
 
 it("checkAudience gives every host its one spelling", () => {

@@ -1,9 +1,6 @@
+import { splitHosts } from "@authmesh/core";
+
 /** The hosts that AMESH_AUDIENCE names, separated by commas. */
-export function audienceFromEnvironment(
+export const audienceFromEnvironment = (
   env: Readonly<Record<string, string | undefined>> = globalThis.process?.env ?? {},
-): readonly string[] {
-  return (env["AMESH_AUDIENCE"] ?? "")
-    .split(",")
-    .map((host) => host.trim())
-    .filter((host) => host !== "");
-}
+): readonly string[] => splitHosts(env["AMESH_AUDIENCE"] ?? "");

@@ -25,9 +25,10 @@ export interface DecidedRequest {
 /** Options of every adapter. All are optional; the defaults suit one process behind nothing. */
 export interface VerifyOptions {
   /**
-   * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000".
-   * Default: AMESH_AUDIENCE (comma-separated), else what `amesh init --audience` sealed. Without any, a request
-   * captured by another server can be played here with its original Host header, and a warning says so.
+   * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000";
+   * a string may name several, with commas between them. Default: AMESH_AUDIENCE (likewise), else what
+   * `amesh init --audience` sealed. Without any, a request captured by another server can be played here with its
+   * original Host header, and a warning says so.
    */
   readonly audience?: string | readonly string[];
   /** How far clocks may differ, in seconds, 0 to 300. Default 30. */

@@ -3,7 +3,7 @@ import type { Caller, Decision, StepResult } from "../decision.js";
 import { decodeUtf8, toBase64Url } from "../encoding.js";
 import { AmeshError, type Failure, failure } from "../errors.js";
 import type { Evidence } from "../evidence.js";
-import { normalizeHost } from "../host-binding.js";
+import { normalizeHost, splitHosts } from "../host-binding.js";
 import type { NonceStore } from "../nonce-store.js";
 import type { IncomingRequest } from "../request.js";
 import { parseRequirement } from "../scopes.js";
@@ -20,9 +20,9 @@ export interface VerifierOptions {
   /** Where nonces are remembered. */
   readonly nonces: NonceStore;
   /**
-   * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000". Without
-   * any, the sealed state's are used; without those, a request is compared with the Host it came with, which
-   * catches mistakes and no attacker.
+   * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000"; a string
+   * is one or several with commas between them. Without any, the sealed state's are used; without those, a request
+   * is compared with the Host it came with, which catches mistakes and no attacker.
    */
   readonly audience?: string | readonly string[] | undefined;
   /** Let X-Forwarded-Host choose among the audience. Default false. */
@@ -212,9 +212,15 @@ function checkRequirement(scope: string): VerifierSettings["scopeSuffices"] {
   }
 }
 
-/** Normalises the hosts of an audience. @throws TypeError for what is not a host */
+/**
+ * Normalises the hosts of an audience; a string is one or several with commas between them.
+ *
+ * @throws TypeError for what is not a host, and for a string without any
+ */
 export function checkAudience(audience: string | readonly string[] | undefined): readonly string[] {
-  const hosts = typeof audience === "string" ? [audience] : (audience ?? []);
+  const hosts = typeof audience === "string" ? splitHosts(audience) : (audience ?? []);
+  if (typeof audience === "string" && hosts.length === 0)
+    throw new TypeError(`audience: there is no host in ${JSON.stringify(audience)}.`);
   return hosts.map((host) => {
     const normal = typeof host === "string" ? normalizeHost(host) : undefined;
     if (normal?.endsWith(":443")) {

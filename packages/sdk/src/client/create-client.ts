@@ -30,8 +30,8 @@ export interface ClientOptions {
   readonly session?: boolean;
   /**
    * The only hosts at which sessions are to be good, and to which requests are sent: "api.example.com",
-   * "localhost:3000". A server then needs an audience that has one of them. Default: sessions are good wherever the
-   * device is known, and requests go anywhere.
+   * "localhost:3000"; a string may name several, with commas between them. A server then needs an audience that has
+   * one of them. Default: sessions are good wherever the device is known, and requests go anywhere.
    */
   readonly audience?: string | readonly string[];
   /** Told what came of a bootstrap token, and when a session cannot be renewed, before the present one ends. Default: to standard error. */
