@@ -27,6 +27,10 @@ export const formatDevice = ({
   deviceId,
 }: Pick<DeviceEntry, "friendlyName" | "deviceId">): string => `${formatName(friendlyName)} (${deviceId})`;
 
+/** Says who lost access. */
+export const describeReplaced = (device: Pick<DeviceEntry, "friendlyName" | "deviceId">): string =>
+  `${formatDevice(device)} was replaced: it may not call this machine any more.`;
+
 /** An identity as documents under --json show it. */
 export const identityDocument = ({ deviceId, publicKey, friendlyName, backend, createdAt }: Identity) => ({
   deviceId,

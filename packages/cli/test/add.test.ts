@@ -95,9 +95,33 @@ describe("amesh add", () => {
     ] as const;
     expect((await machine.runInTerminal(args, questions)).status).toBe(0);
     expect(await machine.devices()).toMatchObject([{ deviceId }]);
-    await machine.trust("Dev Laptop", { replace: true });
-    await machine.succeed([...args, "--yes", "--replace"]);
+    const again = await machine.trust("Dev Laptop", { replace: true });
+    const { stdout } = await machine.succeed([...args, "--yes", "--replace"]);
+    expect(stdout).toContain(
+      `\n"Dev Laptop" (${again.deviceId}) was replaced: it may not call this machine any more.\n`,
+    );
     expect(await machine.devices()).toMatchObject([{ deviceId }]);
+    const last = await machine.trust("Dev Laptop", { replace: true });
+    const json = documentOf(await machine.succeed([...args, "--yes", "--replace", "--json"]));
+    expect(json).toMatchObject({ added: { deviceId }, replaced: [{ deviceId: last.deviceId }] });
+  });
+
+  it("raises the limit of controllers in the write that adds one, and only then", async () => {
+    const { deviceId: first } = await machine.trust("Dev Laptop");
+    const limit = async () => (await machine.openList()).state;
+    const { generation } = await limit();
+    const args = ["add", "--name", "billing", "--public-key", file, "--yes"];
+    const tooMany = await machine.run([...args, "--max-controllers", "1001"]);
+    expect(tooMany).toEqual({ status: 2, ...failed("invalid_option", "--help") });
+    expect(await limit()).toMatchObject({ maxControllers: 1, generation });
+    const result = documentOf(await machine.succeed([...args, "--max-controllers", "2", "--json"]));
+    expect(result.replaced).toBeUndefined();
+    expect(await limit()).toMatchObject({ maxControllers: 2, generation: generation + 1 });
+    expect((await machine.devices()).map((device) => device.deviceId)).toEqual([first, deviceId]);
+    const third = ["add", "--name", "third", "--public-key", "-", "--yes"];
+    const key = PrivateKey.generate().publicKey.base64;
+    expect((await machine.run(third, { input: key })).status).toBe(1);
+    expect((await limit()).maxControllers).toBe(2);
   });
 
   it("does not undo a revocation", async () => {

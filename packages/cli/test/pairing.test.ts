@@ -107,6 +107,7 @@ describe("a pairing on two terminals", () => {
         await listening.shows("Verification code shown there: ");
         listening.type(`${(await inviting.event("sas")).code}\n`);
         expect(await Promise.all([listening.ended, inviting.ended])).toEqual([0, 0]);
+        expect(listening.screen).toMatch(/"Dev Laptop" \(am_.{16}\) was replaced/);
         expect(await devicesOf(target)).toMatchObject([{ friendlyName: "Other Laptop", role: "controller" }]);
       }
     }
@@ -233,8 +234,30 @@ describe("a pairing by scripts", () => {
       code: "controller_limit_reached",
       fix: expect.stringContaining("--replace"),
     });
-    await pairInJson(target, other, "--replace");
+    const { listened } = await pairInJson(target, other, "--replace");
     expect(await devicesOf(target)).toMatchObject([{ friendlyName: "Other Laptop" }]);
+    const replaced = [{ deviceId: await idOf(controller), friendlyName: "Dev Laptop" }];
+    expect(listened.at(-1)).toMatchObject({ event: "paired", replaced });
+  });
+
+  it("lets a second controller in beside the first with --max-controllers, once it is paired", async () => {
+    await pairInJson(target, controller);
+    const other = await newPeer("Other Laptop");
+    const limit = async () => (await target.openList()).state.maxControllers;
+    const listening = start(target, "listen", "--json", "--max-controllers", "2");
+    const inviting = start(other, "invite", (await listening.event("code")).code, "--json");
+    const wrong = (await inviting.event("sas")).code === "111111" ? "222222" : "111111";
+    listening.write(`${wrong}\n${wrong}\n${wrong}\n`);
+    expect(await listening.ended).toBe(3);
+    expect(await limit()).toBe(1);
+
+    const { listened } = await pairInJson(target, other, "--max-controllers", "2");
+    expect(listened.at(-1).replaced).toBeUndefined();
+    expect(await limit()).toBe(2);
+    expect(await devicesOf(target)).toMatchObject([
+      { friendlyName: "Dev Laptop" },
+      { friendlyName: "Other Laptop" },
+    ]);
   });
 
   it("warns a target that does not know its own name", async () => {

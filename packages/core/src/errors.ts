@@ -258,7 +258,7 @@ export const catalogue = {
     status: 0,
     exit: 1,
     summary: "This machine accepts no further controller.",
-    fix: "Replace the present one with --replace, revoke it, or allow more with `amesh init --max-controllers N` on a new identity.",
+    fix: "Replace the present one with --replace, revoke it, or allow more with --max-controllers N: `amesh listen` and `amesh add` take it.",
   },
 
   // ── Identity and key store ────────────────────────────────────────────────────────────────────────────────

@@ -134,6 +134,17 @@ export function setAudience(draft: AllowListDraft, hosts: readonly string[]): vo
   else delete draft.audience;
 }
 
+/** Sets how many controllers this machine accepts; those who are there stay. @throws TypeError unless 1 to 1000 */
+export function setMaxControllers(draft: AllowListDraft, most: number): void {
+  draft.maxControllers = checkMaxControllers(most);
+}
+
+/** @throws TypeError */
+export function checkMaxControllers(most: number): number {
+  if (Number.isInteger(most) && most >= 1 && most <= 1000) return most;
+  throw new TypeError(`maxControllers must be an integer from 1 to 1000; it is ${most}.`);
+}
+
 /**
  * The controllers that a new one would replace, the ones added first; empty while there is room. One that was
  * replaced ends by itself, and its place is its successor's.

@@ -1,6 +1,13 @@
-import { AmeshError, type BootstrapToken, checkBootstrapToken, readBootstrapToken } from "@authmesh/core";
+import {
+  AmeshError,
+  type BootstrapToken,
+  checkBootstrapToken,
+  quoteForeign,
+  readBootstrapToken,
+} from "@authmesh/core";
 import { type BootstrapPlace, consumeBootstrapToken, knowsController } from "./bootstrap-changes.js";
 import { type CreatedIdentity, type CreateIdentityOptions, createIdentity } from "./create-identity.js";
+import type { Environment } from "./folder.js";
 import { type OpenIdentity, openIdentity } from "./open-identity.js";
 
 export interface BootstrapIdentityOptions
@@ -23,13 +30,14 @@ export interface BootstrappedIdentity {
 
 /**
  * Takes a controller in by a bootstrap token, without a network; makes the identity first where there is none, under
- * the token's name (docs/protocol.md, section 7.3). A token that is refused makes none.
+ * the token's name (docs/protocol.md, section 7.3). A token that is refused makes none. Of a new one,
+ * AMESH_MAX_CONTROLLERS says how many controllers it accepts; one that is there keeps its limit.
  *
  * Killed in between, the next call goes on: identity and list are each there or not, and entry and used token are one
  * write.
  *
  * @throws AmeshError `bootstrap_token_invalid`, `bootstrap_token_expired`, `bootstrap_host_mismatch`,
- * `bootstrap_token_used`, `device_revoked`, `controller_limit_reached`, `pairing_own_key`; what `createIdentity`,
+ * `bootstrap_token_used`, `device_revoked`, `controller_limit_reached`, `pairing_own_key`, `invalid_option`; what `createIdentity`,
  * `openIdentity` and `AllowList.update` throw
  */
 export async function bootstrapIdentity(options: BootstrapIdentityOptions): Promise<BootstrappedIdentity> {
@@ -58,12 +66,23 @@ async function openOrCreate(
   }
   const problem = checkBootstrapToken(token, place);
   if (problem !== undefined) throw new AmeshError(problem);
-  const created = await createIdentity({ ...options, friendlyName: token.name }).catch((error: unknown) => {
+  const maxControllers = maxControllersFromEnvironment(options.env);
+  const settings = { ...options, friendlyName: token.name, maxControllers };
+  const created = await createIdentity(settings).catch((error: unknown) => {
     // Several processes of one server may start at once.
     if (isCode(error, "identity_exists")) return undefined;
     throw error;
   });
   return { identity: await openIdentity(options), created };
+}
+
+/** Whoever sets the token may set this beside it. @throws AmeshError `invalid_option` */
+function maxControllersFromEnvironment(env: Environment = process.env): number | undefined {
+  const text = env["AMESH_MAX_CONTROLLERS"]?.trim();
+  if (!text) return undefined;
+  const most = /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : 0;
+  if (most >= 1 && most <= 1000) return most;
+  throw new AmeshError("invalid_option", `AMESH_MAX_CONTROLLERS is 1 to 1000, not ${quoteForeign(text)}.`);
 }
 
 const isCode = (error: unknown, code: AmeshError["code"]): boolean =>

@@ -1,5 +1,5 @@
 import { checkAudience } from "@authmesh/core";
-import { setAudience } from "./allow-list-changes.js";
+import { checkMaxControllers, setAudience, setMaxControllers } from "./allow-list-changes.js";
 import { AllowListFile, type AllowListOwner, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, emptyAllowList } from "./allow-list-format.js";
 import type { Identity } from "./identity-file.js";
@@ -15,9 +15,7 @@ export interface AllowListSettings {
 
 /** @throws TypeError */
 export function checkSettings({ maxControllers, audience }: AllowListSettings): AllowListSettings {
-  const asked = maxControllers ?? 1;
-  if (!Number.isInteger(asked) || asked < 1 || asked > 1000)
-    throw new TypeError(`maxControllers must be an integer from 1 to 1000; it is ${maxControllers}.`);
+  if (maxControllers !== undefined) checkMaxControllers(maxControllers);
   return { maxControllers, audience: audience && checkAudience(audience) };
 }
 
@@ -39,7 +37,7 @@ export async function writeFirstAllowList(
   const aside = fits ? undefined : await file.setAside(createdAt);
   const draft = fits ? present : emptyAllowList(settings.maxControllers ?? 1);
   // A list that is taken up keeps what it says, unless it is told otherwise.
-  if (settings.maxControllers !== undefined) draft.maxControllers = settings.maxControllers;
+  if (settings.maxControllers !== undefined) setMaxControllers(draft, settings.maxControllers);
   if (settings.audience !== undefined) setAudience(draft, settings.audience);
   const last = fits && floor > 0 ? present.generation : floor;
   await file.write(lock, draft, last + 1, createdAt);

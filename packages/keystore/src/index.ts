@@ -8,12 +8,14 @@ export { AllowList, type AllowListOptions } from "./allow-list.js";
 export {
   addDevice,
   type Consent,
+  checkMaxControllers,
   controllersInTheWay,
   type EntryKey,
   type NewDevice,
   removePendingDevice,
   revokeDevice,
   setAudience,
+  setMaxControllers,
   setScopes,
 } from "./allow-list-changes.js";
 export type { AllowListOwner } from "./allow-list-file.js";

@@ -163,6 +163,18 @@ describe("a machine with an identity", () => {
     expect(await stateOf(open.dir)).toEqual(before);
   });
 
+  it("makes a machine that accepts as many controllers as AMESH_MAX_CONTROLLERS says, and reads it never again", async () => {
+    const dir = newFolder();
+    const accepting = (most: string) => ({ env: { ...env, AMESH_MAX_CONTROLLERS: most } });
+    for (const most of ["0", "1001", "two", "1e3"])
+      expect(await codeOf(async () => use(dir, await provision(), accepting(most)))).toBe("invalid_option");
+    await use(dir, await provision(), accepting("2"));
+    await use(dir, await provision({}, PrivateKey.generate()), accepting("3"));
+    expect(await stateOf(dir)).toMatchObject({ maxControllers: 2, devices: [{}, {}] });
+    const third = await provision({}, PrivateKey.generate());
+    expect(await codeOf(() => use(dir, third, accepting("3")))).toBe("controller_limit_reached");
+  });
+
   it("takes no token of its own", async () => {
     const open = await newIdentity();
     const { publicKey, sign } = open;

@@ -1,7 +1,15 @@
 import { AmeshError, friendlyName, quoteForeign, type Role } from "@authmesh/core";
-import { type AllowListDraft, addDevice, controllersInTheWay, type NewDevice } from "@authmesh/keystore";
+import {
+  type AllowListDraft,
+  type AllowListState,
+  addDevice,
+  controllersInTheWay,
+  type NewDevice,
+  setMaxControllers,
+} from "@authmesh/keystore";
 import type { Call } from "../call.js";
-import { done, formatDevice } from "../layout.js";
+import { describeReplaced, done, formatDevice } from "../layout.js";
+import { readMaxControllers } from "../max-controllers-option.js";
 import { openMachine } from "../open-machine.js";
 import { unixSeconds } from "../time.js";
 import { describeLimits, readEntryOptions, required } from "./entry-options.js";
@@ -12,8 +20,16 @@ export async function addNewDevice(call: Call): Promise<void> {
   const wanted = await readNewDevice(call);
   const { list } = await openMachine(call);
   const device = { deviceId: wanted.publicKey.deviceId, friendlyName: wanted.friendlyName };
-  const inTheWay =
-    wanted.role === "controller" ? controllersInTheWay(list.state, device.deviceId, wanted.now) : [];
+  const maxControllers = readMaxControllers(call);
+  const inTheWayOf = (state: Pick<AllowListState, "devices" | "maxControllers">) =>
+    wanted.role === "target"
+      ? []
+      : controllersInTheWay(
+          { devices: state.devices, maxControllers: maxControllers ?? state.maxControllers },
+          device.deviceId,
+          wanted.now,
+        );
+  const inTheWay = inTheWayOf(list.state);
   if (!call.flag("yes")) {
     const question = `Add ${formatDevice(device)} as ${wanted.role}?`;
     await terminal.questions.require(question, "Give --yes to add it without being asked.");
@@ -25,12 +41,17 @@ export async function addNewDevice(call: Call): Promise<void> {
       (await terminal.questions.agrees(
         `Let it take the place of ${inTheWay.map(formatDevice).join(", ")}?`,
       )));
-  const { entry, act } = await list.update((draft) => {
+  const { entry, act, replaced } = await list.update((draft) => {
     const act = hasEntry(draft, device.deviceId, wanted.role) ? "updated" : "added";
-    return { act, entry: addDevice(draft, { ...wanted, replace }) };
+    const replaced = inTheWayOf(draft);
+    if (maxControllers !== undefined) setMaxControllers(draft, maxControllers);
+    return { act, replaced, entry: addDevice(draft, { ...wanted, replace }) };
   });
-  terminal.answer({ [act]: entry }, () =>
-    done(`${formatDevice(entry)} ${act} as ${entry.role}.${describeLimits(entry)}`),
+  terminal.answer({ [act]: entry, ...(replaced.length > 0 && { replaced }) }, () =>
+    [
+      done(`${formatDevice(entry)} ${act} as ${entry.role}.${describeLimits(entry)}`),
+      ...replaced.map(describeReplaced),
+    ].join("\n"),
   );
 }
 

@@ -7,14 +7,17 @@ import { parseDuration, unixSeconds } from "../time.js";
 import { describeLimits, readEntryOptions, required } from "./entry-options.js";
 
 /** What a device takes over from the one it replaces, and so cannot be told. */
-const takenOver = ["role", "replace"];
+const takenOver = ["role", "replace", "max-controllers"];
 
 /** `amesh add --replaces`: the new key of a device that is here. */
 export async function addSuccessor(call: Call): Promise<void> {
   const { terminal } = call;
   const unfit = takenOver.find((option) => call.has(option));
   if (unfit !== undefined)
-    throw new AmeshError("invalid_option", `--${unfit} does not go with --replaces: roles are taken over.`);
+    throw new AmeshError(
+      "invalid_option",
+      `--${unfit} does not go with --replaces: roles and places are taken over.`,
+    );
   const replaces = required(call, "replaces");
   const now = unixSeconds();
   const keepUntil = now + parseDuration(call.text("keep") ?? "7d");

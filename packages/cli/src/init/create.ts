@@ -3,6 +3,7 @@ import { type CreatedIdentity, createIdentity } from "@authmesh/keystore";
 import { readAudience } from "../audience-option.js";
 import type { Call } from "../call.js";
 import { fields, identityDocument } from "../layout.js";
+import { readMaxControllers } from "../max-controllers-option.js";
 import { describeDetection, selectedLabel } from "./detection.js";
 import { pkcs11Place } from "./pkcs11-place.js";
 
@@ -15,7 +16,7 @@ export async function create(call: Call): Promise<void> {
     backend: call.text("backend"),
     pkcs11: pkcs11Place(call),
     promptSecret: terminal.questions.secret,
-    maxControllers: call.number("max-controllers", 1000),
+    maxControllers: readMaxControllers(call),
     audience,
   });
   const { identity, dir, findings, warnings } = created;

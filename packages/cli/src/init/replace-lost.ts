@@ -10,6 +10,7 @@ import {
 import { readAudience } from "../audience-option.js";
 import type { Call } from "../call.js";
 import { done, fields, formatDevice, identityDocument } from "../layout.js";
+import { readMaxControllers } from "../max-controllers-option.js";
 import { describeDetection, selectedLabel } from "./detection.js";
 import { pkcs11Place } from "./pkcs11-place.js";
 
@@ -17,7 +18,7 @@ import { pkcs11Place } from "./pkcs11-place.js";
 export async function replaceLost(call: Call): Promise<void> {
   const { terminal } = call;
   const audience = readAudience(call);
-  const maxControllers = call.number("max-controllers", 1000);
+  const maxControllers = readMaxControllers(call);
   const promptSecret = terminal.questions.secret;
   const examined = await examineLostIdentity({ promptSecret });
   if (!terminal.json) terminal.note(describeLoss(examined));

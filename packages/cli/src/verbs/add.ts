@@ -2,6 +2,7 @@ import { AmeshError } from "@authmesh/core";
 import { addNewDevice } from "../add/new-device.js";
 import { addSuccessor } from "../add/successor.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
+import { maxControllersOption } from "../max-controllers-option.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
@@ -24,6 +25,7 @@ export const verb: Verb = {
         about: "end the entry after so long: 90d, 12h (default: it does not end)",
       },
       { flags: "--replace", about: "let it take the place of the controllers that are in the way" },
+      maxControllersOption,
       { flags: "--replaces ID", about: "the device that has this new key now, by its old id" },
       { flags: "--keep DURATION", about: "with --replaces: end the old entry after so long (default 7d)" },
       { flags: "--yes", about: "do not ask" },
@@ -31,6 +33,10 @@ export const verb: Verb = {
     environment: keyStoreEnvironment,
     examples: [
       ['amesh add --name "billing" --public-key billing.pem', "a controller, after a question"],
+      [
+        'amesh add --name "billing" --public-key billing.pem --max-controllers 2',
+        "beside the controller that is here",
+      ],
       ['openssl pkey -in key.pem -pubout | amesh add --name "billing" --public-key - --yes', "in a script"],
       [
         'amesh add --name "ci" --public-key ci.jwk --scope orders:r --expires 90d',

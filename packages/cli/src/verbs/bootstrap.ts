@@ -23,6 +23,10 @@ export const verb: Verb = {
     environment: [
       ["AMESH_BOOTSTRAP_TOKEN", "the token, where --token is not given"],
       ["AMESH_AUDIENCE", "names of this machine beside its host name, for a token that is for one host"],
+      [
+        "AMESH_MAX_CONTROLLERS",
+        "how many controllers a machine accepts whose identity is made now (default 1)",
+      ],
       ...keyStoreEnvironment,
     ],
     examples: [
@@ -32,7 +36,7 @@ export const verb: Verb = {
     exit: [
       ["0", "the controller may call this machine, whether or not it was told"],
       ["1", "the list has no room for it, or a file or key store cannot be used"],
-      ["2", "the command line cannot be read, or there is no token"],
+      ["2", "the command line or AMESH_MAX_CONTROLLERS cannot be read, or there is no token"],
       [
         "3",
         "the token is refused: not signed, for another host, used before, or its device was revoked here",

@@ -64,7 +64,7 @@ export const verb: Verb = {
 };
 
 const settingsLost =
-  "A backup holds neither the audience nor the limit of controllers: no audience is set now, and one controller is accepted. `amesh listen --audience HOST` sets the first as it pairs (AMESH_AUDIENCE does without), `amesh repair --new-list --max-controllers N` the second before that.";
+  "A backup holds neither the audience nor the limit of controllers: no audience is set now, and one controller is accepted. `amesh listen --audience HOST --max-controllers N` sets both as it pairs (AMESH_AUDIENCE sets the first without).";
 
 function describe({ dir, identity, exportedAt, listProblem }: ImportedIdentity): string {
   const rows = fields([

@@ -4,7 +4,8 @@ import { listen, type PairingEvent } from "@authmesh/sdk/pairing";
 import { audienceOption, readAudience } from "../audience-option.js";
 import { audienceWarning } from "../audience-warning.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
-import { done, formatDevice, formatName } from "../layout.js";
+import { describeReplaced, done, formatDevice, formatName } from "../layout.js";
+import { maxControllersOption, readMaxControllers } from "../max-controllers-option.js";
 import { openMachine } from "../open-machine.js";
 import { type PairingTexts, pairingExit, relayOption, runPairing } from "../pairing-run.js";
 import type { Terminal } from "../terminal/terminal.js";
@@ -14,7 +15,7 @@ export const verb: Verb = {
   manual: {
     description: [
       "Lets one other machine pair with this one, as a controller: afterwards it may call this machine, and not the other way round. Shows a pairing code that lives 60 seconds; give it to `amesh invite` there. That command shows a verification code in turn, which is typed here: it is what keeps anybody from standing in between.",
-      "A machine accepts one controller unless `amesh init --max-controllers` says otherwise. When another one comes, you are asked whether it takes the present one's place. Pairing with a known device updates its entry. --audience takes the place of the hosts set before, once the two are paired; until then, and if they are not, those stay.",
+      "A machine accepts one controller unless --max-controllers says otherwise, here or at `amesh init`; it takes effect as the two are paired, and stays. When another one comes, you are asked whether it takes the present one's place. Pairing with a known device updates its entry. --audience takes the place of the hosts set before, once the two are paired; until then, and if they are not, those stay.",
       "Without a terminal the verification code is read as one line from standard input. With --json every event is one line: code, peer, verify, mismatch, paired.",
     ],
     options: [
@@ -23,12 +24,14 @@ export const verb: Verb = {
         flags: "--replace",
         about: "let the new controller take the place of the present one without asking",
       },
+      maxControllersOption,
       audienceOption,
     ],
     environment: [["AMESH_RELAY_URL", "used where --relay is not given"], ...keyStoreEnvironment],
     examples: [
       ["amesh listen", "on the machine that will be called"],
       ["amesh listen --relay ws://localhost:3001/ws --audience api.example.com", "at a relay of your own"],
+      ["amesh listen --max-controllers 2", "to let a second one in beside the first"],
       ["amesh listen --json --replace", "in a script that writes the verification code to its input"],
     ],
     exit: pairingExit,
@@ -42,6 +45,7 @@ export const verb: Verb = {
         fix: "Run it without --no-input; without a terminal the code is read from standard input.",
       });
     const audience = readAudience(call);
+    const maxControllers = readMaxControllers(call);
     const { identity, list } = await openMachine(call);
     const relay = call.text("relay");
     const pair = (signal: AbortSignal) =>
@@ -49,6 +53,7 @@ export const verb: Verb = {
         identity,
         signal,
         ...(relay === undefined ? {} : { relay }),
+        ...(maxControllers === undefined ? {} : { maxControllers }),
         verificationCode: () =>
           questions.line("Verification code shown there: ", "Write the verification code to standard input."),
         replaceController: async ({ peer, present }) =>
@@ -90,7 +95,10 @@ function textsOf({ paint }: Terminal, relay: string | undefined): PairingTexts {
     peer: (peer) => `${formatDevice(peer)} answered and asks to be let in. It shows a verification code.`,
     mismatch: ({ left }) =>
       `That is not the code it shows. ${left === 1 ? "One entry is" : `${left} entries are`} left.`,
-    paired: ({ friendlyName, updated }) =>
-      paint("green", done(`${formatName(friendlyName)} ${updated ? "updated" : "added"} as controller.`)),
+    paired: ({ friendlyName, updated, replaced = [] }) =>
+      [
+        paint("green", done(`${formatName(friendlyName)} ${updated ? "updated" : "added"} as controller.`)),
+        ...replaced.map(describeReplaced),
+      ].join("\n"),
   };
 }

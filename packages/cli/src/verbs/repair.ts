@@ -3,6 +3,7 @@ import { acceptAllowList, openIdentity, startNewAllowList } from "@authmesh/keys
 import type { Call } from "../call.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
+import { readMaxControllers } from "../max-controllers-option.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
@@ -53,7 +54,7 @@ const repairs: Readonly<Record<string, (call: Call) => Promise<void>>> = {
   },
 
   async "new-list"(call) {
-    const maxControllers = call.number("max-controllers", 1000);
+    const maxControllers = readMaxControllers(call);
     const owner = await open(call);
     await ask(call, "Begin an empty allow list? Every device has to be paired again.");
     const setAside = await startNewAllowList(owner, { maxControllers });

@@ -46,7 +46,7 @@ export async function awaitTarget(text: string, options: AwaitTargetOptions = {}
   const problem = checkBootstrapToken(token, { now: Math.floor(now() / 1000), hosts });
   if (problem !== undefined) throw new AmeshError(problem);
   const attempt = async () => {
-    const side = await takeSide("target", { ...options, relay }, "bootstrap");
+    const side = await takeSide("target", { ...options, relay }, { addedBy: "bootstrap" });
     refuseForeign(token, side);
     return meetOnce(token, side, Math.ceil(expiresAt - now() / 1000));
   };

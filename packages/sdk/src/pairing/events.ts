@@ -13,13 +13,17 @@ export type PairingEvent =
   | { readonly event: "verify"; readonly left: number }
   /** `listen`: the entry was wrong. */
   | { readonly event: "mismatch"; readonly left: number }
-  /** It is done. `role` is the other device's; `updated`: it was known in this role before. */
+  /**
+   * It is done. `role` is the other device's; `updated`: it was known in this role before. `replaced`, if there are
+   * any: the controllers that went for it and may not call any more.
+   */
   | {
       readonly event: "paired";
       readonly deviceId: string;
       readonly role: "controller" | "target";
       readonly friendlyName: string;
       readonly updated: boolean;
+      readonly replaced?: readonly ShownDevice[];
     };
 
 /** A device as people are shown it. */
@@ -27,3 +31,8 @@ export interface ShownDevice {
   readonly deviceId: string;
   readonly friendlyName: string;
 }
+
+export const shownDevice = ({ deviceId, friendlyName }: ShownDevice): ShownDevice => ({
+  deviceId,
+  friendlyName,
+});

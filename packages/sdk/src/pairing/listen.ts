@@ -1,11 +1,15 @@
 import { AmeshError, drawPairingCode, pairAsTarget } from "@authmesh/core";
+import { checkMaxControllers } from "@authmesh/keystore";
 import type { PairingEvent } from "./events.js";
 import { Meeting } from "./meeting.js";
 import { Session } from "./session.js";
 import { handshakeOptions, type PairingOptions, type Side, takeSide } from "./side.js";
 import { actsOfTarget, type Operator } from "./target-acts.js";
 
-export interface ListenOptions extends PairingOptions, Operator {}
+export interface ListenOptions extends PairingOptions, Operator {
+  /** How many controllers this machine accepts from then on, 1 to 1000. Default: as many as before. */
+  readonly maxControllers?: number;
+}
 
 /** A relay that has the code already means nothing; one that has every code means harm. */
 const draws = 3;
@@ -35,7 +39,9 @@ const codeSeconds = 60;
 export async function* listen(options: ListenOptions): AsyncIterable<PairingEvent> {
   if (typeof options?.verificationCode !== "function")
     throw new TypeError("listen() needs a function verificationCode that asks the operator.");
-  const side = await takeSide("controller", options);
+  const { maxControllers } = options;
+  if (maxControllers !== undefined) checkMaxControllers(maxControllers);
+  const side = await takeSide("controller", options, { maxControllers });
   const { meeting, code, expiresIn } = await waitUnderCode(side);
   try {
     yield { event: "code", code, expiresIn };

@@ -4,11 +4,23 @@ import {
   type AddedBy,
   type AllowList,
   type AllowListDraft,
+  type AllowListState,
   addDevice,
   controllersInTheWay,
   type DeviceEntry,
   removePendingDevice,
+  setMaxControllers,
 } from "@authmesh/keystore";
+
+export interface PeerEntryOptions {
+  readonly list: AllowList;
+  readonly role: Role;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly addedBy: AddedBy;
+  /** The limit of controllers from `activate` on. Default: the list's. */
+  readonly maxControllers?: number | undefined;
+}
 
 /** The other device's entry in this machine's allow list, while a pairing goes on (docs/protocol.md, section 5). */
 export class PeerEntry {
@@ -16,17 +28,19 @@ export class PeerEntry {
   readonly #list: AllowList;
   readonly #now: () => number;
   readonly #addedBy: AddedBy;
+  readonly #maxControllers: number | undefined;
   readonly #replaceable = new Set<string>();
   #known = false;
+  #replaced: readonly DeviceEntry[] = [];
   /** Takes back what was stored; undefined as long as nothing was. */
   #undo: ((draft: AllowListDraft) => void) | undefined;
 
-  /** @param now milliseconds since the epoch */
-  constructor(list: AllowList, role: Role, now: () => number, addedBy: AddedBy = "handshake") {
+  constructor({ list, role, now, addedBy, maxControllers }: PeerEntryOptions) {
     this.role = role;
     this.#list = list;
     this.#now = () => Math.floor(now() / 1000);
     this.#addedBy = addedBy;
+    this.#maxControllers = maxControllers;
   }
 
   /** Whether there was an active entry before. */
@@ -34,9 +48,14 @@ export class PeerEntry {
     return this.#known;
   }
 
+  /** Those that went when this one became active. */
+  get replaced(): readonly DeviceEntry[] {
+    return this.#replaced;
+  }
+
   /** The controllers that would have to go for this one. */
   inTheWay({ deviceId }: PairingPeer): readonly DeviceEntry[] {
-    return controllersInTheWay(this.#list.state, deviceId, this.#now());
+    return this.#inTheWay(this.#list.state, deviceId);
   }
 
   /** The operator agreed that these go, once the new one is active. */
@@ -60,6 +79,8 @@ export class PeerEntry {
       // Who revokes a device removes its entries: a revocation without one is younger than the code that was typed.
       // An entry that is merely gone was taken back by another pairing with this device, and does not end this one.
       const acceptRevoked = this.#present(draft, peer) !== undefined;
+      if (this.#maxControllers !== undefined) setMaxControllers(draft, this.#maxControllers);
+      this.#replaced = this.#inTheWay(draft, peer.deviceId);
       addDevice(draft, { ...this.#entry(draft, peer, "active"), acceptRevoked });
     });
   }
@@ -85,8 +106,6 @@ export class PeerEntry {
   }
 
   #entry(draft: AllowListDraft, { publicKey, friendlyName }: PairingPeer, status: DeviceEntry["status"]) {
-    const now = this.#now();
-    const inTheWay = controllersInTheWay(draft, publicKey.deviceId, now);
     return {
       publicKey,
       friendlyName,
@@ -94,12 +113,22 @@ export class PeerEntry {
       status,
       addedBy: this.#addedBy,
       bound: true,
-      now,
+      now: this.#now(),
       // Only those that the operator was shown: another may have come in since.
-      replace: inTheWay.every(({ deviceId }) => this.#replaceable.has(deviceId)),
+      replace: this.#inTheWay(draft, publicKey.deviceId).every(({ deviceId }) =>
+        this.#replaceable.has(deviceId),
+      ),
       // A controller comes in only after a person has typed its code; a target lets nobody in.
       acceptRevoked: true,
     } as const;
+  }
+
+  #inTheWay(
+    { devices, maxControllers }: Pick<AllowListState, "devices" | "maxControllers">,
+    newcomer: string,
+  ): readonly DeviceEntry[] {
+    const list = { devices, maxControllers: this.#maxControllers ?? maxControllers };
+    return controllersInTheWay(list, newcomer, this.#now());
   }
 
   #present({ devices }: AllowListDraft, peer: PairingPeer): DeviceEntry | undefined {

@@ -6,7 +6,7 @@ import {
   type PairingHandshake,
   type PairingInput,
 } from "@authmesh/core";
-import type { PairingEvent } from "./events.js";
+import { type PairingEvent, shownDevice } from "./events.js";
 import type { Happening } from "./inbox.js";
 import type { Meeting } from "./meeting.js";
 import type { Side } from "./side.js";
@@ -98,8 +98,9 @@ export class Session {
     done: async ({ peer: { deviceId, friendlyName } }) => {
       this.#meeting.connection.send({ type: "done" });
       await this.#meeting.connection.close();
-      const { role, known } = this.#side.peer;
-      return { events: [{ event: "paired", deviceId, role, friendlyName, updated: known }] };
+      const { role, known: updated, replaced } = this.#side.peer;
+      const gone = replaced.length > 0 && { replaced: replaced.map(shownDevice) };
+      return { events: [{ event: "paired", deviceId, role, friendlyName, updated, ...gone }] };
     },
   };
 

@@ -1,7 +1,7 @@
 import { AmeshError, type PairingOptions as HandshakeOptions, type Random, type Role } from "@authmesh/core";
-import { type AddedBy, type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import { CooldownFile } from "./cooldown-file.js";
-import { PeerEntry } from "./peer-entry.js";
+import { PeerEntry, type PeerEntryOptions } from "./peer-entry.js";
 import { relayUrl } from "./relay-url.js";
 
 /** What both sides of a pairing may be given. */
@@ -35,13 +35,16 @@ export interface Side {
  * Opens everything a pairing needs, so that what is missing is known before two people are kept busy.
  *
  * @param peerRole what the other device will be here
- * @param addedBy how its entry will say it came in
+ * @param entry.addedBy how its entry will say it came in; default by a handshake
  * @throws AmeshError `invalid_option`, `pairing_cooldown`, and what keeps identity, key or allow list from being used
  */
 export async function takeSide(
   peerRole: Role,
   options: PairingOptions,
-  addedBy: AddedBy = "handshake",
+  {
+    addedBy = "handshake",
+    maxControllers,
+  }: Partial<Pick<PeerEntryOptions, "addedBy" | "maxControllers">> = {},
 ): Promise<Side> {
   const { dir, signal, random, now = Date.now } = options;
   const relay = relayUrl(options.relay);
@@ -51,7 +54,8 @@ export async function takeSide(
   const list = await identity.openAllowList({ now });
   const problem = list.check();
   if (problem !== undefined) throw new AmeshError(problem);
-  return { identity, relay, signal, random, cooldown, peer: new PeerEntry(list, peerRole, now, addedBy) };
+  const peer = new PeerEntry({ list, role: peerRole, now, addedBy, maxControllers });
+  return { identity, relay, signal, random, cooldown, peer };
 }
 
 /** What the handshake under a code has to know of this side. */

@@ -1,5 +1,5 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import type { ShownDevice } from "./events.js";
+import { type ShownDevice, shownDevice } from "./events.js";
 import type { Acts } from "./session.js";
 import type { Side } from "./side.js";
 
@@ -45,8 +45,8 @@ export function actsOfTarget(
 
   return {
     confirm: (effect) => {
-      peer = shown(effect.peer);
-      const present = side.peer.inTheWay(effect.peer).map(shown);
+      peer = shownDevice(effect.peer);
+      const present = side.peer.inTheWay(effect.peer).map(shownDevice);
       return {
         events: [{ event: "peer", ...peer }],
         question: async (signal) => {
@@ -78,8 +78,6 @@ export function actsOfTarget(
     },
   };
 }
-
-const shown = ({ deviceId, friendlyName }: ShownDevice): ShownDevice => ({ deviceId, friendlyName });
 
 function limitReached(present: readonly ShownDevice[]): AmeshError {
   const names = present.map(({ deviceId, friendlyName }) => `${quoteForeign(friendlyName)} (${deviceId})`);
