@@ -89,7 +89,7 @@ const collect = (value: string, values: readonly string[] = []) => [...values, v
 /** "error: unknown option '--nmae'\n(Did you mean --name?)" */
 function usageError({ message }: CommanderError, verb: string): AmeshError {
   const [, problem = "", suggestion = ""] = /^(?:error: )?([^\n]*)(?:\n\((.*)\))?/.exec(message) ?? [];
-  const detail = `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`;
+  const detail = `${problem.charAt(0).toUpperCase()}${problem.slice(1).replace(/\.$/, "")}.`;
   const fix = `${suggestion === "" ? "" : `${suggestion} `}\`amesh ${verb} --help\` explains the command.`;
   return new AmeshError("invalid_option", detail, { fix });
 }

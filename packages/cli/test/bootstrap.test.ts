@@ -146,6 +146,12 @@ describe("amesh bootstrap", () => {
     expect(stdout).toContain("added as controller");
   });
 
+  it("says in one sentence that a token is no argument", async () => {
+    const { status, stderr } = await newServer().run(["bootstrap", "eyJhbGciOiJFUzI1NiJ9"]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/got 1\. \(invalid_option\)/);
+  });
+
   it("asks for a token when there is none, and repeats none that it is given as an argument", async () => {
     const server = newServer();
     expect(await server.run(["bootstrap"])).toEqual({

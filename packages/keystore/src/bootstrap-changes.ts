@@ -1,5 +1,5 @@
 import { AmeshError, type BootstrapToken, checkBootstrapToken } from "@authmesh/core";
-import { addDevice } from "./allow-list-changes.js";
+import { addDevice, assertNotRevoked } from "./allow-list-changes.js";
 import { type AllowListDraft, type AllowListState, maxEntries } from "./allow-list-format.js";
 
 /** Where and when a bootstrap token is used. */
@@ -25,7 +25,7 @@ export const knowsController = (
  * section 7.3). For who is known already, nothing is changed and nothing checked.
  *
  * @returns whether the controller was added
- * @throws AmeshError `bootstrap_token_expired`, `bootstrap_host_mismatch`, `bootstrap_token_used`, `device_revoked`,
+ * @throws AmeshError `bootstrap_token_expired`, `bootstrap_host_mismatch`, `device_revoked`, `bootstrap_token_used`,
  * `controller_limit_reached`, `allow_list_full`, `invalid_public_key`
  */
 export function consumeBootstrapToken(
@@ -37,6 +37,8 @@ export function consumeBootstrapToken(
   const { jti, expiresAt, controller } = token;
   const problem = checkBootstrapToken(token, { hosts, now });
   if (problem !== undefined) throw new AmeshError(problem);
+  // Before "used", for which a new token would be made: that is refused as well.
+  assertNotRevoked(draft, controller.publicKey.deviceId);
   if (draft.consumed.some((used) => used.jti === jti)) throw new AmeshError("bootstrap_token_used");
   draft.consumed = draft.consumed.filter((used) => used.expiresAt > now);
   if (draft.consumed.length >= maxEntries)

@@ -148,6 +148,7 @@ describe("a machine with an identity", () => {
     const list = await open.openAllowList();
     await list.update((draft) => revokeDevice(draft, { deviceId: laptopId, now: noon }));
     expect(await codeOf(async () => use(open.dir, await provision()))).toBe("device_revoked");
+    expect(await codeOf(() => use(open.dir, token))).toBe("device_revoked");
     await list.update((draft) => {
       draft.consumed = [];
     });

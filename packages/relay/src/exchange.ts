@@ -15,7 +15,7 @@ import { Connection, type Phase } from "./connection.js";
 import { ExpiryQueue } from "./expiry-queue.js";
 import { lifetimes, type RelayLimits } from "./limits.js";
 import type { DropReason, Metrics, Outcome } from "./metrics.js";
-import type { RateLimits } from "./rate-limit.js";
+import type { CodeKind, RateLimits } from "./rate-limit.js";
 import type { RefusalLog } from "./refusal-log.js";
 import { type Session, SessionRegistry } from "./session-registry.js";
 
@@ -135,11 +135,11 @@ export class Exchange {
   #listen(connection: Connection, code: string): RelayErrorCode | undefined {
     const { rates, metrics, now } = this.#parts;
     this.#endExpiredSessions(now());
-    const overuse = rates.listen(connection.address.key, now());
+    const overuse = rates.listen(connection.address.key, kindOf(code), now());
     if (overuse !== undefined) return overuse;
     const session = this.#sessions.open(code, connection, now());
     // Otherwise listening would be a way to look for codes that others wait under.
-    if (session === "otc_in_use") rates.recordFailure(connection.address.key, now());
+    if (session === "otc_in_use") rates.recordFailure(connection.address.key, kindOf(code), now());
     if (typeof session === "string") return session;
     this.#enter(connection, session, "waiting");
     metrics.add("sessions_opened_total", "");
@@ -151,11 +151,11 @@ export class Exchange {
   #connect(connection: Connection, code: string): RelayErrorCode | undefined {
     const { rates, metrics, logger, now } = this.#parts;
     this.#endExpiredSessions(now());
-    const overuse = rates.connect(connection.address.key, now());
+    const overuse = rates.connect(connection.address.key, kindOf(code), now());
     if (overuse !== undefined) return overuse;
     const session = this.#sessions.join(code, connection, now());
     if (typeof session === "string") {
-      rates.recordFailure(connection.address.key, now());
+      rates.recordFailure(connection.address.key, kindOf(code), now());
       return session;
     }
     this.#enter(connection, session, "paired");
@@ -249,3 +249,5 @@ const networksOf = ({ listener, connector }: Session<Connection>) => ({
   listener: listener.address.network,
   connector: connector?.address.network,
 });
+
+const kindOf = (code: string): CodeKind => (isPairingCode(code) ? "short" : "long");

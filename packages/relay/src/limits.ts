@@ -15,9 +15,12 @@ export const defaultLimits = {
   /** `listen` messages in any 60 seconds. */
   "address.listens": 10,
   "relay.listens": 10_000,
-  /** Failed `connect` messages, and `listen` messages for a taken code, in any 60 seconds. */
+  /** Failed `connect` messages, and `listen` messages for a taken code, in any 60 seconds: of six-digit codes. */
   "address.failures": 5,
   "relay.failures": 1_000,
+  /** The same of 22-character codes, which nobody can guess, and for which machines look again and again. */
+  "address.longFailures": 30,
+  "relay.longFailures": 10_000,
   /** Addresses remembered at a time. */
   "relay.addresses": 100_000,
   /** Codes that wait and pairs that talk, together. */

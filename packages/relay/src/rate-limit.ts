@@ -5,20 +5,26 @@ import { SlidingWindow } from "./sliding-window.js";
 /** `rate_limited`: this address used its share. `relay_capacity`: all addresses together used the relay's. */
 export type Overuse = "rate_limited" | "relay_capacity";
 
+/** Six digits can be guessed, 22 characters cannot: what misses of the one is no brake on the other. */
+export type CodeKind = "short" | "long";
+
 /** What one address, or all of them together, use now and have used in the last minute. */
 class Usage {
   connections = 0;
   sockets = 0;
   readonly openings: SlidingWindow;
   readonly listens: SlidingWindow;
-  readonly failures: SlidingWindow;
+  readonly failures: Readonly<Record<CodeKind, SlidingWindow>>;
   readonly limits: { readonly connections: number; readonly sockets: number };
 
   constructor(limits: RelayLimits, scope: "address" | "relay") {
     this.limits = { connections: limits[`${scope}.connections`], sockets: limits[`${scope}.sockets`] };
     this.openings = new SlidingWindow(limits[`${scope}.openings`], lifetimes.window);
     this.listens = new SlidingWindow(limits[`${scope}.listens`], lifetimes.window);
-    this.failures = new SlidingWindow(limits[`${scope}.failures`], lifetimes.window);
+    this.failures = {
+      short: new SlidingWindow(limits[`${scope}.failures`], lifetimes.window),
+      long: new SlidingWindow(limits[`${scope}.longFailures`], lifetimes.window),
+    };
   }
 }
 
@@ -26,8 +32,9 @@ class Usage {
 const exhausted = {
   connection: (usage: Usage) => usage.connections >= usage.limits.connections,
   socket: (usage: Usage, now: number) => usage.sockets >= usage.limits.sockets || usage.openings.isFull(now),
-  listen: (usage: Usage, now: number) => usage.listens.isFull(now) || usage.failures.isFull(now),
-  connect: (usage: Usage, now: number) => usage.failures.isFull(now),
+  listen: (usage: Usage, now: number, kind: CodeKind) =>
+    usage.listens.isFull(now) || usage.failures[kind].isFull(now),
+  connect: (usage: Usage, now: number, kind: CodeKind) => usage.failures[kind].isFull(now),
 } as const;
 
 /** Counts what each address and the whole relay use, and says when it is too much. Times in milliseconds. */
@@ -66,18 +73,18 @@ export class RateLimits {
     this.#each(address, (usage) => usage.sockets--);
   }
 
-  listen(address: string, now: number): Overuse | undefined {
-    return this.#take("listen", address, now, (usage) => usage.listens.record(now));
+  listen(address: string, kind: CodeKind, now: number): Overuse | undefined {
+    return this.#take("listen", address, now, (usage) => usage.listens.record(now), kind);
   }
 
-  connect(address: string, now: number): Overuse | undefined {
-    return this.#take("connect", address, now, () => {});
+  connect(address: string, kind: CodeKind, now: number): Overuse | undefined {
+    return this.#take("connect", address, now, () => {}, kind);
   }
 
   /** A guess that missed: `connect` to a code that is not there, or `listen` for one that is. */
-  recordFailure(address: string, now: number): void {
+  recordFailure(address: string, kind: CodeKind, now: number): void {
     this.#idle.add(address, now);
-    this.#each(address, (usage) => usage.failures.record(now));
+    this.#each(address, (usage) => usage.failures[kind].record(now));
   }
 
   /** Forgets addresses that use nothing and did nothing for a minute. */
@@ -94,6 +101,7 @@ export class RateLimits {
     address: string,
     now: number,
     take: (usage: Usage) => void,
+    kind: CodeKind = "short",
   ): Overuse | undefined {
     let usage = this.#addresses.get(address);
     if (usage === undefined) {
@@ -102,8 +110,8 @@ export class RateLimits {
       this.#addresses.set(address, usage);
     }
     this.#idle.add(address, now);
-    if (exhausted[act](usage, now)) return "rate_limited";
-    if (exhausted[act](this.#whole, now)) return "relay_capacity";
+    if (exhausted[act](usage, now, kind)) return "rate_limited";
+    if (exhausted[act](this.#whole, now, kind)) return "relay_capacity";
     take(usage);
     take(this.#whole);
     return undefined;

@@ -67,6 +67,29 @@ describe("an address", () => {
     expect(await later.ask({ type: "connect", otc })).not.toEqual(error("rate_limited"));
   });
 
+  test("that looks for 22-character codes in vain may pair by six digits all the same, and is bounded on its own", async () => {
+    const limits = { "address.openings": 1000, "address.listens": 1000 };
+    const { url, pass } = await startRelay({ trustProxy: 1, limits });
+    const target = await Device.open(url, "192.0.2.1");
+    await target.ask({ type: "listen", otc });
+    const ask = async (message: { type: "connect" | "listen"; otc: string }) => {
+      const device = await Device.open(url, "198.51.100.1");
+      const answer = await device.ask(message);
+      device.socket.close();
+      await device.closed;
+      return answer;
+    };
+    const long = Buffer.alloc(16, 7).toString("base64url");
+    for (let i = 0; i < 30; i++)
+      expect(await ask({ type: "connect", otc: long })).toEqual(error("otc_not_found"));
+    expect(await ask({ type: "connect", otc: long })).toEqual(error("rate_limited"));
+    expect(await ask({ type: "listen", otc: long })).toEqual(error("rate_limited"));
+    expect(await ask({ type: "listen", otc: "482917" })).toEqual({ type: "listening", expiresIn: 60 });
+    expect(await ask({ type: "connect", otc })).toEqual({ type: "peer_found" });
+    pass(60_000);
+    expect(await ask({ type: "connect", otc: long })).toEqual(error("otc_not_found"));
+  });
+
   test("misses when it listens for a taken code, so that listening is no way to look for codes", async () => {
     const { url } = await startRelay({ trustProxy: 1 });
     const target = await Device.open(url, "192.0.2.1");
@@ -151,14 +174,17 @@ describe("the relay as a whole", () => {
   test.each([
     ["listens", { "relay.listens": 2 }],
     ["misses", { "relay.failures": 2 }],
+    ["misses of 22-character codes", { "relay.longFailures": 2 }],
   ])("bounds all %s a minute, however many addresses they come from", async (kind, limits) => {
+    const code = (i: number) =>
+      kind.includes("22") ? Buffer.alloc(16, i).toString("base64url") : `10000${i}`;
     const { url } = await startRelay({ trustProxy: 1, limits });
     const type = kind === "listens" ? "listen" : "connect";
     for (let i = 0; i < 2; i++) {
       const device = await Device.open(url, `192.0.2.${i}`);
-      await device.ask({ type, otc: `10000${i}` });
+      await device.ask({ type, otc: code(i) });
     }
     const third = await Device.open(url, "192.0.2.9");
-    expect(await third.ask({ type, otc })).toEqual(error("relay_capacity"));
+    expect(await third.ask({ type, otc: code(9) })).toEqual(error("relay_capacity"));
   });
 });

@@ -48,29 +48,29 @@ describe("a sliding window", () => {
 describe("the limits", () => {
   test("of one address leave others alone", () => {
     const rates = new RateLimits(completeLimits({}));
-    for (let i = 0; i < 10; i++) expect(rates.listen("192.0.2.1", i)).toBeUndefined();
-    expect(rates.listen("192.0.2.1", 10)).toBe("rate_limited");
-    expect(rates.listen("192.0.2.2", 10)).toBeUndefined();
-    expect(rates.listen("192.0.2.1", 59_999)).toBe("rate_limited");
-    expect(rates.listen("192.0.2.1", 60_000)).toBeUndefined();
+    for (let i = 0; i < 10; i++) expect(rates.listen("192.0.2.1", "short", i)).toBeUndefined();
+    expect(rates.listen("192.0.2.1", "short", 10)).toBe("rate_limited");
+    expect(rates.listen("192.0.2.2", "short", 10)).toBeUndefined();
+    expect(rates.listen("192.0.2.1", "short", 59_999)).toBe("rate_limited");
+    expect(rates.listen("192.0.2.1", "short", 60_000)).toBeUndefined();
   });
 
   test("of the whole relay hold for addresses that did nothing yet", () => {
     const rates = new RateLimits(completeLimits({ "relay.listens": 3 }));
-    for (let i = 0; i < 3; i++) expect(rates.listen(`192.0.2.${i}`, 0)).toBeUndefined();
-    expect(rates.listen("192.0.2.9", 0)).toBe("relay_capacity");
-    expect(rates.listen("192.0.2.9", 60_000)).toBeUndefined();
+    for (let i = 0; i < 3; i++) expect(rates.listen(`192.0.2.${i}`, "short", 0)).toBeUndefined();
+    expect(rates.listen("192.0.2.9", "short", 0)).toBe("relay_capacity");
+    expect(rates.listen("192.0.2.9", "short", 60_000)).toBeUndefined();
   });
 
   test("count failures against both ways to guess", () => {
     const rates = new RateLimits(completeLimits({}));
     for (let i = 0; i < 5; i++) {
-      expect(rates.connect("192.0.2.1", 0)).toBeUndefined();
-      rates.recordFailure("192.0.2.1", 0);
+      expect(rates.connect("192.0.2.1", "short", 0)).toBeUndefined();
+      rates.recordFailure("192.0.2.1", "short", 0);
     }
-    expect(rates.connect("192.0.2.1", 1)).toBe("rate_limited");
-    expect(rates.listen("192.0.2.1", 1)).toBe("rate_limited");
-    expect(rates.connect("192.0.2.1", 60_000)).toBeUndefined();
+    expect(rates.connect("192.0.2.1", "short", 1)).toBe("rate_limited");
+    expect(rates.listen("192.0.2.1", "short", 1)).toBe("rate_limited");
+    expect(rates.connect("192.0.2.1", "short", 60_000)).toBeUndefined();
   });
 
   test("give back what is closed", () => {
@@ -91,14 +91,14 @@ describe("the limits", () => {
   test("forget an address a minute after its last act, but never one with an open socket", () => {
     const rates = new RateLimits(completeLimits({ "relay.addresses": 2 }));
     rates.openSocket("stays", 0);
-    rates.listen("goes", 0);
-    expect(rates.listen("new", 59_999)).toBe("relay_capacity");
+    rates.listen("goes", "short", 0);
+    expect(rates.listen("new", "short", 59_999)).toBe("relay_capacity");
     rates.expire(60_000);
-    expect(rates.listen("new", 60_000)).toBeUndefined();
-    expect(rates.listen("newer", 60_000)).toBe("relay_capacity");
+    expect(rates.listen("new", "short", 60_000)).toBeUndefined();
+    expect(rates.listen("newer", "short", 60_000)).toBe("relay_capacity");
     rates.closeSocket("stays");
     rates.expire(120_000);
-    expect(rates.listen("newer", 120_000)).toBeUndefined();
+    expect(rates.listen("newer", "short", 120_000)).toBeUndefined();
     expect(rates.sockets).toBe(0);
   });
 

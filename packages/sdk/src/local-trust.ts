@@ -79,17 +79,25 @@ export class LocalTrust implements TrustStore {
       this.#store = store;
       this.#identity = identity;
       this.#failure = undefined;
+      troubleOf(this.#logger).delete(this.#place);
       store.onChange(() => this.#tell());
       this.#tell();
     } catch (error) {
       const cause = error instanceof AmeshError ? error.failure : undefined;
       const detail = cause?.detail ?? (error instanceof Error ? error.message : String(error));
       this.#failure = cause?.status ? cause : failure("verifier_not_ready", detail, cause?.fix);
+      const trouble = troubleOf(this.#logger);
+      if (trouble.get(this.#place) === detail) return;
+      trouble.set(this.#place, detail);
       this.#logger.error(`nobody can be verified: ${detail}`, { code: cause?.code, fix: cause?.fix });
     } finally {
       this.#retryAt = performance.now() + retryMs;
       this.#opening = undefined;
     }
+  }
+
+  get #place(): string {
+    return this.#folder ?? "";
   }
 
   /** A store that is open knows what came before, and a new one does not: it makes way for another identity's alone. */
@@ -109,6 +117,15 @@ export class LocalTrust implements TrustStore {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** What each log was told last of a folder that cannot be opened: said once, however many try, and how often. */
+const troubles = new WeakMap<Logger, Map<string, string>>();
+
+function troubleOf(logger: Logger): Map<string, string> {
+  const known = troubles.get(logger) ?? new Map<string, string>();
+  troubles.set(logger, known);
+  return known;
 }
 
 /** Keeps neither the process alive nor the list. */

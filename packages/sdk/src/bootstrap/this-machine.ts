@@ -36,7 +36,9 @@ export async function openThisMachine(folder: string | undefined, logger: Logger
   const token = process.env[variable]?.trim();
   const refusal = token ? await useOnce(identityFolder(where), token, logger) : undefined;
   try {
-    return await openIdentity(where);
+    const identity = await openIdentity(where);
+    if (refusal !== undefined) reportOnce(identity.dir, refusal, logger);
+    return identity;
   } catch (error) {
     const isMissing = error instanceof AmeshError && error.code === "identity_not_found";
     throw isMissing && refusal !== undefined ? refusal : error;
@@ -51,7 +53,6 @@ async function useOnce(dir: string, token: string, logger: Logger): Promise<unkn
     return undefined;
   } catch (error) {
     uses.delete(dir); // a wrong clock, or a list that is refused, may be mended by the next time
-    reportOnce(dir, error, logger);
     return error;
   }
 }

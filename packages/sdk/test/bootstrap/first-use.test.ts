@@ -135,8 +135,21 @@ describe("a server that is started with a token", () => {
     const call = await startServer(dir);
     expect(await call(laptop)).toBe(500);
     expect(log.about("nobody can be verified")[0]).toContain("bootstrap_host_mismatch");
+    expect(log.about("error: ")).toHaveLength(1);
     expect(existsSync(dir)).toBe(false);
   });
+
+  it.each([undefined, "not a token"])(
+    "says once what is missing, however many servers start, with the token %s",
+    async (token) => {
+      vi.stubEnv("AMESH_BOOTSTRAP_TOKEN", token);
+      onTestFinished(() => void vi.stubEnv("AMESH_BOOTSTRAP_TOKEN", undefined));
+      const dir = temporaryFolder();
+      for (const call of [await startServer(dir), await startServer(dir)])
+        expect(await call(laptop)).toBe(500);
+      expect(log.about("error: ")).toHaveLength(1);
+    },
+  );
 
   it("is let in by its host's name", async () => {
     await giveToken({ host: hostname().toUpperCase() });
