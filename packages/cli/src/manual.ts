@@ -94,6 +94,13 @@ export function formatOverview(verbs: readonly VerbRow[]): string {
     ]),
     section("Environment", [
       ...commonEnvironment,
+      ["AMESH_AUDIENCE", "the hosts this machine answers to, separated by commas"],
+      ["AMESH_RELAY_URL", "relay to meet at (default wss://relay.authmesh.dev/ws)"],
+      [
+        "AMESH_BOOTSTRAP_TOKEN",
+        "what lets a first controller in: `amesh bootstrap`, and servers by themselves",
+      ],
+      ["AMESH_MAX_CONTROLLERS", "how many controllers a machine accepts that such a token makes"],
       ...keyStoreEnvironment,
       ["AMESH_NO_INPUT", "as --no-input"],
       ["AMESH_DEBUG", "1 shows where in amesh a failure comes from"],

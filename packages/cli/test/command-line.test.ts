@@ -29,6 +29,13 @@ describe("amesh", () => {
     const { status, stdout, stderr } = await machine.run(args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     for (const { name, summary } of verbs) expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}`, "m"));
+    for (const name of [
+      "AMESH_AUDIENCE",
+      "AMESH_BOOTSTRAP_TOKEN",
+      "AMESH_MAX_CONTROLLERS",
+      "AMESH_RELAY_URL",
+    ])
+      expect(stdout).toContain(`  ${name} `);
   });
 
   it("knows no other commands and says which one may have been meant", async () => {
