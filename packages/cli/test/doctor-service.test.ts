@@ -350,6 +350,30 @@ describe("amesh doctor URL", () => {
     });
   });
 
+  it("finds that the service goes by localhost at the port of the URL", async () => {
+    let guard = verify({ ...(list && { allowList: list }), logger: silent });
+    const host = await listen((request, response) => guard(request, response, () => response.end()));
+    const audience = host.replace("127.0.0.1", "localhost");
+    guard = verify({ ...(list && { allowList: list }), logger: silent, audience });
+    const { Host } = await examine(`http://${host}/orders`);
+    expect(Host).toMatchObject({
+      verdict: "FAIL",
+      detail: expect.stringContaining(`expects ${audience}.`),
+    });
+  });
+
+  it("says of a nonce store that forgot when to come again, and blames no header for it", async () => {
+    const forgotAt = Math.floor(Date.now() / 1000);
+    const host = await serve({ nonceStore: { checkAndRecord: async () => true, forgotAt } });
+    const findings = await examine(`http://${host}/orders`);
+    expect(verdictsOf(findings)).toEqual({ Verifier: "OK", Authorization: "OK", "Nonce store": "FAIL" });
+    expect(findings["Nonce store"]).toMatchObject({
+      detail: expect.stringMatching(/lost its memory.*\(replay_store_unavailable\)/),
+      rows: [expect.stringMatching(/^It asks to be called again in \d\d s\.$/)],
+      fix: expect.stringContaining("Retry-After"),
+    });
+  });
+
   it("signs for a host that it only guessed nothing but a path that means nothing", async () => {
     const seen: string[] = [];
     const guard = verify({ ...(list && { allowList: list }), logger: silent, audience: "localhost:3000" });
@@ -361,7 +385,7 @@ describe("amesh doctor URL", () => {
     });
     const findings = await examine(`http://${host}/orders`);
     expect(verdictsOf(findings)).toEqual({ Verifier: "OK", Authorization: "OK", Proof: "FAIL" });
-    expect(findings["Proof"]?.detail).not.toContain("localhost");
+    expect(findings["Proof"]?.rows?.join()).not.toContain("localhost");
     expect(findings["Proof"]?.fix).toContain("--upstream");
     expect(seen.filter((line) => line === "/orders signed").length).toBeLessThan(8);
   });
@@ -374,6 +398,9 @@ describe("amesh doctor URL", () => {
     });
     const findings = await examine(`http://${host}/orders`);
     expect(verdictsOf(findings)).toEqual({ Verifier: "OK", Authorization: "OK", Proof: "FAIL" });
+    expect(findings["Proof"]?.rows).toEqual([
+      expect.stringMatching(/^Hosts tried: 127\.0\.0\.1:\d+, .*localhost:3000/),
+    ]);
     const { detail = "", fix = "", decision = "" } = findings["Proof"] ?? {};
     expect(detail).toMatch(/cannot tell why\. It may be a key that is unknown, expired or revoked/);
     expect(fix).toContain(`"${decision}" in the service's log`);

@@ -142,6 +142,18 @@ describe("amesh request", () => {
     expect(stderr).toMatch(/\(scope_missing\)\namesh: hint: .*amesh grant/);
   });
 
+  it("says when to try again, where the server says so", async () => {
+    const forgot = await answering((_, response) => {
+      response.writeHead(503, { "AuthMesh-Decision": "d-1", "Retry-After": "41" });
+      response.end('{"error":"replay_store_unavailable"}');
+    });
+    const { status, stderr } = await request(["GET", forgot]);
+    expect(status).toBe(5);
+    expect(stderr).toMatch(/lost its memory.*\(replay_store_unavailable\)\namesh: hint: Try again in 41 s/);
+    const document = documentOf(await request(["GET", forgot, "--json"]));
+    expect(document).toMatchObject({ retryAfterSeconds: 41 });
+  });
+
   it("suspects the clock when the server's is far off", async () => {
     const late = await answering((_, response) => {
       const headers = { "AuthMesh-Decision": "d-1", Date: new Date(Date.now() + 100_000).toUTCString() };

@@ -172,8 +172,8 @@ export const catalogue = {
   replay_store_unavailable: {
     status: 503,
     exit: 5,
-    summary: "The nonce store cannot be asked, so a replay cannot be ruled out.",
-    fix: "Bring the store back; requests are refused until then.",
+    summary: "The nonce store cannot be asked or lost its memory, so a replay cannot be ruled out.",
+    fix: "If the store is out, bring it back. If it was restarted, replaced or emptied, sign the request again after Retry-After.",
   },
   replay_store_full: {
     status: 503,

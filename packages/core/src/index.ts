@@ -50,6 +50,7 @@ export {
   type HttpSignatureHeaders,
   signHttpRequest,
 } from "./http-signature/sign-http-request.js";
+export { isoTime } from "./iso-time.js";
 export {
   computeSharedSecret,
   deriveSessionKey,

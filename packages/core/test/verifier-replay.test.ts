@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createVerifier, InMemoryNonceStore, type NonceStore } from "../src/index.js";
+import { createVerifier, InMemoryNonceStore, isoTime, type NonceStore } from "../src/index.js";
 import {
   DevicesInMemory,
   laptop,
@@ -145,7 +145,12 @@ describe("a shared store that forgot", () => {
     const verify = verifierWith({ nonces: { checkAndRecord: async () => true, forgotAt: noon - 35 } });
     const refused = await verify(await send({ at: noon + 5 }));
     expect(refused).toMatchObject({
-      failure: { status: 503, code: "replay_store_unavailable", retryAfterSeconds: 6 },
+      failure: {
+        status: 503,
+        code: "replay_store_unavailable",
+        retryAfterSeconds: 6,
+        detail: `The nonce store lost its memory at ${isoTime(noon - 35)}; what is stamped up to ${isoTime(noon + 5)} may have been accepted before.`,
+      },
     });
     expect(outcome(await verify(await send({ at: noon + 6 })))).toBe("allowed");
   });

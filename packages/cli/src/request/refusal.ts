@@ -35,7 +35,9 @@ export function explainRefusal(response: Response, body: Uint8Array, { identity,
   const ahead = clockAhead(response.headers.get("date"));
   const device = identity.identity;
   const { summary, fix: usualFix }: CatalogueEntry = catalogue[code];
-  const fix = code === "unauthorized" ? whatToLookAt(ahead, device.deviceId, host) : usualFix;
+  const retryAfter = retryAfterSeconds(response.headers);
+  const wait = retryAfter === undefined ? "" : `Try again in ${retryAfter} s (Retry-After). `;
+  const fix = wait + (code === "unauthorized" ? whatToLookAt(ahead, device.deviceId, host) : usualFix);
   const error = new AmeshError(code, `The server answered ${response.status}. ${summary}`, { fix });
   const evidence: (readonly [label: string, value: string])[] = [
     ["Signed by", formatDevice(device)],
@@ -52,6 +54,7 @@ export function explainRefusal(response: Response, body: Uint8Array, { identity,
       boundTo: host,
       decision,
       clockAheadSeconds: ahead ?? null,
+      retryAfterSeconds: retryAfter ?? null,
     },
   };
 }
@@ -61,6 +64,12 @@ export function refusalCode(body: Uint8Array): ErrorCode {
   const { value } = parseStrictJson(body);
   const code = (value as { readonly error?: unknown } | null | undefined)?.error;
   return (typeof code === "string" ? lookUp(code)?.code : undefined) ?? "service_error";
+}
+
+/** Undefined when there is none, or a date: that is no answer of amesh's. */
+export function retryAfterSeconds(headers: Headers): number | undefined {
+  const text = headers.get("retry-after") ?? "";
+  return /^[0-9]{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
 /** By the Date header, which counts in whole seconds. Undefined when there is none. */

@@ -1,5 +1,6 @@
 import { crypto } from "#crypto";
 import { AmeshError, type Failure, failure, quoteForeign } from "../errors.js";
+import { isoTime } from "../iso-time.js";
 import type { NonceStore } from "../nonce-store.js";
 import { PublicKey } from "../public-key.js";
 import type { BodyHashAlgorithm } from "../request.js";
@@ -101,7 +102,7 @@ export const entryNotExpired: Step = {
     if (device.expiresAt === undefined || now() < device.expiresAt * 1000) return undefined;
     return failure(
       "entry_expired",
-      `The entry of ${device.deviceId} expired at Unix time ${device.expiresAt}.`,
+      `The entry of ${device.deviceId} expired at ${isoTime(device.expiresAt)}.`,
     );
   },
 };
@@ -187,7 +188,7 @@ function maybeForgotten(
   return {
     ...failure(
       "replay_store_unavailable",
-      `The nonce store lost its memory at Unix time ${forgotAt}; what is stamped up to ${last} may have been accepted before.`,
+      `The nonce store lost its memory at ${isoTime(forgotAt)}; what is stamped up to ${isoTime(last)} may have been accepted before.`,
       "Sign the request again after that; the store is at work. Find out why it was restarted, replaced or emptied.",
     ),
     retryAfterSeconds: Math.max(1, last + 1 - Math.floor(now() / 1000)),

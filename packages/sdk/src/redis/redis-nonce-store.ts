@@ -1,4 +1,4 @@
-import { AmeshError, InMemoryNonceStore, type NonceStore, type RedisCommands } from "@authmesh/core";
+import { AmeshError, InMemoryNonceStore, isoTime, type NonceStore, type RedisCommands } from "@authmesh/core";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { CircuitBreaker, type CircuitState } from "./circuit-breaker.js";
 import { openRedis } from "./open-redis.js";
@@ -207,7 +207,7 @@ export class RedisNonceStore implements NonceStore {
 
   #forgotten(second: number): void {
     this.#logger.warn(
-      `the nonce store lost its memory at Unix time ${second}; requests that it may have forgotten are refused`,
+      `the nonce store lost its memory at ${isoTime(second)}; requests that it may have forgotten are refused`,
     );
     this.#observe({ type: "forgotten", second });
   }

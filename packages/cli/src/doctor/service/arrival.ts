@@ -70,7 +70,10 @@ export const hostsTried = (destination: Destination, harmless: boolean): readonl
 function otherHosts({ url, upstreams }: Destination, harmless: boolean): readonly string[] {
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const hosts = [url.hostname, `${url.hostname}:${port}`, ...upstreams.map(({ host }) => host)];
-  const guesses = ["localhost", "127.0.0.1"].flatMap((name) => usualPorts.map((end) => name + end));
+  const ownPort = url.port === "" ? [] : [`:${url.port}`];
+  const guesses = ["localhost", "127.0.0.1"].flatMap((name) =>
+    [...ownPort, ...usualPorts].map((end) => name + end),
+  );
   const all = new Set(harmless ? [...hosts, ...guesses] : hosts);
   all.delete(url.host);
   return [...all];

@@ -10,6 +10,7 @@ import {
   describeHeader,
   describeReading,
   describeRefusal,
+  describeStore,
   describeUnexplained,
   describeUnseen,
   describeVerifier,
@@ -46,6 +47,8 @@ export async function* examineService(examination: ServiceExamination): AsyncGen
   const header = describeHeader(answer);
   yield header;
   if (header.verdict === "FAIL") return;
+  const store = describeStore(answer);
+  if (store !== undefined) return yield store;
 
   const ahead = clockError(answer);
   const punctual = connection.setBack(ahead);
@@ -93,8 +96,9 @@ async function ask(
     if (!asksForProof(bare)) return describeUnseen(check, request, bare);
     const answer = await sendSignedAs(request);
     if (isAccepted(answer)) return describeAccepted(check, verdict, answer);
-    const { code, decision } = answer.refusal as Refusal;
-    if (code !== "unauthorized") return describeRefusal(check, { code, decision }, verdict);
+    const refusal = answer.refusal as Refusal;
+    const { code, decision } = refusal;
+    if (code !== "unauthorized") return describeRefusal(check, refusal, verdict);
     for (const { finding, fix, arrives } of changes) {
       if (isAccepted(await sendSignedAs(arrives(request))))
         return { check, verdict, detail: finding, fix, decision };

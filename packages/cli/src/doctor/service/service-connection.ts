@@ -1,6 +1,6 @@
 import { AmeshError, type ErrorCode } from "@authmesh/core";
 import { type ClientIdentity, createClient, describeNetworkFailure, type Logger } from "@authmesh/sdk";
-import { refusalCode } from "../../request/refusal.js";
+import { refusalCode, retryAfterSeconds } from "../../request/refusal.js";
 import { readBody } from "../../response-body.js";
 import type { ProbeRequest } from "./probe-request.js";
 
@@ -16,6 +16,8 @@ export interface Answer {
 export interface Refusal {
   readonly code: ErrorCode;
   readonly decision: string;
+  /** When to ask again, if the service says so. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /** How a request is proven. */
@@ -100,7 +102,13 @@ export class ServiceConnection {
     const code = body.length === 0 ? codesByStatus[response.status] : refusalCode(body);
     return {
       status: response.status,
-      ...(decision !== null && { refusal: { code: code ?? "service_error", decision } }),
+      ...(decision !== null && {
+        refusal: {
+          code: code ?? "service_error",
+          decision,
+          retryAfterSeconds: retryAfterSeconds(response.headers),
+        },
+      }),
       ...(!Number.isNaN(time) && { clockAheadSeconds: Math.floor(Date.now() / 1000) - time / 1000 }),
     };
   }

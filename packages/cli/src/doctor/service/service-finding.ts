@@ -20,6 +20,8 @@ const answersOfProxies: Readonly<Record<number, string>> = {
   504: "The service behind a proxy does not answer in time.",
 };
 
+const codesOfStore: readonly string[] = ["replay_store_unavailable", "replay_store_full"];
+
 export function describeVerifier({ origin, pathname }: URL, { status, refusal }: Answer): ServiceFinding {
   const check = "Verifier";
   if (refusal?.code === "missing_header")
@@ -46,12 +48,18 @@ export function describeHeader({ status, refusal }: Answer): ServiceFinding {
       fix: "nginx: no `proxy_set_header Authorization`. Caddy: no `header_up -Authorization`. Apache: `CGIPassAuth on`.",
       decision: refusal.decision,
     };
-  if (refusal !== undefined && !["unauthorized", "scope_missing"].includes(refusal.code))
+  if (refusal !== undefined && !["unauthorized", "scope_missing", ...codesOfStore].includes(refusal.code))
     return describeRefusal(check, refusal);
   const ofProxy = refusal === undefined ? answersOfProxies[status] : undefined;
   return ofProxy === undefined
     ? { check, verdict: "OK", detail: "It arrives." }
     : { check, verdict: "FAIL", detail: `A signed request is answered ${status}.`, fix: ofProxy };
+}
+
+/** Nonces are looked up once the proof was found right. Undefined when the store is at work. */
+export function describeStore({ refusal }: Answer): ServiceFinding | undefined {
+  if (refusal === undefined || !codesOfStore.includes(refusal.code)) return undefined;
+  return describeRefusal("Nonce store", refusal);
 }
 
 /** @param ahead how far this machine's clock is ahead of one by which the service accepts, in seconds */
@@ -89,7 +97,8 @@ export function describeUnexplained(
   return {
     check: "Proof",
     verdict: "FAIL",
-    detail: `Refused, and doctor cannot tell why. It may be a key that is unknown, expired or revoked there, the clock of the service, a host other than ${tried.join(", ")}, or a path of the proxy's own.`,
+    detail: `Refused, and doctor cannot tell why. It may be a key that is unknown, expired or revoked there, the clock of the service, a host other than those below, or a path of the proxy's own.`,
+    rows: [`Hosts tried: ${tried.join(", ")}`],
     fix: `Look for the decision ${JSON.stringify(decision)} in the service's log: the reason stands beside it.${hint}`,
     decision,
   };
@@ -126,11 +135,15 @@ export function describeAccepted(
 /** A refusal that is no riddle: its code says what it is. */
 export function describeRefusal(
   check: string,
-  { code, decision }: Refusal,
+  { code, decision, retryAfterSeconds }: Refusal,
   verdict: "FAIL" | "WARN" = "FAIL",
 ): ServiceFinding {
   const { summary, fix }: CatalogueEntry = catalogue[code];
-  return { check, verdict, detail: `${summary} (${code})`, fix, decision };
+  const rows =
+    retryAfterSeconds === undefined
+      ? {}
+      : { rows: [`It asks to be called again in ${retryAfterSeconds} s.`] };
+  return { check, verdict, detail: `${summary} (${code})`, ...rows, fix, decision };
 }
 
 /** For a change that doctor did not think of. */
