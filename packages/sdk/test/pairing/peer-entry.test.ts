@@ -18,7 +18,12 @@ describe("two pairings with the same device at once", () => {
   });
 
   const begin = async (role: Role, seconds = start) =>
-    new PeerEntry(await machine.openAllowList(), role, () => seconds * 1000);
+    new PeerEntry({
+      list: await machine.openAllowList(),
+      role,
+      now: () => seconds * 1000,
+      addedBy: "handshake",
+    });
 
   it("leave the controller active that one of them let in, when the other fails", async () => {
     const [failing, other] = [await begin("controller"), await begin("controller")];
