@@ -154,6 +154,8 @@ test("whatever the frames: errors of the catalogue or a closed socket, and the r
       "address.listens": few,
       "address.failures": few,
       "relay.failures": few,
+      "address.longFailures": few,
+      "relay.longFailures": few,
     },
   });
   const message = fc.oneof(

@@ -28,6 +28,7 @@ export async function startRelay(
     "address.openings": 1000,
     "address.listens": 1000,
     "address.failures": 1000,
+    "address.longFailures": 1000,
   };
   const relay = createRelay({ host: "127.0.0.1", port: 0, limits, ...options });
   const { url } = await relay.listen();
