@@ -22,4 +22,4 @@ app.get("/health", (_req, res) => {
   res.json({ status: "ok" });
 });
 
-const server = app.listen(port, () => console.log(`listening on port ${server.address().port}`));
+app.listen(port, () => console.log(`listening on port ${port}`));

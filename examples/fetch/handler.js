@@ -12,7 +12,4 @@ const orders = protect(
   { audience: process.env.AMESH_AUDIENCE ?? `localhost:${port}` },
 );
 
-export default {
-  port,
-  fetch: (request) => (new URL(request.url).pathname === "/health" ? new Response("ok") : orders(request)),
-};
+export default { port, fetch: orders };

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http";
-import type { Authenticated } from "./admission.js";
+import type { RawBody } from "./body/node-request.js";
+import type { AuthenticatedMessage } from "./verify-node.js";
 import type { AuthMeshIdentity } from "./verify-options.js";
 
 export { type VerifyMiddleware, verify } from "./verify-node.js";
@@ -7,7 +7,8 @@ export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 declare global {
   namespace Express {
-    interface Request {
+    // `rawBody` is inherited: other packages declare it too, and two declarations of their own would have to be the same.
+    interface Request extends RawBody {
       /** Who called. Set by `amesh.verify()`; only behind it. */
       authMesh: AuthMeshIdentity;
     }
@@ -15,4 +16,4 @@ declare global {
 }
 
 /** A request behind `verify()`, for servers without a framework. */
-export type AuthenticatedRequest = Authenticated<IncomingMessage>;
+export type AuthenticatedRequest = AuthenticatedMessage;

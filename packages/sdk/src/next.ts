@@ -9,7 +9,7 @@ import type { Authenticated } from "./admission.js";
 import { tapRequests } from "./body/wire-tap.js";
 import { protect as protectFetch } from "./fetch.js";
 import { readCaller, withCaller } from "./next/caller-header.js";
-import { verify } from "./verify-node.js";
+import { type AuthenticatedMessage, verify } from "./verify-node.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 export type { Authenticated } from "./admission.js";
@@ -55,7 +55,7 @@ export function protectApi<
   Incoming extends IncomingMessage = IncomingMessage,
   Outgoing extends ServerResponse = ServerResponse,
 >(
-  handler: (request: Authenticated<Incoming>, response: Outgoing) => unknown,
+  handler: (request: AuthenticatedMessage<Incoming>, response: Outgoing) => unknown,
   options: VerifyOptions = {},
 ): (request: Incoming, response: Outgoing) => Promise<void> {
   const admit = unlessBuilding(() => verify(options));
@@ -64,7 +64,7 @@ export function protectApi<
       response.once("close", resolve);
       admit()(request, response, () => resolve());
     });
-    if ("authMesh" in request) await handler(request as Authenticated<Incoming>, response);
+    if ("authMesh" in request) await handler(request as AuthenticatedMessage<Incoming>, response);
   };
 }
 

@@ -5,13 +5,11 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import type { Authenticated } from "./admission.js";
-import { verify } from "./verify-node.js";
+import { type AuthenticatedMessage, verify } from "./verify-node.js";
 import type { VerifyOptions } from "./verify-options.js";
 
-export type { Authenticated } from "./admission.js";
 export { protectUpgrade, type UpgradeHandler } from "./upgrade.js";
-export type { VerifyMiddleware } from "./verify-node.js";
+export type { AuthenticatedMessage, VerifyMiddleware } from "./verify-node.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 export { verify };
 
@@ -25,17 +23,21 @@ export { verify };
  * @example
  * createServer(protect((request, response) => response.end(request.authMesh.friendlyName), { audience: "api.example.com" }));
  *
+ * @example
+ * // TypeScript infers the types of HTTP/2 from the event; in createSecureServer(tls, protect(…)) they must be named.
+ * createSecureServer(tls).on("request", protect((request, response) => response.end(request.authMesh.friendlyName)));
+ *
  * @throws TypeError for options that make no sense
  */
 export function protect<
   Incoming extends IncomingMessage | Http2ServerRequest = IncomingMessage,
   Outgoing extends ServerResponse | Http2ServerResponse = ServerResponse,
 >(
-  handler: (request: Authenticated<Incoming>, response: Outgoing) => unknown,
+  handler: (request: AuthenticatedMessage<Incoming>, response: Outgoing) => unknown,
   options: VerifyOptions = {},
 ): (request: Incoming, response: Outgoing) => void {
   const admit = verify(options);
   return function ameshProtected(request, response) {
-    admit(request, response, () => handler(request as Authenticated<Incoming>, response));
+    admit(request, response, () => handler(request as AuthenticatedMessage<Incoming>, response));
   };
 }

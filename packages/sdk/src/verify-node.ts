@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { admissionOf } from "./admission.js";
-import { nodeRequest } from "./body/node-request.js";
+import { type Authenticated, admissionOf } from "./admission.js";
+import { nodeRequest, type ProvidedBody } from "./body/node-request.js";
 import { tapRequests } from "./body/wire-tap.js";
 import { createRequestGuard } from "./request-guard.js";
 import { sendRefusal } from "./send-refusal.js";
 import type { VerifyOptions } from "./verify-options.js";
+
+/** A request of Node.js behind the verifier: who called, and its body if it has one. */
+export type AuthenticatedMessage<Incoming = IncomingMessage> = Authenticated<Incoming> & ProvidedBody;
 
 /** Middleware of Express, Connect, or plain `node:http` and `node:http2`. */
 export type VerifyMiddleware = (

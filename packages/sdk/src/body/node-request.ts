@@ -106,6 +106,18 @@ const parsers: readonly { readonly types: RegExp; readonly parse: (body: Buffer)
   { types: /^/, parse: (body) => body },
 ];
 
+/** The bytes of a body. An interface, so that the type of a framework's request can inherit it. */
+export interface RawBody {
+  /** The body as received, if there is one and no parser has taken it. */
+  rawBody?: Buffer | undefined;
+}
+
+/** What a verified request has if it has a body. */
+export interface ProvidedBody extends RawBody {
+  /** What the body says: JSON parsed, text as a string, anything else as a Buffer; or what a parser made of it. */
+  body?: unknown;
+}
+
 /**
  * Gives handlers that run without a body parser `rawBody` and `body`: JSON parsed, text as a string, anything else
  * as a Buffer. A parser that comes later finds the stream as it was and writes its own `body`.
