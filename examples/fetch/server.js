@@ -1,4 +1,4 @@
-// Node.js has no server for such handlers of its own; `bun handler.js` and `deno serve handler.js` need no such file.
+// Node.js has no server for such handlers of its own; Bun and Deno (`deno serve`) need no such file.
 import { serve } from "@hono/node-server";
 import handler from "./handler.js";
 

@@ -9,7 +9,6 @@ import {
 } from "@authmesh/keystore";
 import type { Logger } from "../logger.js";
 import { machineHosts } from "./machine-hosts.js";
-import { meetController } from "./meet-controller.js";
 import { persevere } from "./perseverance.js";
 
 const variable = "AMESH_BOOTSTRAP_TOKEN";
@@ -72,6 +71,8 @@ async function showItself({ identity, token }: BootstrappedIdentity, logger: Log
   try {
     const until = token.expiresAt * 1000;
     const pause = (milliseconds: number) => sleep(milliseconds, undefined, { ref: false });
+    // Loaded here, for it alone brings in a WebSocket client, which most servers and clients never need.
+    const { meetController } = await import("./meet-controller.js");
     await persevere(() => meetController(token, { identity }), { until, firstPause, pause });
     logger.info("the controller has listed this machine as a target.");
   } catch (error) {
