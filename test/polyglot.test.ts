@@ -86,7 +86,12 @@ describe.each(callers)(
       return run(program, [...script, key, "POST", `http://127.0.0.1:${port}${url}`, order]);
     };
 
-    test.each(["/api/orders", "/api/orders?b=2&a=%20&b=1"])("is accepted with a body at %s", async (url) => {
+    test.each([
+      "/api/orders",
+      "/api/orders?b=2&a=%20&b=1",
+      "/api/orders?",
+      "/api/orders?name=Zoë&city=%C3%85rhus",
+    ])("is accepted with a body at %s", async (url) => {
       const { status, output } = await call(url);
       expect(output).toContain(`"name":"the ${language} caller","order":${order}`);
       expect([status, output.slice(0, 4)]).toEqual([0, "200 "]);

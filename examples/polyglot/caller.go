@@ -81,7 +81,7 @@ func sign(request *http.Request, key *ecdsa.PrivateKey, body []byte) error {
 		path = "/"
 	}
 	covered := [][2]string{{"@method", request.Method}, {"@authority", authority(request)}, {"@path", path}}
-	if request.URL.RawQuery != "" {
+	if request.URL.RawQuery != "" || request.URL.ForceQuery {
 		covered = append(covered, [2]string{"@query", "?" + request.URL.RawQuery})
 	}
 	if len(body) > 0 {

@@ -7,7 +7,7 @@
 Needs the package cryptography. The rules are in docs/protocol.md, section 3.
 """
 import base64, hashlib, os, secrets, sys, time, urllib.error, urllib.request
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -29,13 +29,24 @@ def device_id(key):
 def byte_sequence(data):
     return ":" + base64.b64encode(data).decode() + ":"
 
+def ascii_url(url):
+    """The URL as it is sent: no fragment, the host in punycode, what is not ASCII in path and query percent-encoded."""
+    scheme, host, path, query, _ = urlsplit(url)
+    if scheme not in ("http", "https") or not host:
+        raise ValueError(f"{url} is not a URL of http or https")
+    # A name of other letters is `xn--...`; quote() leaves alone what is encoded already.
+    host = host if host.isascii() else host.encode("idna").decode()
+    ascii = urlunsplit((scheme, host, *(quote(part, safe="!$%&'()*+,/:;=?@[]~") for part in (path, query)), ""))
+    # urlunsplit drops the mark of an empty query, which is part of what is signed.
+    return ascii + "?" if "?" in url.partition("#")[0] and "?" not in ascii else ascii
+
 def proof(key, method, url, headers, body):
     """The headers to send beside `headers`, whose names are in lower case."""
     parts = urlsplit(url)
     default_port = {"http": ":80", "https": ":443"}[parts.scheme]
     digest = {"content-digest": "sha-256=" + byte_sequence(hashlib.sha256(body).digest())} if body else {}
     covered = {"@method": method, "@authority": parts.netloc.lower().removesuffix(default_port), "@path": parts.path or "/"}
-    if parts.query:
+    if "?" in url:
         covered["@query"] = "?" + parts.query
     covered |= headers | digest
 
@@ -50,6 +61,7 @@ def proof(key, method, url, headers, body):
     return digest | {"signature-input": "sig=" + parameters, "signature": "sig=" + byte_sequence(signature)}
 
 def call(key, method, url, body):
+    url = ascii_url(url)
     headers = {"content-type": "application/json"} if body else {}
     headers |= proof(key, method, url, headers, body)
     request = urllib.request.Request(url, data=body or None, headers=headers, method=method)
@@ -64,6 +76,9 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         sys.exit(print(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), end=""))
     method, url, *body = sys.argv[2:]
-    status, answer = call(key, method, url, "".join(body).encode())
+    try:
+        status, answer = call(key, method, url, "".join(body).encode())
+    except (OSError, ValueError) as error:
+        sys.exit(f"caller.py: {url}: {getattr(error, 'reason', error)}")
     print(status, answer)
     sys.exit(0 if status < 400 else 1)
