@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Machines } from "../scripts/machines.js";
 import { example, startExample } from "./fixtures/example-server.js";
+import { freePort } from "./fixtures/free-port.js";
 
 const machines = new Machines();
 const goProgram = join(machines.folder, "go-caller");
@@ -95,6 +96,13 @@ describe.each(callers)(
       const { status, output } = await call(url);
       expect(output).toContain(`"name":"the ${language} caller","order":${order}`);
       expect([status, output.slice(0, 4)]).toEqual([0, "200 "]);
+    });
+
+    test("says in one line that nobody listens", async () => {
+      const url = `http://127.0.0.1:${await freePort()}/`;
+      const { status, output } = await run(program, [...script, keyOf(language), "GET", url]);
+      expect(output).toMatch(/^[^\n]*connection refused$/i);
+      expect([status, output.includes(url)]).toEqual([1, true]);
     });
 
     test("is accepted without a body", async () => {

@@ -74,6 +74,19 @@ func authority(request *http.Request) string {
 	return strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[request.URL.Scheme])
 }
 
+// asciiQuery percent-encodes what cannot be sent as it is; net/url does so for the path alone.
+func asciiQuery(query string) string {
+	var ascii strings.Builder
+	for _, char := range []byte(query) {
+		if char > ' ' && char < 0x7f {
+			ascii.WriteByte(char)
+		} else {
+			fmt.Fprintf(&ascii, "%%%02X", char)
+		}
+	}
+	return ascii.String()
+}
+
 // sign adds the proof to a request that is otherwise complete.
 func sign(request *http.Request, key *ecdsa.PrivateKey, body []byte) error {
 	path := request.URL.EscapedPath()
@@ -125,6 +138,10 @@ func call(key *ecdsa.PrivateKey, method, url, body string) (int, error) {
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, err
+	}
+	request.URL.RawQuery = asciiQuery(request.URL.RawQuery)
+	if strings.IndexFunc(request.URL.Host, func(char rune) bool { return char >= 0x80 }) >= 0 {
+		return 0, fmt.Errorf("%s: write the host as it is sent, xn--...", url)
 	}
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")

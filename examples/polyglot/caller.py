@@ -6,7 +6,7 @@
 
 Needs the package cryptography. The rules are in docs/protocol.md, section 3.
 """
-import base64, hashlib, os, secrets, sys, time, urllib.error, urllib.request
+import base64, hashlib, http.client, os, secrets, sys, time, urllib.error, urllib.request
 from urllib.parse import quote, urlsplit, urlunsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,12 +33,12 @@ def ascii_url(url):
     """The URL as it is sent: no fragment, the host in punycode, what is not ASCII in path and query percent-encoded."""
     scheme, host, path, query, _ = urlsplit(url)
     if scheme not in ("http", "https") or not host:
-        raise ValueError(f"{url} is not a URL of http or https")
-    # A name of other letters is `xn--...`; quote() leaves alone what is encoded already.
+        raise ValueError("not a URL of http or https")
+    # quote() leaves alone what is encoded already.
     host = host if host.isascii() else host.encode("idna").decode()
-    ascii = urlunsplit((scheme, host, *(quote(part, safe="!$%&'()*+,/:;=?@[]~") for part in (path, query)), ""))
+    sent = urlunsplit((scheme, host, *(quote(part, safe="!$%&'()*+,/:;=?@[]~") for part in (path, query)), ""))
     # urlunsplit drops the mark of an empty query, which is part of what is signed.
-    return ascii + "?" if "?" in url.partition("#")[0] and "?" not in ascii else ascii
+    return sent + "?" if "?" in url.partition("#")[0] and "?" not in sent else sent
 
 def proof(key, method, url, headers, body):
     """The headers to send beside `headers`, whose names are in lower case."""
@@ -78,7 +78,7 @@ if __name__ == "__main__":
     method, url, *body = sys.argv[2:]
     try:
         status, answer = call(key, method, url, "".join(body).encode())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         sys.exit(f"caller.py: {url}: {getattr(error, 'reason', error)}")
     print(status, answer)
     sys.exit(0 if status < 400 else 1)
