@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createVerifier, InMemoryNonceStore, isoTime, type NonceStore } from "../src/index.js";
+import { AmeshError, createVerifier, InMemoryNonceStore, isoTime, type NonceStore } from "../src/index.js";
 import {
   DevicesInMemory,
   laptop,
@@ -163,5 +163,17 @@ describe("a shared store that forgot", () => {
       },
     };
     expect(outcome(await verifierWith({ nonces })(await send()))).toBe("replay_store_unavailable");
+  });
+
+  it("and by refusing this very question: the caller hears when to come again", async () => {
+    const nonces: NonceStore & { forgotAt?: number } = {
+      async checkAndRecord() {
+        this.forgotAt = noon;
+        throw new AmeshError("replay_store_unavailable");
+      },
+    };
+    expect(await verifierWith({ nonces })(await send())).toMatchObject({
+      failure: { status: 503, code: "replay_store_unavailable", retryAfterSeconds: 41 },
+    });
   });
 });

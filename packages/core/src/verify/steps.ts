@@ -166,8 +166,17 @@ export async function spend(
     context.proven = true;
     return undefined;
   }
-  if (!(await recorded(settings.nonces, name, windowSeconds))) return failure("replay_detected");
-  // Again: it is by this question that a shared store finds out what it has forgotten.
+  let fresh: boolean;
+  try {
+    fresh = await recorded(settings.nonces, name, windowSeconds);
+  } catch (error) {
+    // A store that finds only now that it forgot cannot say when the caller may come again. This can.
+    const found = maybeForgotten(signedAt, settings);
+    if (found !== undefined) return found;
+    throw error;
+  }
+  if (!fresh) return failure("replay_detected");
+  // Again: it may be by this question that a shared store finds out what it has forgotten.
   const after = maybeForgotten(signedAt, settings);
   if (after !== undefined) return after;
   request.recordedNonce = name;
