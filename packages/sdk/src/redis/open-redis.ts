@@ -1,5 +1,5 @@
-import { AmeshError, type RedisCommands } from "@authmesh/core";
-import { commandsOver } from "./redis-client.js";
+import { AmeshError } from "@authmesh/core";
+import { commandsOver, type RedisConnection } from "./redis-client.js";
 
 /** Milliseconds in which a connection must come to be. */
 const connectMs = 2000;
@@ -13,7 +13,7 @@ const reconnectMs = (attempts: number): number => Math.min(50 * 2 ** Math.min(at
  * @param mostCommands that may wait in the client
  * @throws AmeshError `package_missing`
  */
-export async function openRedis(url: string, mostCommands: number): Promise<RedisCommands> {
+export async function openRedis(url: string, mostCommands: number): Promise<RedisConnection> {
   for (const open of [openIoredis, openNodeRedis]) {
     try {
       return await open(url, mostCommands);
@@ -26,7 +26,7 @@ export async function openRedis(url: string, mostCommands: number): Promise<Redi
   });
 }
 
-export async function openIoredis(url: string): Promise<RedisCommands> {
+export async function openIoredis(url: string): Promise<RedisConnection> {
   const { Redis } = await import("ioredis");
   const client = new Redis(url, {
     connectTimeout: connectMs,
@@ -36,13 +36,11 @@ export async function openIoredis(url: string): Promise<RedisCommands> {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
   });
-  return {
-    send: explainedBy(client, commandsOver(client)),
-    close: async () => client.disconnect(),
-  };
+  const commands = commandsOver(client);
+  return { ...commands, send: explainedBy(client, commands), close: async () => client.disconnect() };
 }
 
-export async function openNodeRedis(url: string, mostCommands: number): Promise<RedisCommands> {
+export async function openNodeRedis(url: string, mostCommands: number): Promise<RedisConnection> {
   const { createClient } = await import("redis");
   const client = createClient({
     url,
@@ -51,16 +49,17 @@ export async function openNodeRedis(url: string, mostCommands: number): Promise<
     pingInterval: silenceMs / 3,
     socket: { connectTimeout: connectMs, socketTimeout: silenceMs, reconnectStrategy: reconnectMs },
   });
-  const send = explainedBy(client, commandsOver(client));
+  const commands = commandsOver(client);
+  const send = explainedBy(client, commands);
   client.connect().catch(() => {}); // It goes on trying; what is wrong reaches the listener of errors.
-  return { send, close: async () => client.destroy() };
+  return { ...commands, send, close: async () => client.destroy() };
 }
 
 /** While there is no connection, what keeps it from coming says more than that a command could not be sent. */
 function explainedBy(
   client: { on(event: "error" | "ready", listener: (error?: unknown) => void): unknown },
-  commands: RedisCommands,
-): RedisCommands["send"] {
+  commands: RedisConnection,
+): RedisConnection["send"] {
   let trouble: unknown;
   client.on("error", (error) => {
     trouble = error;

@@ -1,9 +1,10 @@
-import { AmeshError, InMemoryNonceStore, isoTime, type NonceStore, type RedisCommands } from "@authmesh/core";
+import { AmeshError, InMemoryNonceStore, isoTime, type NonceStore } from "@authmesh/core";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { CircuitBreaker, type CircuitState } from "./circuit-breaker.js";
+import { Lookout } from "./lookout.js";
 import { openRedis } from "./open-redis.js";
 import { outageReason } from "./outage-reason.js";
-import { commandsOver, type RedisClient } from "./redis-client.js";
+import { commandsOver, type RedisClient, type RedisConnection } from "./redis-client.js";
 import { checkOptions, type StoreSettings } from "./settings.js";
 import { SharedMemory } from "./shared-memory.js";
 import { within } from "./within.js";
@@ -37,12 +38,23 @@ export interface RedisNonceStoreOptions {
   readonly pauseMs?: number;
   /** Checks that may wait for Redis, each with two short commands; more are refused at once. Default 10,000. */
   readonly maxWaiting?: number;
+  /**
+   * Milliseconds between looks at Redis, by which a loss is noticed and dated while no requests come: one small
+   * command each. While Redis cannot be asked, and for a minute after a loss, at least every second. Default 5000.
+   */
+  readonly watchMs?: number;
   /** Called with what happens, for metrics. Must not throw. */
   readonly observe?: (event: NonceStoreEvent) => void;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
+}
+
+interface Opened {
+  readonly commands: RedisConnection;
+  readonly memory: SharedMemory;
+  readonly unlisten: () => void;
 }
 
 /** What a store tells those who count. */
@@ -75,7 +87,8 @@ export class RedisNonceStore implements NonceStore {
   readonly #breaker: CircuitBreaker;
   readonly #local: InMemoryNonceStore | undefined;
   readonly #startedAt: number;
-  readonly #ready: Promise<{ commands: RedisCommands; memory: SharedMemory }>;
+  readonly #ready: Promise<Opened>;
+  readonly #lookout: Lookout;
   #memory: SharedMemory | undefined;
   #reason = "it was not asked yet";
   /** Nothing was known of Redis when this process began to accept: neither is what a process before it accepted. */
@@ -100,6 +113,8 @@ export class RedisNonceStore implements NonceStore {
         'onOutage is "local": while Redis is away this process remembers nonces alone. Several instances would each accept a request.',
       );
     }
+    const { watchMs } = settings;
+    this.#lookout = new Lookout(() => this.#look(), { calmMs: watchMs, uneasyMs: Math.min(watchMs, 1000) });
     this.#ready = this.#open();
     this.#ready
       .then(({ memory }) => within(10 * settings.timeoutMs, memory.establish()))
@@ -135,8 +150,12 @@ export class RedisNonceStore implements NonceStore {
 
   /** Closes the connection, unless it is the application's. */
   async close(): Promise<void> {
+    this.#lookout.stop();
     await this.#ready.then(
-      ({ commands }) => commands.close(),
+      ({ commands, unlisten }) => {
+        unlisten();
+        return commands.close();
+      },
       () => {},
     );
   }
@@ -161,10 +180,17 @@ export class RedisNonceStore implements NonceStore {
   }
 
   async #ask(nonce: string, milliseconds: number): Promise<"fresh" | "seen" | "changed"> {
-    const { memory } = await this.#ready;
-    if (memory.waiting >= this.#settings.maxWaiting)
-      throw new AmeshError("replay_store_unavailable", `${memory.waiting} checks wait for an answer`);
-    return memory.record(nonce, milliseconds);
+    return this.#notOverloaded(await this.#ready).record(nonce, milliseconds);
+  }
+
+  /** Beside the circuit: that decides for requests, and a loss is to be dated as soon as there is an answer. */
+  async #look(): Promise<boolean> {
+    return within(10 * this.#settings.timeoutMs, this.#notOverloaded(await this.#ready).look());
+  }
+
+  #notOverloaded({ memory }: Opened): SharedMemory {
+    if (memory.waiting < this.#settings.maxWaiting) return memory;
+    throw new AmeshError("replay_store_unavailable", `${memory.waiting} checks wait for an answer`);
   }
 
   #withoutRedis(): "local" {
@@ -185,12 +211,13 @@ export class RedisNonceStore implements NonceStore {
     return this.#local === undefined ? second : Math.min(second, this.#startedAt);
   }
 
-  async #open(): Promise<{ commands: RedisCommands; memory: SharedMemory }> {
+  async #open(): Promise<Opened> {
     const { client, redisUrl, maxWaiting } = this.#settings;
     const commands =
       client === undefined ? await openRedis(redisUrl as string, 2 * maxWaiting) : commandsOver(client);
     this.#memory = new SharedMemory(commands, this.#settings, (second) => this.#forgotten(second));
-    return { commands, memory: this.#memory };
+    const unlisten = commands.onReady(() => this.#lookout.call());
+    return { commands, memory: this.#memory, unlisten };
   }
 
   #circuitChanged(from: CircuitState, to: CircuitState): void {

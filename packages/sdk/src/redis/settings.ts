@@ -9,6 +9,7 @@ type Defaulted =
   | "failureThreshold"
   | "pauseMs"
   | "maxWaiting"
+  | "watchMs"
   | "now";
 
 /** Checked options, with either a client or a URL. */
@@ -23,6 +24,7 @@ const defaults: Required<Pick<RedisNonceStoreOptions, Defaulted>> = {
   failureThreshold: 5,
   pauseMs: 1000,
   maxWaiting: 10_000,
+  watchMs: 5000,
   now: Date.now,
 };
 
@@ -43,6 +45,7 @@ const rules: {
   failureThreshold: [between(1, 1000), "must be an integer from 1 to 1000"],
   pauseMs: [between(1, 60_000), "must be an integer from 1 to 60000"],
   maxWaiting: [between(1, 1_000_000), "must be an integer from 1 to 1000000"],
+  watchMs: [between(10, 60_000), "must be an integer from 10 to 60000"],
   observe: [(value) => typeof value === "function", "must be a function"],
   logger: [(value) => typeof value === "object", "must be a logger"],
   now: [(value) => typeof value === "function", "must be a function"],

@@ -16,6 +16,9 @@ const vouchSha = createHash("sha1").update(vouchScript).digest("hex");
 /** Seconds after which nothing that was lost could be accepted any more, whatever the configuration. */
 const longAgo = 700;
 
+/** Seconds after a loss in which another one is looked for more often; an epoch lasts about 40. */
+const restless = 60;
+
 /** What several instances remember together in one Redis, and what is known of it having forgotten. */
 export class SharedMemory {
   /** Unix second in which a loss was last found, by whichever instance. */
@@ -34,6 +37,7 @@ export class SharedMemory {
   #absences = 0;
   #establishing: Promise<ReadonlyMap<string, unknown>> | undefined;
   #waiting = 0;
+  #looks = 0;
 
   /** @param forgotten is told of losses that still matter, with their Unix second */
   constructor(
@@ -82,14 +86,39 @@ export class SharedMemory {
       this.#vouch(markerKey(this.#options.prefix, slot), known),
     ]);
     if (!vouched) {
-      // Of the many that find it out at once, one has to look what is there now.
-      if (known === this.#markers.get(slot)) this.#sure.clear();
+      this.#doubt(slot, known);
       await this.establish(slot);
       return "changed";
     }
     if (answer === undefined) return "seen";
     this.#acceptedAt = Math.max(this.#acceptedAt, at);
     return "fresh";
+  }
+
+  /**
+   * Finds out what has become of this Redis, also when nobody asks: by one small command, on another slot each time,
+   * and by establishing where something is in doubt.
+   *
+   * @returns whether all is known, and no loss is recent
+   * @throws what `record` throws
+   */
+  async look(): Promise<boolean> {
+    const slot = slots[this.#looks++ % slots.length] as string;
+    this.#waiting++;
+    try {
+      const known = this.#markers.get(slot) ?? "";
+      if (!(await this.#vouch(markerKey(this.#options.prefix, slot), known))) this.#doubt(slot, known);
+      if (this.#sure.size < slots.length) await this.establish(slot);
+    } finally {
+      this.#waiting--;
+    }
+    const recent = this.forgotAt !== undefined && this.#second() <= this.forgotAt + restless;
+    return this.#sure.size === slots.length && !recent;
+  }
+
+  /** Of the many that find it out at once, one has to look what is there now. */
+  #doubt(slot: string, known: string): void {
+    if (known === (this.#markers.get(slot) ?? "")) this.#sure.clear();
   }
 
   /** What was accepted without Redis it has, in a way, forgotten: the markers will say so to others. */
@@ -130,16 +159,16 @@ export class SharedMemory {
   async #establishOne(slot: string): Promise<void> {
     const { prefix, emptyStore } = this.#options;
     const key = markerKey(prefix, slot);
+    // Asked in full, for a server runs by their hash only those scripts that it was shown.
+    const moment = (await this.#send(key, "EVAL", vouchScript, "1", key, "")) ?? "";
     const known = this.#markers.get(slot) ?? "";
     const absences = this.#absences;
     const [since, now] = [String(this.#acceptedAt), String(this.#second())];
     const fresh = randomBytes(8).toString("base64url");
     const empty = emptyStore === "new" ? "new" : "lost";
-    // The other script comes along: a server runs by their hash only those that it was shown.
-    const [answer = ""] = await Promise.all([
-      this.#send(key, "EVAL", establishScript, "1", key, known, since, now, fresh, empty),
-      this.#send(key, "EVAL", vouchScript, "1", key, ""),
-    ]);
+    const answer =
+      (await this.#send(key, "EVAL", establishScript, "1", key, known, since, now, fresh, empty, moment)) ??
+      "";
     const [text = "", memory = ""] = answer.split("\n");
     this.#refuseEviction(memory);
     const marker = readMarker(text);

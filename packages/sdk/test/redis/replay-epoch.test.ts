@@ -111,7 +111,6 @@ describe.each(Object.entries(losses))("a Redis that is %s", (_, lose) => {
 
     clock.seconds += 2;
     await lose(server, line, clock);
-    clock.seconds += 3;
     const changed = clock.seconds;
     await one.lookUp();
     expect(one.store.forgotAt).toBe(changed);
@@ -182,6 +181,131 @@ describe("after a loss", () => {
     const { store } = await instance(right, server.url);
     await expect.poll(() => store.forgotAt).toBe(right.seconds);
   });
+});
+
+describe("while no requests come", () => {
+  it("a loss is noticed as Redis comes back, and dated then: after 45 s of silence the first request is let in", async () => {
+    const clock = new Clock();
+    const server = await RedisServer.start(onTestFinished);
+    const { store, present } = await instance(clock, server.url);
+    const wire = await sendAhead(clock, 20);
+    expect(await present(wire)).toBe("allowed");
+    const lost = clock.seconds;
+    await losses["restarted empty"]?.(server, undefined as never, clock);
+    await expect.poll(() => store.forgotAt).toBe(lost);
+    clock.seconds += 45;
+    expect(await present(await sendAhead(clock, 0))).toBe("allowed");
+    expect(await present(wire)).toBe("replay_store_unavailable");
+  });
+
+  it("a loss is noticed also where no connection ends", async () => {
+    const clock = new Clock();
+    const server = await RedisServer.start(onTestFinished);
+    const { store, present } = await instance(clock, server.url, { watchMs: 20 });
+    expect(await present(await sendAhead(clock, 0))).toBe("allowed");
+    await losses["emptied, with no connection lost"]?.(server, undefined as never, clock);
+    await expect.poll(() => store.forgotAt).toBe(clock.seconds);
+  });
+
+  it("a second loss is noticed within the epoch of the first, and dated then", async () => {
+    const clock = new Clock();
+    const server = await RedisServer.start(onTestFinished);
+    const { store, present } = await instance(clock, server.url);
+    expect(await present(await sendAhead(clock, 0))).toBe("allowed");
+    for (const pass of [0, 15]) {
+      clock.seconds += pass;
+      await losses["restarted empty"]?.(server, undefined as never, clock);
+      await expect.poll(() => store.forgotAt).toBe(clock.seconds);
+    }
+    clock.seconds += 40;
+    expect(await present(await sendAhead(clock, 0))).toBe("replay_store_unavailable");
+    clock.seconds += 1;
+    expect(await present(await sendAhead(clock, 0))).toBe("allowed");
+  });
+
+  it("the second loss is dated by itself, even by an instance that accepted nothing in between: another one has", async () => {
+    const clock = new Clock();
+    const server = await RedisServer.start(onTestFinished);
+    const [one, other] = [await instance(clock, server.url), await instance(clock, server.url)];
+    for (const { present } of [one, other]) expect(await present(await sendAhead(clock, 0))).toBe("allowed");
+    await losses["restarted empty"]?.(server, undefined as never, clock);
+    for (const { store } of [one, other]) await expect.poll(() => store.forgotAt).toBe(clock.seconds);
+    clock.seconds += 15;
+    const wire = await sendAhead(clock, 29);
+    const answer = () => other.present(wire);
+    await expect.poll(answer).toMatch(/allowed|replay_detected/);
+    await other.store.close();
+    await losses["restarted empty"]?.(server, undefined as never, clock);
+    await expect.poll(() => one.store.forgotAt).toBe(clock.seconds);
+    expect(await one.present(wire)).toBe("replay_store_unavailable");
+  });
+
+  it("an instance that accepted nothing yet does not take the Redis that it knew for a new one", async () => {
+    const clock = new Clock();
+    const server = await RedisServer.start(onTestFinished);
+    const idle = await instance(clock, server.url);
+    await expect.poll(() => idle.store.acceptsFrom).toBeDefined();
+    const busy = await instance(clock, server.url);
+    const wire = await sendAhead(clock, 20);
+    expect(await busy.present(wire)).toBe("allowed");
+    await busy.store.close();
+    await losses["restarted empty"]?.(server, undefined as never, clock);
+    await expect.poll(() => idle.store.forgotAt).toBe(clock.seconds);
+    expect(await idle.present(wire)).toBe("replay_store_unavailable");
+  });
+
+  it("a healthy Redis gets one small command at a time, and none after close()", async () => {
+    const server = await RedisServer.start(onTestFinished);
+    const { store } = openStore({ redisUrl: server.url, watchMs: 10 });
+    await expect.poll(() => store.acceptsFrom).toBeDefined();
+    const admin = new Redis(server.url);
+    const monitor = await admin.monitor();
+    onTestFinished(() => {
+      monitor.disconnect();
+      admin.disconnect();
+    });
+    const seen: (string | undefined)[] = [];
+    monitor.on("monitor", (_: string, [name]: string[], source: string) => {
+      if (source !== "lua") seen.push(name?.toLowerCase());
+    });
+    await expect.poll(() => seen.length).toBeGreaterThan(3);
+    expect(new Set(seen)).toEqual(new Set(["evalsha"]));
+    await store.close();
+    await admin.ping();
+    await expect.poll(() => seen.at(-1)).toBe("ping");
+  });
+});
+
+it("what would date a loss is not done late: a client may hold it back until the server is another one", async () => {
+  const clock = new Clock();
+  const server = await RedisServer.start(onTestFinished);
+  const far = new Redis(server.url);
+  far.on("error", () => {});
+  onTestFinished(() => far.disconnect());
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const held: string[] = [];
+  const sendCommand = async ([name = "", ...args]: string[]) => {
+    if (args.length > 4 && name === "EVAL" && clock.seconds === 1_800_000_000) {
+      held.push(name);
+      await released;
+    }
+    return far.call(name, args);
+  };
+  const slow = openStore({
+    client: { sendCommand, isOpen: true },
+    now: clock.now,
+    emptyStore: "forgotten",
+  });
+  await expect.poll(() => held.length).toBe(64);
+  clock.seconds += 100;
+  await losses["restarted empty"]?.(server, undefined as never, clock);
+  release();
+  await until(slow, "fresh");
+  expect(slow.store.forgotAt).toBe(clock.seconds);
+  expect(await far.get("am:{A}")).toMatch(` lost ${clock.seconds}`);
 });
 
 describe("a store that is empty when a process starts", () => {
