@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { nonceStoreConformance } from "../../../../test/conformance/suites/nonce-store.js";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
 import { type RedisClient, RedisNonceStore } from "../../src/redis/index.js";
+import { establishScript } from "../../src/redis/memory-marker.js";
 import { slots } from "../../src/redis/nonce-key.js";
 import { libraries, openStore } from "./redis-stores.js";
 
@@ -188,9 +189,13 @@ describe("the constructor", () => {
 
   it("closes a client of its own, and leaves the application's open", async () => {
     const client = new Redis(server.url);
+    const listeners = () => client.listenerCount("ready");
+    const before = listeners();
     const store = new RedisNonceStore({ client });
     expect(await store.checkAndRecord("left open", 71)).toBe(true);
+    expect(listeners()).toBe(before + 1);
     await store.close();
+    expect(listeners()).toBe(before);
     expect(await client.ping()).toBe("PONG");
     client.disconnect();
     const alone = await RedisServer.start(onTestFinished);
@@ -203,6 +208,20 @@ describe("the constructor", () => {
     await expect.poll(connections).toBe(1);
     watcher.disconnect();
   });
+});
+
+it("a marker is not settled by a script that comes seconds late, and there is none of it then", async () => {
+  const info = await admin.info("server");
+  const run = /run_id:(\w+)/.exec(info)?.[1] ?? "";
+  const uptime = async () => Number(/uptime_in_seconds:(\d+)/.exec(await admin.info("server"))?.[1] ?? 0);
+  await expect.poll(uptime, { timeout: 5000 }).toBeGreaterThan(2);
+  const settle = (moment: string) =>
+    admin.eval(establishScript, 1, "late:{A}", "", "0", "1800000000", "id", "new", moment);
+  await expect(settle(`${run} 0`)).rejects.toThrow(/^LATE/);
+  await expect(settle(`${"0".repeat(40)} ${await uptime()}`)).rejects.toThrow(/^LATE/);
+  await expect(settle("")).rejects.toThrow();
+  expect(await admin.exists("late:{A}")).toBe(0);
+  expect(await settle(`${run} ${await uptime()}`)).toMatch(/^id \w+ new 1800000000\n/);
 });
 
 it("counts each check by what became of it", async () => {
