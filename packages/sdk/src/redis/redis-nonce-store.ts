@@ -201,8 +201,8 @@ export class RedisNonceStore implements NonceStore {
         `The nonce store cannot be asked: ${this.#reason.replace(/\.$/, "")}.`,
       );
     }
-    if (this.#memory?.established) this.#memory.acceptedElsewhere(this.#second());
-    else this.#beganBlind = true;
+    if (!this.#memory?.established) this.#beganBlind = true;
+    this.#memory?.acceptedElsewhere(this.#second());
     return "local";
   }
 

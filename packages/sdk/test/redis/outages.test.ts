@@ -17,7 +17,7 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
     const server = await RedisServer.start(onTestFinished);
     const watched = openStore({ ...(await options(server.url)), timeoutMs: 100 });
     const { check, log, events } = watched;
-    expect(await check("before")).toBe("fresh");
+    await until(watched, "fresh");
     await server.kill();
     expect(
       await duration(async () => {
