@@ -168,6 +168,24 @@ describe("onOutage: local", () => {
     expect(next.store.forgotAt).toBe(1_800_000_101);
   });
 
+  it("lets the process that comes next know also when it never reached Redis before", async () => {
+    const server = await RedisServer.start(onTestFinished);
+    const now = () => 1_800_000_000_000;
+    await server.kill();
+    const first = open(server.url, { now });
+    await expect.poll(() => first.log.length).toBe(2);
+    expect(await first.check("nobody else knows")).toBe("fresh");
+    await server.start();
+    const reached = async () => {
+      await first.check(`${Math.random()}`);
+      return first.events.at(-1);
+    };
+    await expect.poll(reached).toMatchObject({ type: "check", outcome: "fresh" });
+    const next = open(server.url, { now });
+    await expect.poll(() => next.store.forgotAt).toBe(1_800_000_000);
+    expect(await next.check("after")).toBe("fresh");
+  });
+
   it("refuses what an earlier process may have accepted, when it begins in an outage", async () => {
     const server = await RedisServer.start(onTestFinished);
     await server.kill();
