@@ -19,11 +19,14 @@ export interface AllowListOptions {
 }
 
 const lookEveryMs = 500;
+/** Also for who is unknown, so that a machine that was paired a moment ago is let in, and strangers cost little. */
+const lookForUnknownEveryMs = 50;
 
 /**
  * Whom this machine accepts: allow_list.json, held in memory and kept fresh (docs/protocol.md, section 11).
  *
- * `check()` looks at the file at most every 500 ms and reads it again when it changed. A file that is gone, was
+ * `check()` looks at the file at most every 500 ms, a question for an unknown device at most every 50 ms; it is
+ * read again when it changed. A file that is gone, was
  * edited, or is older than one seen before is refused: nobody is known then, until a good one is back.
  */
 export class AllowList implements TrustStore {
@@ -62,20 +65,30 @@ export class AllowList implements TrustStore {
   }
 
   check(): Failure | undefined {
-    const now = this.#monotonic();
-    if (now - this.#lookedAt >= lookEveryMs) {
-      this.#lookedAt = now;
-      this.#look();
-    }
+    this.#lookUnlessWithin(lookEveryMs);
     return this.#failure;
   }
 
   find(key: string, role: Role): TrustedDevice | undefined {
-    return this.#index.byKey[role].get(key);
+    return this.#findIn("byKey", key, role);
   }
 
   findById(deviceId: string, role: Role): TrustedDevice | undefined {
-    return this.#index.byId[role].get(deviceId);
+    return this.#findIn("byId", deviceId, role);
+  }
+
+  #findIn(index: "byKey" | "byId", name: string, role: Role): TrustedDevice | undefined {
+    const known = this.#index[index][role].get(name);
+    if (known !== undefined || !this.#lookUnlessWithin(lookForUnknownEveryMs)) return known;
+    return this.#index[index][role].get(name);
+  }
+
+  #lookUnlessWithin(ms: number): boolean {
+    const now = this.#monotonic();
+    if (now - this.#lookedAt < ms) return false;
+    this.#lookedAt = now;
+    this.#look();
+    return true;
   }
 
   isRevoked(deviceId: string): boolean {

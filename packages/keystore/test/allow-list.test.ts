@@ -76,18 +76,32 @@ describe("AllowList", () => {
   it("notices what another process wrote, 500 ms after the last look and not before", async () => {
     const open = await newIdentity();
     const { list, clock, later } = await watched(open);
-    const { publicKey, deviceId } = await (await open.openAllowList()).update(add());
+    const { publicKey, deviceId } = await list.update(add());
+    await (await open.openAllowList()).update((draft) => revokeDevice(draft, { deviceId, now: 1 }));
     clock.at = 499;
     expect(list.check()).toBeUndefined();
-    expect(list.find(publicKey, "target")).toBeUndefined();
-    clock.at = 0;
-    later();
     expect(list.find(publicKey, "target")).toBeDefined();
-
-    await (await open.openAllowList()).update((draft) => revokeDevice(draft, { deviceId, now: 1 }));
+    clock.at = 0;
     later();
     expect(list.find(publicKey, "target")).toBeUndefined();
     expect(list.isRevoked(deviceId)).toBe(true);
+  });
+
+  it("looks for who is unknown 50 ms after the last look and not before", async () => {
+    const open = await newIdentity();
+    const { list, clock } = await watched(open);
+    const { publicKey, deviceId } = await (await open.openAllowList()).update(add());
+    clock.at = 49;
+    expect(list.find(publicKey, "target")).toBeUndefined();
+    clock.at = 50;
+    expect(list.find(publicKey, "target")).toBeDefined();
+
+    const other = await (await open.openAllowList()).update(add());
+    clock.at = 99;
+    expect(list.findById(other.deviceId, "target")).toBeUndefined();
+    clock.at = 100;
+    expect(list.findById(other.deviceId, "target")).toBeDefined();
+    expect(list.findById(deviceId, "controller")).toBeUndefined();
   });
 
   it("calls back once for every change, until told to stop", async () => {
