@@ -26,8 +26,10 @@ export default defineConfig({
         resolve: { ...resolve, alias: { "#crypto": path("./packages/core/src/crypto/portable.ts") } },
       }),
       project("keystore", ["packages/keystore/test/**/*.test.ts"]),
+      project("oath", ["packages/oath/test/**/*.test.ts"]),
       project("relay", ["packages/relay/test/**/*.test.ts"]),
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
+      project("authority", ["packages/authority/test/**/*.test.ts"]),
       project("cli", ["packages/cli/test/**/*.test.ts"]),
       project("whole", ["test/*.test.ts"]),
       // What takes a minute and more: npm run test:all.
