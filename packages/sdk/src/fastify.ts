@@ -3,6 +3,7 @@ import type { FastifyPluginAsync } from "fastify";
 import { admissionOf } from "./admission.js";
 import type { ParsedRequest } from "./body/body-sources.js";
 import { nodeRequest } from "./body/node-request.js";
+import { answerOverUnread } from "./body/unread-rest.js";
 import { tapRequests } from "./body/wire-tap.js";
 import { createRequestGuard } from "./request-guard.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
@@ -53,10 +54,10 @@ export const verify: FastifyPluginAsync<VerifyOptions> = async (app, options) =>
     }
     const { Connection, ...headers } = refusal.headers;
     reply.code(refusal.status).headers(headers);
-    // HTTP/2 has no such header.
-    if (Connection !== undefined && request.raw.httpVersionMajor === 1)
-      reply.header("Connection", Connection);
-    return reply.send(refusal.body);
+    // HTTP/2 has no such header, and closes the one stream.
+    if (Connection === undefined || request.raw.httpVersionMajor !== 1) return reply.send(refusal.body);
+    reply.headers({ Connection, "Content-Length": Buffer.byteLength(refusal.body) });
+    return reply.send(answerOverUnread(request.raw, refusal.body));
   });
   app.addHook("preParsing", (request, _reply, payload, done) => {
     const { rawBody } = request;

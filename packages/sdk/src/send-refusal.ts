@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
+import { answerOverUnread } from "./body/unread-rest.js";
 import type { RefusalResponse } from "./refusal-response.js";
 
 /** A refused request ends here: the handler behind it is never called, whether or not it looks at its arguments. */
@@ -14,7 +15,9 @@ export function sendRefusal(
     return;
   }
   if (!("stream" in response)) {
-    response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) }).end(body);
+    response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) });
+    if (headers["Connection"] === "close") answerOverUnread(response.req, body).pipe(response);
+    else response.end(body);
     return;
   }
   // HTTP/2 has no Connection header: a stream whose body is not wanted is closed by itself.
