@@ -7,18 +7,24 @@ import {
   type Decision,
   failure,
   type IncomingRequest,
-  InMemoryNonceStore,
-  type NonceStore,
   type TrustStore,
 } from "@authmesh/core";
 import { machine } from "#machine";
 import { audienceFromEnvironment } from "./audience-variable.js";
 import { AuditQueue } from "./audit-queue.js";
+import { logUnexpected, reportDecision } from "./decision-report.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
+import { memoryOfThisProcess } from "./process-memory.js";
 import { RefusalLog } from "./refusal-log.js";
 import { TrustWatch } from "./trust-watch.js";
 import type { VerifyOptions } from "./verify-options.js";
+import { warnOnce } from "./warn-once.js";
+
+const forNonces = {
+  what: "nonces",
+  remedy: "amesh.verify({ nonceStore: new RedisNonceStore(url) })",
+};
 
 /** Decides on requests for an adapter: the one verifier, fed from this machine, with log and callbacks. */
 export interface RequestGuard {
@@ -36,7 +42,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const { allowList } = options;
   const local = typeof allowList === "object" ? undefined : machine.localTrust(allowList, logger);
   const trust: TrustStore = local ?? (allowList as TrustStore);
-  const nonces = options.nonceStore ?? memoryOfThisProcess(logger);
+  const nonces = options.nonceStore ?? memoryOfThisProcess(logger, forNonces);
   const verifier = createVerifier({ ...options, audience, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
@@ -61,7 +67,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
           Math.floor(Date.now() / 1000),
         ),
       );
-      void report(options, decision, request, performance.now() - started, logger);
+      void reportDecision(options.onDecision, decision, request, performance.now() - started, logger);
       return decision;
     },
     watch: (deviceId, lost) => watch.add(deviceId, lost),
@@ -78,7 +84,7 @@ function auditQueue(sink: AuditSink | undefined, logger: Logger): AuditQueue | u
 
 /** What the verifier has no name for: nobody is let in, and the log says what it was. */
 function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger): Decision {
-  logger.error("the verifier failed", { error: error instanceof Error ? error.stack : String(error) });
+  logUnexpected(error, logger);
   return {
     allowed: false,
     id: globalThis.crypto.randomUUID(),
@@ -88,20 +94,6 @@ function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger)
     target,
     proven: false,
   };
-}
-
-async function report(
-  options: VerifyOptions,
-  decision: Decision,
-  { method, target }: IncomingRequest,
-  durationMs: number,
-  logger: Logger,
-): Promise<void> {
-  try {
-    await options.onDecision?.(decision, { method, target, durationMs });
-  } catch (error) {
-    logger.error("onDecision failed", { message: error instanceof Error ? error.message : String(error) });
-  }
 }
 
 /** Every option there is. A misspelt one would leave a server open that its author believes closed. */
@@ -154,30 +146,4 @@ function warnWithoutAudience(
   ready()
     .then(look)
     .catch(() => {});
-}
-
-let shared: InMemoryNonceStore | undefined;
-
-/** One store for all verifiers of the process, so that none accepts what another has seen. */
-function memoryOfThisProcess(logger: Logger): NonceStore {
-  if (machine.mayHaveSiblings()) {
-    warnOnce(
-      logger,
-      "nonces are remembered in the memory of this process alone; if several instances serve one audience, " +
-        "give them one store: amesh.verify({ nonceStore: new RedisNonceStore(url) }), from @authmesh/sdk/redis.",
-    );
-  }
-  shared ??= new InMemoryNonceStore();
-  return shared;
-}
-
-const warned = new WeakMap<Logger, Set<string>>();
-const mostWarnings = 1000;
-
-function warnOnce(logger: Logger, message: string): void {
-  const messages = warned.get(logger) ?? new Set();
-  warned.set(logger, messages);
-  if (messages.has(message) || messages.size >= mostWarnings) return;
-  messages.add(message);
-  logger.warn(message);
 }
