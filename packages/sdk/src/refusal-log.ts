@@ -1,6 +1,18 @@
-import { LogThrottle, quoteForeign } from "@authmesh/core";
+import { type Failure, LogThrottle, quoteForeign } from "@authmesh/core";
 import type { Logger } from "./logger.js";
-import type { Refusal } from "./refusal-response.js";
+
+/** What the log tells of a refusal, whatever was to be proven. */
+export interface LoggedRefusal {
+  /** Id of the decision, as the caller got it. */
+  readonly id: string;
+  readonly failure: Failure;
+  /** What found it. */
+  readonly step: string;
+  /** Whether the caller had proved itself by then, with this very request. */
+  readonly proven: boolean;
+  /** Who it says it is, in the words of its kind of proof. */
+  readonly caller?: Readonly<Record<string, string>>;
+}
 
 /**
  * Writes refusals to the log: each one of a proven caller, and of anybody else at most one a second and reason,
@@ -17,17 +29,16 @@ export class RefusalLog {
     this.#monotonic = monotonic;
   }
 
-  write(decision: Refusal, method: string, target: string): void {
-    const { failure } = decision;
-    const leftOut = decision.proven ? 0 : this.#throttle.admit(failure.code, this.#monotonic());
+  write({ id, failure, step, proven, caller }: LoggedRefusal, method: string, target: string): void {
+    const leftOut = proven ? 0 : this.#throttle.admit(failure.code, this.#monotonic());
     const level = leftOut === undefined ? "debug" : "warn";
     this.#logger[level](`refused: ${failure.code}: ${failure.detail}`, {
-      decision: decision.id,
+      decision: id,
       code: failure.code,
       status: failure.status,
-      step: decision.step,
+      step,
       request: `${quoteForeign(method)} ${quoteForeign(target)}`,
-      ...(decision.caller === undefined ? {} : { device: decision.caller.id, name: decision.caller.name }),
+      ...caller,
       ...(leftOut ? { leftOut } : {}),
       fix: failure.fix,
     });

@@ -16,7 +16,8 @@ import { logUnexpected, reportDecision } from "./decision-report.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { memoryOfThisProcess } from "./process-memory.js";
-import { RefusalLog } from "./refusal-log.js";
+import { type LoggedRefusal, RefusalLog } from "./refusal-log.js";
+import type { Refusal } from "./refusal-response.js";
 import { TrustWatch } from "./trust-watch.js";
 import type { VerifyOptions } from "./verify-options.js";
 import { warnOnce } from "./warn-once.js";
@@ -57,7 +58,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       const decision = await ready()
         .then(() => verifier(request))
         .catch((error: unknown) => unexpected(error, request, logger));
-      if (!decision.allowed) refusals.write(decision, request.method, request.target);
+      if (!decision.allowed) refusals.write(loggedRefusal(decision), request.method, request.target);
       else
         for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
       audit?.push(
@@ -72,6 +73,11 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
     },
     watch: (deviceId, lost) => watch.add(deviceId, lost),
   };
+}
+
+function loggedRefusal({ id, failure, step, proven, caller }: Refusal): LoggedRefusal {
+  const device = caller === undefined ? {} : { caller: { device: caller.id, name: caller.name } };
+  return { id, failure, step, proven, ...device };
 }
 
 /** @throws TypeError for what is no sink */
