@@ -1,65 +1,112 @@
+import { crypto } from "#crypto";
+import type { JsonObject } from "./canonical-json.js";
 import type { Caller, Decision } from "./decision.js";
-import type { ErrorCode } from "./errors.js";
-import type { Evidence, RecordedRequest } from "./evidence.js";
+import { toBase64Url } from "./encoding.js";
 
-/** One decision, as an audit keeps it. Plain data: `JSON.stringify` gives its line. */
+/** What happened. */
+export type AuditEventType = `dev.authmesh.${
+  | "request.allowed"
+  | "request.refused"
+  | "token.minted"
+  | "token.refused"
+  | "token.exchanged"
+  | "token.revoked"
+  | "revocation.removed"
+  | "key.rotated"
+  | "policy.reloaded"
+  | "policy.refused"
+  | "audit.checkpoint"
+  | "audit.notice"}`;
+
+/** A CloudEvent 1.0 (docs/protocol.md, section 13.1). Plain data: canonical JSON gives its line. */
 export interface AuditEvent {
-  readonly version: 1;
-  /** Id of the decision, as the caller got it in `AuthMesh-Decision`. */
-  readonly decision: string;
-  /** Unix seconds. */
-  readonly time: number;
-  readonly outcome: "allowed" | "refused";
-  /** Whether the caller had proved itself by then; what is said of it is no more than its claim otherwise. */
+  readonly specversion: "1.0";
+  readonly type: AuditEventType;
+  /** Of a decision: its id, as the caller got it in `AuthMesh-Decision`. */
+  readonly id: string;
+  /** "2026-03-30T12:00:00.000Z" */
+  readonly time: string;
+  /** Who tells: "//api.example.com", or the URL of an issuer. A URI reference. */
+  readonly source: string;
+  /** Whom it is about, once that is proven: a device id, or the subject of a token. */
+  readonly subject?: string;
+  /** Whether whoever caused it had proved itself by then. */
   readonly proven: boolean;
-  readonly caller?: Pick<Caller, "kind" | "id" | "name">;
-  readonly request: RecordedRequest & {
-    /** The Host header, as it came. */
-    readonly host?: string;
+  readonly datacontenttype: "application/json";
+  /** What is only claimed stands in the member `unverified`. */
+  readonly data: JsonObject;
+}
+
+export interface AuditEventFields extends Pick<AuditEvent, "type" | "source" | "proven" | "data"> {
+  /** Default: 96 random bits. */
+  readonly id?: string | undefined;
+  /** Unix seconds; fractions count to the millisecond. */
+  readonly time: number;
+  readonly subject?: string | undefined;
+}
+
+/** The one way in which an event comes to be. */
+export function createAuditEvent(fields: AuditEventFields): AuditEvent {
+  const { type, id = toBase64Url(crypto.randomBytes(12)), time, source, subject, proven, data } = fields;
+  return {
+    specversion: "1.0",
+    type,
+    id,
+    time: new Date(Math.round(time * 1000)).toISOString(),
+    source,
+    ...(subject === undefined ? {} : { subject }),
+    proven,
+    datacontenttype: "application/json",
+    data,
   };
-  /** Why it was refused: a code of the catalogue, and the step that found it. */
-  readonly code?: ErrorCode;
-  readonly step?: string;
-  /** What lets a third party check that the caller did send this request. Only when asked for, and only if proven. */
-  readonly evidence?: Evidence;
+}
+
+/**
+ * The event of a decision on a device's request.
+ *
+ * @param host the Host header, as it came
+ * @param time Unix seconds
+ */
+export function requestAuditEvent(
+  decision: Decision,
+  { method, host }: { readonly method: string; readonly host: string | undefined },
+  { time, source }: Pick<AuditEventFields, "time" | "source">,
+): AuditEvent {
+  const { allowed, id, target, bodyHash, evidence, caller, proven } = decision;
+  return createAuditEvent({
+    type: allowed ? "dev.authmesh.request.allowed" : "dev.authmesh.request.refused",
+    id,
+    time,
+    source,
+    subject: proven ? caller?.id : undefined,
+    proven,
+    data: {
+      request: {
+        method,
+        target,
+        ...(host === undefined ? {} : { host }),
+        ...(bodyHash === undefined ? {} : { bodyHash }),
+      },
+      ...(caller === undefined ? {} : said(caller, proven)),
+      ...(allowed ? {} : { code: decision.failure.code, step: decision.step }),
+      ...(evidence === undefined ? {} : { evidence: { ...evidence } }),
+    },
+  });
+}
+
+function said({ kind, id, name }: Pick<Caller, "kind" | "id" | "name">, proven: boolean): JsonObject {
+  const caller = { kind, id, name };
+  return proven ? { caller } : { unverified: { caller } };
 }
 
 /** Where audit events go. */
 export interface AuditSink {
   /**
    * Keeps the events; resolves when they are safe. Events may come again after a failure: they are told apart by
-   * `decision`.
+   * `id` and `source`.
+   *
+   * @param signal aborted when nobody waits any more
    */
-  write(events: readonly AuditEvent[]): Promise<void>;
+  write(events: readonly AuditEvent[], signal?: AbortSignal): Promise<void>;
   close?(): Promise<void>;
-}
-
-/**
- * The audit event of a decision.
- *
- * @param host the Host header, as it came
- * @param time Unix seconds
- */
-export function auditEvent(
-  decision: Decision,
-  { method, host }: { readonly method: string; readonly host: string | undefined },
-  time: number,
-): AuditEvent {
-  const { target, bodyHash, evidence, caller } = decision;
-  return {
-    version: 1,
-    decision: decision.id,
-    time,
-    outcome: decision.allowed ? "allowed" : "refused",
-    proven: decision.proven,
-    ...(caller === undefined ? {} : { caller: { kind: caller.kind, id: caller.id, name: caller.name } }),
-    request: {
-      method,
-      target,
-      ...(host === undefined ? {} : { host }),
-      ...(bodyHash === undefined ? {} : { bodyHash }),
-    },
-    ...(decision.allowed ? {} : { code: decision.failure.code, step: decision.step }),
-    ...(evidence === undefined ? {} : { evidence }),
-  };
 }

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject, type JsonValue } from "./canonical-json.js";
 import { canonicalString } from "./canonical-string.js";
 import { readDelegation } from "./delegation.js";
 import { fromBase64Url, utf8 } from "./encoding.js";
@@ -41,7 +42,6 @@ export type EvidenceCheck =
  * server accepted it, nor that the device was trusted then. Never throws.
  */
 export function checkEvidence(evidence: Evidence, recorded: RecordedRequest): EvidenceCheck {
-  const unreadable = { holds: false, problem: "The evidence cannot be read." } as const;
   const { kind, signed, deviceKey: key, signature: text, delegation = "" } = evidence;
   if ([kind, signed, key, text, delegation].some((part) => typeof part !== "string")) return unreadable;
   const deviceKey = keyOf(key);
@@ -60,6 +60,26 @@ export function checkEvidence(evidence: Evidence, recorded: RecordedRequest): Ev
     return { holds: false, problem: "The signature does not fit." };
   return { holds: true, deviceId: deviceKey.deviceId, signedAt: says.signedAt };
 }
+
+/**
+ * Whether a device signed the request that an audit event of it tells of.
+ *
+ * @param data the event's `data`, as it was read from the audit
+ * @returns undefined when the event holds no evidence
+ */
+export function checkEventEvidence({ evidence, request }: JsonObject): EvidenceCheck | undefined {
+  if (evidence === undefined) return undefined;
+  if (!isJsonObject(evidence) || !isRecordedRequest(request)) return unreadable;
+  return checkEvidence(evidence as unknown as Evidence, request);
+}
+
+function isRecordedRequest(value: JsonValue | undefined): value is JsonObject & RecordedRequest {
+  if (!isJsonObject(value)) return false;
+  const { method, target, bodyHash = "" } = value;
+  return [method, target, bodyHash].every((part) => typeof part === "string");
+}
+
+const unreadable = { holds: false, problem: "The evidence cannot be read." } as const;
 
 interface Statement {
   readonly signedAt: number;

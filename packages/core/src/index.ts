@@ -4,7 +4,14 @@
  * @module
  */
 
-export { type AuditEvent, type AuditSink, auditEvent } from "./audit-event.js";
+export {
+  type AuditEvent,
+  type AuditEventFields,
+  type AuditEventType,
+  type AuditSink,
+  createAuditEvent,
+  requestAuditEvent,
+} from "./audit-event.js";
 export {
   type BootstrapToken,
   type BootstrapTokenOptions,
@@ -36,6 +43,7 @@ export {
   quoteForeign,
 } from "./errors.js";
 export {
+  checkEventEvidence,
   checkEvidence,
   type Evidence,
   type EvidenceCheck,

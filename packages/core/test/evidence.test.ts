@@ -1,11 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  auditEvent,
+  canonicalJson,
+  checkEventEvidence,
   checkEvidence,
   type Decision,
   type Evidence,
+  type JsonObject,
   type RecordedRequest,
+  requestAuditEvent,
   SessionKey,
 } from "../src/index.js";
 import { delegate, sendDelegated } from "./delegation-fixture.js";
@@ -29,21 +32,38 @@ const ways: readonly (readonly [string, (call?: { readonly body?: string | undef
   ];
 
 const eventOf = (decision: Decision) =>
-  auditEvent(decision, { method: "POST", host: "api.example.com" }, noon);
+  requestAuditEvent(
+    decision,
+    { method: "POST", host: "api.example.com" },
+    { time: noon, source: "//api.example.com" },
+  );
+/** What is kept of a request and its evidence. */
+const partsOf = ({ data }: { readonly data: JsonObject }) => ({
+  evidence: data["evidence"] as unknown as Evidence,
+  request: data["request"] as unknown as RecordedRequest,
+});
 const keep = async (wire: Wire) => eventOf(await verifierWith({ evidence: true })(wire));
 
 describe.each(ways)("the evidence of %s", (_, sendIt) => {
   it("holds for what was recorded, and says who signed when", async () => {
     const event = await keep(await sendIt());
+    const { deviceId } = laptop.publicKey;
     expect(event).toMatchObject({
-      outcome: "allowed",
+      specversion: "1.0",
+      type: "dev.authmesh.request.allowed",
+      id: expect.stringMatching(/^[\w-]{16}$/),
+      source: "//api.example.com",
+      time: new Date(noon * 1000).toISOString(),
+      subject: deviceId,
       proven: true,
-      time: noon,
-      caller: { kind: "device", id: laptop.publicKey.deviceId, name: "Dev Laptop" },
-      request: { method: "POST", target: "/api/orders?b=2&a=1", host: "api.example.com" },
+      datacontenttype: "application/json",
+      data: {
+        caller: { kind: "device", id: deviceId, name: "Dev Laptop" },
+        request: { method: "POST", target: "/api/orders?b=2&a=1", host: "api.example.com" },
+      },
     });
-    const again = JSON.parse(JSON.stringify(event)) as typeof event;
-    expect(checkEvidence(again.evidence as Evidence, again.request)).toEqual({
+    const again = JSON.parse(canonicalJson({ ...event })) as typeof event;
+    expect(checkEventEvidence(again.data)).toEqual({
       holds: true,
       deviceId: laptop.publicKey.deviceId,
       signedAt: noon,
@@ -51,10 +71,10 @@ describe.each(ways)("the evidence of %s", (_, sendIt) => {
   });
 
   it("holds for a request without a body", async () => {
-    const event = await keep(await sendIt({ body: undefined }));
-    expect(checkEvidence(event.evidence as Evidence, event.request).holds).toBe(true);
-    const request = { ...event.request, bodyHash: `sha256:${"0".repeat(64)}` };
-    expect(checkEvidence(event.evidence as Evidence, request).holds).toBe(false);
+    const { evidence, request } = partsOf(await keep(await sendIt({ body: undefined })));
+    expect(checkEvidence(evidence, request).holds).toBe(true);
+    const bodyHash = `sha256:${"0".repeat(64)}`;
+    expect(checkEvidence(evidence, { ...request, bodyHash }).holds).toBe(false);
   });
 
   it.each<[string, Partial<RecordedRequest>]>([
@@ -63,14 +83,13 @@ describe.each(ways)("the evidence of %s", (_, sendIt) => {
     ["target", { target: "/api/refunds?b=2&a=1" }],
     ["body", { bodyHash: `sha256:${"0".repeat(64)}` }],
   ])("does not hold for another %s", async (what, change) => {
-    const { evidence, request } = await keep(await sendIt());
-    const check = checkEvidence(evidence as Evidence, { ...request, ...change });
+    const { evidence, request } = partsOf(await keep(await sendIt()));
+    const check = checkEvidence(evidence, { ...request, ...change });
     expect(check).toMatchObject({ holds: false, problem: expect.stringContaining(what) });
   });
 
   it("does not hold when any of it was changed", async () => {
-    const event = await keep(await sendIt());
-    const evidence = event.evidence as Evidence;
+    const { evidence, request } = partsOf(await keep(await sendIt()));
     const first = evidence.signature[0] === "A" ? "B" : "A";
     for (const change of [
       { deviceKey: stranger.publicKey.base64 },
@@ -80,27 +99,36 @@ describe.each(ways)("the evidence of %s", (_, sendIt) => {
       { signed: 5 },
       { delegation: await delegate() },
     ])
-      expect(checkEvidence({ ...evidence, ...change } as Evidence, event.request).holds).toBe(false);
+      expect(checkEvidence({ ...evidence, ...change } as Evidence, request).holds).toBe(false);
   });
 });
 
 it("is kept only where it is asked for, and of a caller that proved itself", async () => {
-  expect(eventOf(await verifierWith()(await send()))).not.toHaveProperty("evidence");
+  const plain = eventOf(await verifierWith()(await send()));
+  expect(plain.data).not.toHaveProperty("evidence");
+  expect(checkEventEvidence(plain.data)).toBeUndefined();
   const wire = await send();
   const verify = verifierWith({ evidence: true, scope: "orders:w" });
   const refused = eventOf(await verify(wire));
-  expect(refused).toMatchObject({ outcome: "refused", proven: true, code: "scope_missing", step: "scope" });
-  expect(checkEvidence(refused.evidence as Evidence, refused.request).holds).toBe(true);
+  expect(refused).toMatchObject({ type: "dev.authmesh.request.refused", proven: true });
+  expect(refused.data).toMatchObject({ code: "scope_missing", step: "scope" });
+  expect(checkEventEvidence(refused.data)?.holds).toBe(true);
   const replayed = eventOf(await verify(wire));
-  expect(replayed).toMatchObject({ proven: false, code: "replay_detected" });
-  expect(replayed).not.toHaveProperty("evidence");
+  expect(replayed).toMatchObject({ proven: false, data: { code: "replay_detected" } });
+  expect(replayed.data).not.toHaveProperty("evidence");
+});
+
+it("is of nobody who only claims to be somebody, and the claim is marked as one", async () => {
+  const wire = await send();
   const forged = withHeaders(wire, {
     authorization: [(wire.headers["authorization"]?.[0] ?? "").replace(/sig="../, 'sig="AA')],
   });
-  const unproven = eventOf(await verify(forged));
-  expect(unproven).toMatchObject({ proven: false, code: "signature_invalid", step: "signature" });
-  expect(unproven.request.bodyHash).toMatch(/^sha256:[0-9a-f]{64}$/);
-  expect(unproven).not.toHaveProperty("evidence");
+  const event = eventOf(await verifierWith({ evidence: true })(forged));
+  expect(event).toMatchObject({ proven: false, data: { code: "signature_invalid", step: "signature" } });
+  expect(event.data["unverified"]).toMatchObject({ caller: { id: laptop.publicKey.deviceId } });
+  expect(partsOf(event).request.bodyHash).toMatch(/^sha256:[0-9a-f]{64}$/);
+  expect(event).not.toHaveProperty("subject");
+  for (const member of ["caller", "evidence"]) expect(event.data).not.toHaveProperty(member);
 });
 
 it("needs a delegation that was in force when the request was signed", async () => {
@@ -114,8 +142,8 @@ it("needs a delegation that was in force when the request was signed", async () 
   ] as const) {
     const wire = await sendDelegated({ session, at, delegatedAt: at });
     const event = eventOf(await verifierWith({ evidence: true, now: () => at * 1000 })(wire));
-    const evidence = { ...(event.evidence as Evidence), delegation };
-    expect(checkEvidence(evidence, event.request).holds, `${at - noon} s`).toBe(holds);
+    const { evidence, request } = partsOf(event);
+    expect(checkEvidence({ ...evidence, delegation }, request).holds, `${at - noon} s`).toBe(holds);
   }
 });
 
@@ -129,4 +157,6 @@ it("never throws, whatever it is given", () => {
       expect(check.holds).toBe(false);
     }),
   );
+  const data = fc.record({ evidence: fc.oneof(given, fc.jsonValue()), request: fc.jsonValue() });
+  fc.assert(fc.property(data, (data) => checkEventEvidence(data as JsonObject)?.holds === false));
 });

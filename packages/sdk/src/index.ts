@@ -17,7 +17,7 @@ export type {
   NonceStore,
   TrustStore,
 } from "@authmesh/core";
-export { AmeshError, checkEvidence, InMemoryNonceStore } from "@authmesh/core";
+export { AmeshError, checkEventEvidence, checkEvidence, InMemoryNonceStore } from "@authmesh/core";
 export { audienceFromEnvironment } from "./audience-variable.js";
 export {
   type Client,

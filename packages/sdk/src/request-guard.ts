@@ -1,12 +1,12 @@
 import {
   type AmeshError,
   type AuditSink,
-  auditEvent,
   checkAudience,
   createVerifier,
   type Decision,
   failure,
   type IncomingRequest,
+  requestAuditEvent,
   type TrustStore,
 } from "@authmesh/core";
 import { machine } from "#machine";
@@ -62,10 +62,10 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       else
         for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
       audit?.push(
-        auditEvent(
+        requestAuditEvent(
           decision,
           { method: request.method, host: request.headers("host")[0] },
-          Math.floor(Date.now() / 1000),
+          { time: Date.now() / 1000, source: auditSource(audience, trust) },
         ),
       );
       void reportDecision(options.onDecision, decision, request, performance.now() - started, logger);
@@ -78,6 +78,12 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
 function loggedRefusal({ id, failure, step, proven, caller }: Refusal): LoggedRefusal {
   const device = caller === undefined ? {} : { caller: { device: caller.id, name: caller.name } };
   return { id, failure, step, proven, ...device };
+}
+
+/** Under which name this server's events are told: its first host. */
+function auditSource(audience: readonly string[], trust: TrustStore): string {
+  const [host] = audience.length > 0 ? audience : trust.audience;
+  return host === undefined ? "urn:authmesh:verifier" : `//${host}`;
 }
 
 /** @throws TypeError for what is no sink */

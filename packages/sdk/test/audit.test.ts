@@ -1,8 +1,9 @@
+import { createAuditEvent } from "@authmesh/core";
 import {
   AmeshError,
   type AuditEvent,
   type AuditSink,
-  checkEvidence,
+  checkEventEvidence,
   createClient,
   type Logger,
   verify,
@@ -52,39 +53,46 @@ test("every decision is recorded, with what was asked, and with evidence where i
   const [first, second, third] = await sink.until(3);
   const device = caller.publicKey.deviceId;
   expect(first).toMatchObject({
-    version: 1,
-    outcome: "allowed",
+    specversion: "1.0",
+    type: "dev.authmesh.request.allowed",
+    id: expect.stringMatching(/^[\w-]{16}$/),
+    source: `//${host}`,
+    subject: device,
     proven: true,
-    caller: { kind: "device", id: device, name: "caller" },
-    request: {
-      method: "POST",
-      target: "/orders?a=1",
-      host,
-      bodyHash: expect.stringMatching(/^sha256:2d7116/),
+    data: {
+      caller: { kind: "device", id: device, name: "caller" },
+      request: {
+        method: "POST",
+        target: "/orders?a=1",
+        host,
+        bodyHash: expect.stringMatching(/^sha256:2d7116/),
+      },
     },
   });
-  expect(checkEvidence(first?.evidence as never, first?.request as never)).toMatchObject({
-    holds: true,
-    deviceId: device,
+  expect(checkEventEvidence(first?.data ?? {})).toMatchObject({ holds: true, deviceId: device });
+  expect(second).toMatchObject({
+    type: "dev.authmesh.request.refused",
+    proven: false,
+    data: { code: "device_unknown", step: "device" },
   });
-  expect(second).toMatchObject({ outcome: "refused", proven: false, code: "device_unknown", step: "device" });
-  expect(second?.decision).toBe(refused.headers.get("authmesh-decision"));
-  expect(third).toMatchObject({ code: "missing_header", request: { method: "GET", target: "/" } });
-  for (const event of [second, third]) expect(event).not.toHaveProperty("evidence");
+  expect(second?.id).toBe(refused.headers.get("authmesh-decision"));
+  expect(third?.data).toMatchObject({ code: "missing_header", request: { method: "GET", target: "/" } });
+  for (const event of [second, third]) expect(event?.data).not.toHaveProperty("evidence");
 });
 
 test("what is no sink is refused when the verifier is made", () => {
   expect(() => verify({ audit: {} as AuditSink })).toThrow(/audit must be an AuditSink/);
 });
 
-const event = (decision: string, proven = true): AuditEvent => ({
-  version: 1,
-  decision,
-  time: 1_800_000_000,
-  outcome: "refused",
-  proven,
-  request: { method: "GET", target: "/" },
-});
+const event = (id: string, proven = true): AuditEvent =>
+  createAuditEvent({
+    type: "dev.authmesh.request.refused",
+    id,
+    time: 1_800_000_000,
+    source: "//api.example.com",
+    proven,
+    data: { request: { method: "GET", target: "/" } },
+  });
 
 function newQueue(sink: AuditSink, more: Partial<AuditQueueOptions> = {}) {
   const lines: string[] = [];
@@ -104,7 +112,7 @@ function newQueue(sink: AuditSink, more: Partial<AuditQueueOptions> = {}) {
   });
   return { queue, lines, pauses, wake: () => wake() };
 }
-const ids = (events: readonly AuditEvent[]) => events.map(({ decision }) => decision).join("");
+const ids = (events: readonly AuditEvent[]) => events.map(({ id }) => id).join("");
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test("events come in order, in batches, one write at a time", async () => {
