@@ -1,6 +1,5 @@
-import { AmeshError, quoteForeign } from "@authmesh/core";
+import { AmeshError, mostSimilar, quoteForeign } from "@authmesh/core";
 import type { VerbGroup } from "./find-verb.js";
-import { mostSimilar } from "./similar.js";
 import { verbs } from "./verbs.js";
 
 /** @param group whose command it should be; without it, a command of amesh */

@@ -1,8 +1,7 @@
 import { Readable } from "node:stream";
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, mostSimilar } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { mostSimilar } from "../src/similar.js";
 import { LineReader } from "../src/terminal/line-reader.js";
 import { visible } from "../src/terminal/visible.js";
 import { parseDuration } from "../src/time.js";

@@ -103,6 +103,7 @@ export {
   signableProbe,
 } from "./signable.js";
 export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signature.js";
+export { mostSimilar } from "./similar.js";
 export { type JsonLimits, parseStrictJson, type StrictJson } from "./strict-json.js";
 export { createSuccession, readSuccession, type Succession } from "./succession.js";
 export type { TrustedDevice, TrustStore } from "./trust-store.js";

@@ -1,5 +1,4 @@
 import { deviceIdOf, fromBase64, isGrant, isJsonObject, type Role, type Scopes } from "@authmesh/core";
-import { cleanName, deviceId, publicKey } from "./internal/members.js";
 import {
   integer,
   listOf,
@@ -10,7 +9,8 @@ import {
   record,
   text,
   time,
-} from "./internal/record.js";
+} from "@authmesh/core/records";
+import { cleanName, deviceId, publicKey } from "./internal/members.js";
 
 /** How a device came to be in the list. */
 export type AddedBy = "handshake" | "bootstrap" | "enrollment" | "manual";

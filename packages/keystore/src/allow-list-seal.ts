@@ -9,8 +9,8 @@ import {
   toBase64Url,
   utf8,
 } from "@authmesh/core";
+import { withCode } from "@authmesh/core/records";
 import { type AllowListContents, allowListContents, maxAllowListBytes } from "./allow-list-format.js";
-import { withCode } from "./internal/record.js";
 
 /** The key of the seal (docs/protocol.md, section 11), different for every identity even of one key store. */
 export function sealKeyOf(sealingSecret: Uint8Array, deviceId: string): Uint8Array {

@@ -1,7 +1,7 @@
 import { AmeshError } from "@authmesh/core";
+import { oneOf, type RecordOf, readDocument, record, time } from "@authmesh/core/records";
 import type { Identity } from "./identity-file.js";
 import { cleanName, deviceId } from "./internal/members.js";
-import { oneOf, type RecordOf, readDocument, record, time } from "./internal/record.js";
 import type { SoftwareKey } from "./key-store.js";
 import {
   type Argon2Cost,

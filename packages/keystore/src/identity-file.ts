@@ -1,9 +1,9 @@
 import { AmeshError, PublicKey } from "@authmesh/core";
+import { oneOf, readDocument, record, text, time } from "@authmesh/core/records";
 import { type IdentityFile, identityPath } from "./folder.js";
 import { readBounded } from "./internal/bounded-read.js";
 import { createFile, replaceFile } from "./internal/durable-file.js";
 import { cleanName, deviceId, publicKey } from "./internal/members.js";
-import { oneOf, readDocument, record, text, time } from "./internal/record.js";
 import { aliasPattern, namePattern } from "./key-store.js";
 
 /** Who this machine is, as identity.json says it (docs/protocol.md, section 11). */

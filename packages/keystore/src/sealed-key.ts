@@ -12,8 +12,8 @@ import {
   toBase64Url,
   utf8,
 } from "@authmesh/core";
+import { integer, oneOf, type RecordOf, record } from "@authmesh/core/records";
 import { base64Url, publicKey } from "./internal/members.js";
-import { integer, oneOf, type RecordOf, record } from "./internal/record.js";
 import type { SoftwareKey } from "./key-store.js";
 
 /** What deriving a key from a passphrase costs. */

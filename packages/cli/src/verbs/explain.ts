@@ -1,6 +1,13 @@
-import { AmeshError, type CatalogueEntry, catalogue, failure, lookUp, quoteForeign } from "@authmesh/core";
+import {
+  AmeshError,
+  type CatalogueEntry,
+  catalogue,
+  failure,
+  lookUp,
+  mostSimilar,
+  quoteForeign,
+} from "@authmesh/core";
 import { fields } from "../layout.js";
-import { mostSimilar } from "../similar.js";
 import type { Terminal } from "../terminal/terminal.js";
 import type { Verb } from "../verb.js";
 

@@ -1,5 +1,5 @@
 import { AmeshError, type PublicKey } from "@authmesh/core";
-import { oneOf, readDocument, record } from "../internal/record.js";
+import { oneOf, readDocument, record } from "@authmesh/core/records";
 import type { SoftwareKey } from "../key-store.js";
 import {
   type Argon2Cost,

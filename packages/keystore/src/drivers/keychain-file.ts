@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { AmeshError, PrivateKey, type PublicKey, toBase64Url, utf8 } from "@authmesh/core";
+import { Misfit, oneOf, type Reader, readDocument, record } from "@authmesh/core/records";
 import { base64Url, base64UrlBytes, publicKey } from "../internal/members.js";
-import { Misfit, oneOf, type Reader, readDocument, record } from "../internal/record.js";
 import type { SoftwareKey } from "../key-store.js";
 import { namedPublicKey } from "../sealed-key.js";
 import { maxRemembered } from "./remembered-file.js";

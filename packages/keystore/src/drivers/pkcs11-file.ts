@@ -1,7 +1,7 @@
 import { isAbsolute } from "node:path";
 import { type PublicKey, toBase64Url } from "@authmesh/core";
+import { Misfit, oneOf, type Reader, readDocument, record, text } from "@authmesh/core/records";
 import { base64UrlBytes, publicKey } from "../internal/members.js";
-import { Misfit, oneOf, type Reader, readDocument, record, text } from "../internal/record.js";
 import type { TokenName } from "../pkcs11/token.js";
 import { namedPublicKey } from "../sealed-key.js";
 

@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { AmeshError, fromBase64Url, toBase64Url, utf8 } from "@authmesh/core";
+import { oneOf, readDocument, record, text } from "@authmesh/core/records";
 import { base64Url } from "../internal/members.js";
-import { oneOf, readDocument, record, text } from "../internal/record.js";
 
 export const maxRemembered = 64;
 

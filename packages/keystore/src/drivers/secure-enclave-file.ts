@@ -1,6 +1,6 @@
 import { toBase64Url } from "@authmesh/core";
+import { oneOf, type RecordOf, readDocument, record } from "@authmesh/core/records";
 import { base64UrlBytes } from "../internal/members.js";
-import { oneOf, type RecordOf, readDocument, record } from "../internal/record.js";
 import { maxWrappedKeyLength, point } from "../secure-enclave/messages.js";
 
 const wrappedKey = base64UrlBytes(1, maxWrappedKeyLength);

@@ -1,6 +1,6 @@
 import { type PublicKey, toBase64Url } from "@authmesh/core";
+import { Misfit, oneOf, type Reader, readDocument, record } from "@authmesh/core/records";
 import { base64UrlBytes } from "../internal/members.js";
-import { Misfit, oneOf, type Reader, readDocument, record } from "../internal/record.js";
 import { maxAreaLength, type WrappedObject } from "../tpm/commands.js";
 import { Malformed } from "../tpm/marshal.js";
 import { checkSealedData, readSigningKey } from "../tpm/public-area.js";

@@ -1,5 +1,5 @@
 import { friendlyName, fromBase64, fromBase64Url } from "@authmesh/core";
-import { Misfit, type Reader, text } from "./record.js";
+import { Misfit, type Reader, text } from "@authmesh/core/records";
 
 /** Members that more than one file has. */
 

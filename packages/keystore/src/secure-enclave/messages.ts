@@ -1,6 +1,6 @@
 import { type JsonValue, PublicKey, parseStrictJson, toBase64, utf8 } from "@authmesh/core";
+import { Misfit, oneOf, optional, type Reader, record, text } from "@authmesh/core/records";
 import { base64Bytes, publicKey } from "../internal/members.js";
-import { Misfit, oneOf, optional, type Reader, record, text } from "../internal/record.js";
 import { notTheHelper, refusalCodes, refused } from "./refusals.js";
 
 /** The protocol of the helper (docs/protocol.md, section 11): one object of JSON a line, each way. */

@@ -1,6 +1,6 @@
 import { AmeshError, toBase64Url } from "@authmesh/core";
+import { listOf, oneOf, type Reader, readDocument, record } from "@authmesh/core/records";
 import { base64Url, base64UrlBytes } from "../../internal/members.js";
-import { listOf, oneOf, type Reader, readDocument, record } from "../../internal/record.js";
 import { maxAreaLength } from "../commands.js";
 import { maxCertificateLength } from "./certificate.js";
 import { kindNames } from "./endorsement-key.js";

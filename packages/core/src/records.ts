@@ -1,20 +1,15 @@
-import {
-  AmeshError,
-  type ErrorCode,
-  isJsonObject,
-  type JsonLimits,
-  type JsonValue,
-  parseStrictJson,
-  quoteForeign,
-} from "@authmesh/core";
+import { isJsonObject, type JsonValue } from "./canonical-json.js";
+import { AmeshError, type ErrorCode, quoteForeign } from "./errors.js";
+import { mostSimilar } from "./similar.js";
+import { type JsonLimits, parseStrictJson } from "./strict-json.js";
 
 /**
- * The files of this package are read through tables of readers: exactly the members of the table, each of its
- * kind, and nothing else. `at` names the place for the error.
+ * Files, messages and configurations are read through tables of readers: exactly the members of the table, each of
+ * its kind, and nothing else. `at` names the place for the error.
  */
 export type Reader<T> = ((value: JsonValue, at: string) => T) & { readonly optional?: boolean };
 
-/** A value is not what its place asks for. Never leaves this package: `readDocument` gives it a code. */
+/** A value is not what its place asks for. `readDocument` and `withCode` give it a code. */
 export class Misfit extends Error {
   /** What mends it; undefined where nothing is known that the code's own mend does not say. */
   readonly fix: string | undefined;
@@ -76,8 +71,7 @@ export const record =
     if (!isJsonObject(value)) throw new Misfit(`${at || "it"} is not an object`);
     if (Object.hasOwn(shape, "version")) refuseLaterVersion(value["version"]);
     const unknown = Object.keys(value).find((name) => !Object.hasOwn(shape, name));
-    if (unknown !== undefined)
-      throw new Misfit(`${at || "it"} has an unknown member ${quoteForeign(unknown)}`);
+    if (unknown !== undefined) throw unknownMember(unknown, Object.keys(shape), at);
     const read: Record<string, unknown> = {};
     for (const [name, reader] of Object.entries(shape)) {
       const place = at === "" ? name : `${at}.${name}`;
@@ -86,6 +80,13 @@ export const record =
     }
     return read as RecordOf<S>;
   };
+
+/** That an object has a member it should not have, and which one may have been meant. */
+export function unknownMember(name: string, known: readonly string[], at: string): Misfit {
+  const meant = mostSimilar(name, known);
+  const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+  return new Misfit(`${at || "it"} has an unknown member ${quoteForeign(name)}${hint}`);
+}
 
 /** Said before anything else: all the rest may be different in a later version, and nothing is damaged. */
 function refuseLaterVersion(version: JsonValue | undefined): void {
