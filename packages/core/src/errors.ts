@@ -612,6 +612,14 @@ export const catalogue = {
     fix: "Check the URL: it ends in /ws. Update the relay or this side.",
   },
 
+  // ── Audit ─────────────────────────────────────────────────────────────────────────────────────────────────
+  audit_unavailable: {
+    status: 503,
+    exit: 5,
+    summary: "The audit cannot be written, and nothing is let in that it could not tell of.",
+    fix: "Mend the audit sinks that the log names, or require fewer of them.",
+  },
+
   // ── Calling ───────────────────────────────────────────────────────────────────────────────────────────────
   body_too_large_to_sign: {
     status: 0,

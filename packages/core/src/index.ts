@@ -29,7 +29,7 @@ export {
   readCompactJws,
   signCompactJws,
 } from "./compact-jws.js";
-export type { Caller, Decision, StepResult } from "./decision.js";
+export type { Allowed, Caller, Decision, StepResult } from "./decision.js";
 export { createDelegation, type Delegation, type DelegationOptions, readDelegation } from "./delegation.js";
 export * from "./encoding.js";
 export {
@@ -89,7 +89,7 @@ export { deviceIdOf, PublicKey } from "./public-key.js";
 export { readPublicKey } from "./read-public-key.js";
 export type { RedisCommands } from "./redis-commands.js";
 export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";
-export { createRunningHash, type RunningHash } from "./running-hash.js";
+export { createRunningHash, type RunningHash, sha256, sha256Hex } from "./running-hash.js";
 export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
 export { SessionKey } from "./session-key.js";
 export { type RequestSigner, signRequest } from "./sign-request.js";

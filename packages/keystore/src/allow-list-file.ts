@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { AmeshError, type Failure, failure, utf8 } from "@authmesh/core";
+import { storageFailed } from "@authmesh/core/storage-error";
 import { type AllowListContents, type AllowListDraft, maxAllowListBytes } from "./allow-list-format.js";
 import { openAllowList, sealAllowList, sealKeyOf } from "./allow-list-seal.js";
 import { allowListPath, identityPath, lockPath } from "./folder.js";
@@ -10,7 +11,6 @@ import type { Identity } from "./identity-file.js";
 import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
-import { storageFailed } from "./internal/storage-error.js";
 import type { KeyStore } from "./key-store.js";
 import {
   type Memory,

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { AmeshError, friendlyName } from "@authmesh/core";
+import { storageFailed } from "@authmesh/core/storage-error";
 import { type AllowListSettings, checkSettings, writeFirstAllowList } from "./first-allow-list.js";
 import { type FolderOptions, identityFolder, identityPath, lockPath } from "./folder.js";
 import { type Identity, writeIdentity } from "./identity-file.js";
 import { withLock } from "./internal/folder-lock.js";
-import { storageFailed } from "./internal/storage-error.js";
 import { type KeyStore, ownAlias } from "./key-store.js";
 import { detectKeyStore, type KeyStoreDriver, type KeyStoreFinding } from "./key-store-drivers.js";
 import { contextOfNewKey, type NewKeyOptions, obtainKey } from "./new-key.js";

@@ -1,8 +1,8 @@
 import { accessSync, constants, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { errorCode, storageFailed, storageReason } from "@authmesh/core/storage-error";
 import type { Environment } from "./folder.js";
 import { quoteForShell } from "./internal/shell-quote.js";
-import { errorCode, storageFailed, storageReason } from "./internal/storage-error.js";
 
 /** Something of the folder that others can reach, that nobody can look at, or that cannot be written. */
 export interface StorageFinding {

@@ -1,9 +1,10 @@
 import {
+  type Allowed,
   type AmeshError,
-  type AuditSink,
   checkAudience,
   createVerifier,
   type Decision,
+  type Failure,
   failure,
   type IncomingRequest,
   requestAuditEvent,
@@ -11,10 +12,10 @@ import {
 } from "@authmesh/core";
 import { machine } from "#machine";
 import { audienceFromEnvironment } from "./audience-variable.js";
-import { AuditQueue } from "./audit-queue.js";
 import { logUnexpected, reportDecision } from "./decision-report.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
+import { openAudit, whyNotKept } from "./open-audit.js";
 import { memoryOfThisProcess } from "./process-memory.js";
 import { type LoggedRefusal, RefusalLog } from "./refusal-log.js";
 import type { Refusal } from "./refusal-response.js";
@@ -47,27 +48,35 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const verifier = createVerifier({ ...options, audience, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
-  const audit = auditQueue(options.audit, logger);
+  const audit = openAudit(options.audit, logger);
   const ready = async () => local?.ready();
   const watch = new TrustWatch({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
+  const record = (decision: Decision, request: IncomingRequest) =>
+    audit?.record(
+      requestAuditEvent(
+        decision,
+        { method: request.method, host: request.headers("host")[0] },
+        { time: Date.now() / 1000, source: auditSource(audience, trust) },
+      ),
+    );
+
   return {
     async decide(request) {
       const started = performance.now();
-      const decision = await ready()
+      let decision = await ready()
         .then(() => verifier(request))
         .catch((error: unknown) => unexpected(error, request, logger));
+      const kept = record(decision, request);
+      const problem = kept === undefined ? undefined : await whyNotKept(kept);
+      if (problem !== undefined && decision.allowed) {
+        decision = untold(decision, problem);
+        record(decision, request)?.catch(() => {}); // for those sinks that work
+      }
       if (!decision.allowed) refusals.write(loggedRefusal(decision), request.method, request.target);
       else
         for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
-      audit?.push(
-        requestAuditEvent(
-          decision,
-          { method: request.method, host: request.headers("host")[0] },
-          { time: Date.now() / 1000, source: auditSource(audience, trust) },
-        ),
-      );
       void reportDecision(options.onDecision, decision, request, performance.now() - started, logger);
       return decision;
     },
@@ -86,12 +95,17 @@ function auditSource(audience: readonly string[], trust: TrustStore): string {
   return host === undefined ? "urn:authmesh:verifier" : `//${host}`;
 }
 
-/** @throws TypeError for what is no sink */
-function auditQueue(sink: AuditSink | undefined, logger: Logger): AuditQueue | undefined {
-  if (sink === undefined) return undefined;
-  if (typeof sink?.write !== "function")
-    throw new TypeError("audit must be an AuditSink: { write(events) }.");
-  return new AuditQueue({ sink, logger });
+/** Nobody is let in whom the audit could not tell of. */
+function untold({ caller, warnings: _, ...decision }: Allowed, problem: Failure): Decision {
+  const { kind, id, name } = caller;
+  const steps = [...decision.steps, { step: "audit", outcome: "refused" } as const];
+  const fresh = {
+    id: globalThis.crypto.randomUUID(),
+    allowed: false,
+    failure: problem,
+    step: "audit",
+  } as const;
+  return { ...decision, ...fresh, steps, caller: { kind, id, name } };
 }
 
 /** What the verifier has no name for: nobody is let in, and the log says what it was. */

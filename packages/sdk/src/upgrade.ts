@@ -1,10 +1,10 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import { unreferencedTimer } from "@authmesh/oath/timers";
 import { type Authenticated, admissionOf } from "./admission.js";
 import { nodeRequest } from "./body/node-request.js";
 import type { RefusalResponse } from "./refusal-response.js";
 import { createRequestGuard } from "./request-guard.js";
-import { unreferencedTimer } from "./unreferenced-timer.js";
 import type { VerifyOptions } from "./verify-options.js";
 
 /** How long the end of a connection may take to reach its peer. */

@@ -66,7 +66,8 @@ export interface VerifyOptions {
   readonly onDecision?: DecisionListener;
   /**
    * Where every decision is recorded. Written in the background, in order and in batches, and tried again while that
-   * fails; the log says when events were left out because a sink cannot keep up. Default: nowhere.
+   * fails; the log says when events were left out because a sink cannot keep up. With a `FanOutAuditSink` that requires
+   * sinks, nobody is let in before as many of them have the event (503 `audit_unavailable`). Default: nowhere.
    */
   readonly audit?: AuditSink;
   /** Keep in decisions and audit what the caller signed, so that others can check it (`checkEvidence`). Default false. */

@@ -1,15 +1,6 @@
-import { createAuditEvent } from "@authmesh/core";
-import {
-  AmeshError,
-  type AuditEvent,
-  type AuditSink,
-  checkEventEvidence,
-  createClient,
-  type Logger,
-  verify,
-} from "@authmesh/sdk";
-import { expect, test } from "vitest";
-import { AuditQueue, type AuditQueueOptions } from "../src/audit-queue.js";
+import { FanOutAuditSink } from "@authmesh/oath/audit";
+import { type AuditEvent, type AuditSink, checkEventEvidence, createClient, verify } from "@authmesh/sdk";
+import { expect, test, vi } from "vitest";
 import { MemoryTrust, makeIdentity, silent } from "./fixtures/pair.js";
 import { serve } from "./fixtures/servers.js";
 
@@ -84,94 +75,35 @@ test("what is no sink is refused when the verifier is made", () => {
   expect(() => verify({ audit: {} as AuditSink })).toThrow(/audit must be an AuditSink/);
 });
 
-const event = (id: string, proven = true): AuditEvent =>
-  createAuditEvent({
+test("where sinks are required, nobody is let in whom they could not keep, and the others are told why", async () => {
+  const caller = makeIdentity();
+  const trust = new MemoryTrust().trust(caller);
+  const [first, second] = [new Kept(), new Kept()];
+  const audit = new FanOutAuditSink([first, second], { require: 2, waitMs: 50, logger: silent });
+  const guard = verify({ allowList: trust, audit, logger: silent });
+  const handled = vi.fn();
+  const { url, host } = await serve((request, response) =>
+    guard(request, response, () => {
+      handled();
+      response.end();
+    }),
+  );
+  trust.audience = [host];
+  const client = createClient({ identity: caller });
+  expect((await client.fetch(url)).status).toBe(200);
+  expect([first.events.length, second.events.length]).toEqual([1, 1]); // before the answer, not after
+  second.trouble = new Error("gone");
+  const refused = await client.fetch(url);
+  expect([refused.status, await refused.json()]).toEqual([503, { error: "audit_unavailable" }]);
+  expect(handled).toHaveBeenCalledTimes(1);
+  const [, allowed, instead] = await first.until(3);
+  expect(allowed).toMatchObject({ type: "dev.authmesh.request.allowed" });
+  expect(instead).toMatchObject({
     type: "dev.authmesh.request.refused",
-    id,
-    time: 1_800_000_000,
-    source: "//api.example.com",
-    proven,
-    data: { request: { method: "GET", target: "/" } },
+    id: refused.headers.get("authmesh-decision"),
+    proven: true,
+    subject: caller.publicKey.deviceId,
+    data: { code: "audit_unavailable", step: "audit" },
   });
-
-function newQueue(sink: AuditSink, more: Partial<AuditQueueOptions> = {}) {
-  const lines: string[] = [];
-  const pauses: number[] = [];
-  let wake = () => {};
-  const say = (message: string, fields?: object) =>
-    void lines.push(`${message} ${JSON.stringify(fields ?? {})}`);
-  const logger: Logger = { ...silent, warn: say, error: say };
-  const queue = new AuditQueue({
-    sink,
-    logger,
-    schedule: (callback, ms) => {
-      pauses.push(ms);
-      wake = callback;
-    },
-    ...more,
-  });
-  return { queue, lines, pauses, wake: () => wake() };
-}
-const ids = (events: readonly AuditEvent[]) => events.map(({ id }) => id).join("");
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-test("events come in order, in batches, one write at a time", async () => {
-  let release = () => {};
-  const sizes: number[] = [];
-  let writing = 0;
-  const sink: AuditSink = {
-    async write(events) {
-      expect(++writing).toBe(1);
-      sizes.push(events.length);
-      await new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      writing--;
-    },
-  };
-  const { queue } = newQueue(sink);
-  for (let i = 0; i < 3; i++) queue.push(event(String(i)));
-  await turn();
-  for (let i = 0; i < 700; i++) queue.push(event(String(i)));
-  for (let i = 0; i < 3; i++) {
-    release();
-    await turn();
-  }
-  expect(sizes).toEqual([3, 500, 200]);
-});
-
-test("a sink that fails is tried again, later each time, and nothing that waited is lost or doubled", async () => {
-  const sink = new Kept();
-  sink.trouble = Object.assign(new Error("redis://:secret@host"), { code: "ECONNREFUSED" });
-  const { queue, lines, pauses, wake } = newQueue(sink);
-  queue.push(event("a"));
-  for (let i = 0; i < 8; i++) {
-    await turn();
-    queue.push(event(String(i)));
-    wake();
-  }
-  await turn();
-  expect(pauses).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
-  expect(lines[0]).toMatch(/^the audit sink failed .*ECONNREFUSED/);
-  expect(lines.join()).not.toContain("secret");
-  sink.trouble = undefined;
-  wake();
-  await turn();
-  expect(ids(sink.events)).toBe("a01234567");
-  expect(lines.at(-1)).toMatch(/^the audit sink works again/);
-});
-
-test("a flood of callers that proved nothing pushes out no event of a device, and what is left out is counted", async () => {
-  const sink = new Kept();
-  sink.trouble = new AmeshError("storage_failed", "The disk is full.");
-  const { queue, lines, wake } = newQueue(sink, { capacity: 8 });
-  for (let i = 0; i < 100; i++) queue.push(event("u", false));
-  for (const id of "abcdef") queue.push(event(id));
-  await turn();
-  expect(lines[0]).toContain("The disk is full.");
-  sink.trouble = undefined;
-  wake();
-  await turn();
-  expect(ids(sink.events)).toBe("uuuuabcd");
-  expect(lines.find((line) => line.includes("left out:"))).toMatch(/^98 audit events were left out/);
+  await audit.close();
 });

@@ -8,6 +8,9 @@ import { silent } from "./fixtures/pair.js";
 const packages = fileURLToPath(new URL("../..", import.meta.url));
 const entries: Readonly<Record<string, string>> = {
   "@authmesh/core": join(packages, "core/src/index.ts"),
+  "@authmesh/oath/audit": join(packages, "oath/src/audit/index.ts"),
+  "@authmesh/oath/logger": join(packages, "oath/src/logger.ts"),
+  "@authmesh/oath/timers": join(packages, "oath/src/timers.ts"),
   "#crypto": join(packages, "core/src/crypto/portable.ts"),
   "#machine": join(packages, "sdk/src/machine/portable.ts"),
 };

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { AmeshError } from "@authmesh/core";
-import { errorCode, storageFailed } from "./storage-error.js";
+import { errorCode, storageFailed } from "@authmesh/core/storage-error";
 
 /**
  * Reads a regular file, at most one byte more than `maxBytes`, so that the reader of its content sees that it is

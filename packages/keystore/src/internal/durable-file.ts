@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync } from "node:fs";
 import { link, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { errorCode, storageFailed } from "./storage-error.js";
+import { errorCode, storageFailed } from "@authmesh/core/storage-error";
 
 /**
  * Puts a file in the place of another: whoever reads sees the old one or the new one, and after a crash at any

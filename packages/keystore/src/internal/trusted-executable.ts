@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute } from "node:path";
-import { errorCode, storageReason } from "./storage-error.js";
+import { errorCode, storageReason } from "@authmesh/core/storage-error";
 import { Trouble } from "./trouble.js";
 
 const writableByOthers = 0o022;

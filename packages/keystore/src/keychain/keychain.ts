@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { errorCode } from "@authmesh/core/storage-error";
 import type { Environment } from "../folder.js";
-import { errorCode } from "../internal/storage-error.js";
 import { inTimedTurn } from "../internal/timed-turn.js";
 import { Trouble } from "../internal/trouble.js";
 import type { Answer, Request } from "./keychain-process.js";

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { AmeshError } from "@authmesh/core";
-import { errorCode } from "../internal/storage-error.js";
+import { errorCode } from "@authmesh/core/storage-error";
 import type { Cryptoki } from "./cryptoki.js";
 
 const require = createRequire(import.meta.url);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { concatBytes } from "@authmesh/core";
-import { errorCode } from "../internal/storage-error.js";
+import { errorCode } from "@authmesh/core/storage-error";
 import { inTimedTurn } from "../internal/timed-turn.js";
 import { Trouble } from "../internal/trouble.js";
 import { type HelperCommand, maxLineLength, readAnswer, writeRequest } from "./messages.js";

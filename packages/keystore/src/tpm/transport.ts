@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { addAbortSignal } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { AmeshError, concatBytes } from "@authmesh/core";
-import { errorCode } from "../internal/storage-error.js";
+import { errorCode } from "@authmesh/core/storage-error";
 import { describeAddress, type TpmAddress } from "./address.js";
 import { answerLength, maxMessageLength } from "./message.js";
 import { notATpm, TpmTrouble } from "./trouble.js";

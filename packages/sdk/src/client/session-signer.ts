@@ -1,6 +1,6 @@
 import { AmeshError, createDelegation, SessionKey } from "@authmesh/core";
+import { unreferencedTimer } from "@authmesh/oath/timers";
 import type { Logger } from "../logger.js";
-import { unreferencedTimer } from "../unreferenced-timer.js";
 import { type ClientIdentity, type ClientSigner, closedClient, type SignerSource } from "./request-signer.js";
 
 export interface SessionOptions {

@@ -1,4 +1,4 @@
-import { AmeshError } from "@authmesh/core";
+import { AmeshError } from "./errors.js";
 
 const reasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
