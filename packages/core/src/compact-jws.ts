@@ -14,9 +14,27 @@ export interface CompactJws {
   readonly signature: Uint8Array;
 }
 
-/** To add an algorithm, say here how long its signatures are, and give `kid` a key that verifies it. */
-const algorithms = { ES256: { signatureLength: 64 } } as const;
-export type JwsAlgorithm = keyof typeof algorithms;
+/** How a JWS is signed (RFC 7518, 3.4; RFC 8037, 3.1). A signature of either has 64 bytes. */
+export type JwsAlgorithm = "ES256" | "EdDSA";
+
+/** The three parts of a compact JWS, decoded. */
+export interface JwsParts {
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly signature: Uint8Array;
+  /** What `signature` is over. */
+  readonly signingInput: Uint8Array;
+}
+
+export interface JwsHeader {
+  readonly alg: JwsAlgorithm;
+  readonly kid: string;
+}
+
+/** `alg`: that the algorithm is none of those allowed, and nothing else was looked at. */
+type ReadHeader =
+  | (JwsHeader & { readonly problem?: undefined })
+  | { readonly problem: string; readonly about: "alg" | "form" };
 
 /** The JWS, or why there is none: a plain half-sentence, to which the caller adds an error code of its own. */
 export type ReadJws =
@@ -30,43 +48,57 @@ export async function signCompactJws(
   payload: JsonValue,
   sign: Sign,
 ): Promise<string> {
-  const message = signableJws(typ, kid, payload);
+  const message = signableJws(typ, "ES256", kid, payload);
   return `${decodeUtf8(message)}.${toBase64Url(await sign(message))}`;
 }
 
 /**
- * Reads a compact JWS of one `typ`, strictly: canonical base64url, a header of exactly `typ`, `alg` and `kid`, strict
- * JSON, an object as payload. Never throws.
+ * Reads a compact JWS of one `typ` by a device's key, strictly: canonical base64url, a header of exactly `typ`, `alg`
+ * (ES256) and `kid`, strict JSON, an object as payload. Never throws.
  *
  * @param maxLength characters of the whole
  */
 export function readCompactJws(text: string, typ: JwsType, maxLength: number): ReadJws {
-  if (text.length > maxLength) return { problem: `it is longer than ${maxLength} characters` };
-  const parts = text.split(".");
-  const [headerBytes, payloadBytes, signature] = parts.map(fromBase64Url);
-  if (
-    parts.length !== 3 ||
-    headerBytes === undefined ||
-    payloadBytes === undefined ||
-    signature === undefined
-  )
-    return { problem: "it is not three parts of base64url" };
-
-  const header = readObject(headerBytes);
-  if (header === undefined || !hasMembers(header, ["alg", "kid", "typ"]))
-    return { problem: "its header is not JSON with exactly typ, alg and kid" };
+  const parts = splitCompactJws(text, maxLength);
+  if (typeof parts === "string") return { problem: parts };
+  const header = readJwsHeader(parts.header, typ, ["ES256"]);
+  if (header.problem !== undefined) return { problem: header.problem };
   const { alg, kid } = header;
-  if (header["typ"] !== typ) return { problem: `its typ is not ${typ}` };
-  if (!isAlgorithm(alg))
-    return { problem: `its alg is ${typeof alg === "string" ? quoteForeign(alg) : "not text"}` };
-  if (typeof kid !== "string") return { problem: "its kid is not text" };
-  if (signature.length !== algorithms[alg].signatureLength)
-    return { problem: `its signature is not one of ${alg}` };
-
-  const payload = readObject(payloadBytes);
+  const { signature, signingInput } = parts;
+  if (signature.length !== 64) return { problem: `its signature is not one of ${alg}` };
+  const payload = readObject(parts.payload);
   if (payload === undefined) return { problem: "its payload is not a JSON object that reads in one way" };
-  const signingInput = utf8(text.slice(0, text.lastIndexOf(".")));
   return { jws: { alg, kid, payload, signingInput, signature } };
+}
+
+/** The parts of a compact JWS, or why it has none. They may be empty. Never throws. */
+export function splitCompactJws(text: string, maxLength: number): JwsParts | string {
+  if (text.length > maxLength) return `it is longer than ${maxLength} characters`;
+  const [header, payload, signature, ...more] = text.split(".", 4).map(fromBase64Url);
+  if (header === undefined || payload === undefined || signature === undefined || more.length > 0)
+    return "it is not three parts of base64url";
+  return { header, payload, signature, signingInput: utf8(text.slice(0, text.lastIndexOf("."))) };
+}
+
+/**
+ * Reads a JWS header of exactly `typ`, `alg` and `kid`: what it cannot hold, such as `jwk`, `jku`, `x5u`, `crit` or
+ * `b64`, cannot mislead. Never throws.
+ */
+export function readJwsHeader(bytes: Uint8Array, typ: JwsType, allowed: readonly JwsAlgorithm[]): ReadHeader {
+  const header = readObject(bytes);
+  if (header === undefined)
+    return { problem: "its header is not a JSON object that reads in one way", about: "form" };
+  const { alg, kid } = header;
+  if (alg !== undefined && !(allowed as readonly unknown[]).includes(alg))
+    return {
+      problem: `its alg is ${typeof alg === "string" ? quoteForeign(alg) : "not text"}`,
+      about: "alg",
+    };
+  if (!hasMembers(header, ["alg", "kid", "typ"]))
+    return { problem: "its header has not exactly the members typ, alg and kid", about: "form" };
+  if (header["typ"] !== typ) return { problem: `its typ is not ${typ}`, about: "form" };
+  if (typeof kid !== "string") return { problem: "its kid is not text", about: "form" };
+  return { alg: alg as JwsAlgorithm, kid };
 }
 
 /** Whether an object has all of `names`, and beside them at most `optional`. */
@@ -85,6 +117,3 @@ function readObject(bytes: Uint8Array): JsonObject | undefined {
   const { value } = parseStrictJson(bytes);
   return isJsonObject(value) ? value : undefined;
 }
-
-const isAlgorithm = (alg: unknown): alg is JwsAlgorithm =>
-  typeof alg === "string" && Object.hasOwn(algorithms, alg);

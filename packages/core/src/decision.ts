@@ -1,3 +1,5 @@
+import { crypto } from "#crypto";
+import { toBase64Url } from "./encoding.js";
 import type { Failure } from "./errors.js";
 import type { Evidence } from "./evidence.js";
 import type { Scopes } from "./scopes.js";
@@ -52,3 +54,6 @@ export interface StepResult {
   readonly step: string;
   readonly outcome: "passed" | "refused";
 }
+
+/** 96 random bits, to find one decision in a log. */
+export const newDecisionId = (): string => toBase64Url(crypto.randomBytes(12));

@@ -5,6 +5,7 @@ import { fromBase64Url, toBase64Url } from "./encoding.js";
 import { AmeshError, type Failure, failure } from "./errors.js";
 import { normalizeHost } from "./host-binding.js";
 import type { Random } from "./key-agreement.js";
+import { jwkOf } from "./public-jwk.js";
 import type { PublicKey } from "./public-key.js";
 import { publicKeyOfJwk } from "./read-public-key.js";
 import type { SessionKey } from "./session-key.js";
@@ -122,12 +123,6 @@ function readSessionKey(cnf: JsonValue | undefined): PublicKey | undefined {
     if (error instanceof AmeshError) return undefined;
     throw error;
   }
-}
-
-function jwkOf({ bytes }: PublicKey) {
-  const point = crypto.uncompressed(bytes);
-  const [x, y] = [point.subarray(1, 33), point.subarray(33)];
-  return { kty: "EC", crv: "P-256", x: toBase64Url(x), y: toBase64Url(y) };
 }
 
 const isSeconds = (value: JsonValue | undefined): value is number =>

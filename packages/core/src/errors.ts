@@ -646,6 +646,93 @@ export const catalogue = {
     fix: "Read the answer; the reason is in the service's own log.",
   },
 
+  // ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────────
+  token_malformed: {
+    status: 401,
+    exit: 3,
+    summary: "This is not a token that reads in one way.",
+    fix: "Send one header `Authorization: OathMesh TOKEN`, the token as the issuer gave it.",
+  },
+  algorithm_not_allowed: {
+    status: 401,
+    exit: 3,
+    summary: "The token names an algorithm that is not accepted here.",
+    fix: "Use a token of EdDSA or ES256, or name the algorithm in the option algorithms.",
+  },
+  issuer_untrusted: {
+    status: 401,
+    exit: 3,
+    summary: "The token is of an issuer that is not trusted here.",
+    fix: "Get the token from an issuer of the option trustedIssuers; the URLs are compared letter by letter.",
+  },
+  claim_missing: {
+    status: 401,
+    exit: 3,
+    summary: "There is no token, or it lacks a claim that every token has.",
+    fix: "Send a header `Authorization: OathMesh TOKEN`, with a token of an amesh issuer.",
+  },
+  claim_invalid: {
+    status: 401,
+    exit: 3,
+    summary: "A claim of the token is not of the form it must have.",
+    fix: "Mint the token with what docs/guide/tokens.md says of the claim.",
+  },
+  key_unknown: {
+    status: 401,
+    exit: 3,
+    summary: "The issuer publishes no such key, or not for this algorithm.",
+    fix: "Get a new token. If it stays, compare the token's kid with the issuer's /.well-known/jwks.json.",
+  },
+  token_expired: {
+    status: 401,
+    exit: 4,
+    summary: "The token's time is over.",
+    fix: "Get a new token; one lives five minutes at most. If it is new, set the clocks by NTP.",
+  },
+  lifetime_exceeded: {
+    status: 401,
+    exit: 3,
+    summary: "The token lives longer than any may, or ends before it begins.",
+    fix: "Mint it for 1 to 300 seconds.",
+  },
+  token_not_yet_valid: {
+    status: 401,
+    exit: 3,
+    summary: "The token is of the future.",
+    fix: "Set the clocks of issuer and verifier by NTP, or wait until the token's nbf.",
+  },
+  audience_mismatch: {
+    status: 401,
+    exit: 3,
+    summary: "The token is for another audience.",
+    fix: "Get a token whose aud is this service's, letter by letter.",
+  },
+  binding_mismatch: {
+    status: 401,
+    exit: 3,
+    summary:
+      "The token is for another request, or the request is not signed by the key that the token names.",
+    fix: "Send the request as it was hashed. With cnf, sign it as docs/protocol.md, section 8.3, says.",
+  },
+  binding_required: {
+    status: 401,
+    exit: 3,
+    summary: "This service takes only tokens that are bound to one request.",
+    fix: "Get a token with the request's hash in rqh.",
+  },
+  revoked: {
+    status: 401,
+    exit: 3,
+    summary: "The token, its subject, tenant or key has been revoked.",
+    fix: "Ask who runs the issuer; its revocation list holds the reason.",
+  },
+  policy_denied: {
+    status: 403,
+    exit: 3,
+    summary: "The policy does not allow this subject to do this.",
+    fix: "`amesh policy explain` shows rule by rule why. A service without a policy denies everything.",
+  },
+
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
   input_required: {
     status: 0,

@@ -25,12 +25,17 @@ export { buildCanonicalString, canonicalTarget } from "./canonical-string.js";
 export {
   type CompactJws,
   type JwsAlgorithm,
+  type JwsHeader,
+  type JwsParts,
   type ReadJws,
   readCompactJws,
+  readJwsHeader,
   signCompactJws,
+  splitCompactJws,
 } from "./compact-jws.js";
-export type { Allowed, Caller, Decision, StepResult } from "./decision.js";
+export { type Allowed, type Caller, type Decision, newDecisionId, type StepResult } from "./decision.js";
 export { createDelegation, type Delegation, type DelegationOptions, readDelegation } from "./delegation.js";
+export { Ed25519PrivateKey, Ed25519PublicKey } from "./ed25519.js";
 export * from "./encoding.js";
 export {
   AmeshError,
@@ -51,6 +56,7 @@ export {
   type RecordedRequest,
 } from "./evidence.js";
 export { friendlyName } from "./friendly-name.js";
+export { createRunningHash, type RunningHash, sha256, sha256Hex } from "./hash.js";
 export { normalizeHost, splitHosts } from "./host-binding.js";
 export { contentDigest } from "./http-signature/content-digest.js";
 export {
@@ -65,11 +71,12 @@ export {
   type EphemeralKeyPair,
   generateEphemeralKeyPair,
   type Random,
+  randomBytes,
 } from "./key-agreement.js";
 export { LogThrottle } from "./log-throttle.js";
 export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
 export type { NonceStore } from "./nonce-store.js";
-export type { OutgoingRequest } from "./outgoing-request.js";
+export { hostOf, type OutgoingRequest, targetOf } from "./outgoing-request.js";
 export { pairingCooldown, recordPairingFailure } from "./pairing/cooldown.js";
 export {
   type BootstrapPairingOptions,
@@ -85,11 +92,11 @@ export * from "./pairing/one-time-code.js";
 export * from "./pairing/relay-messages.js";
 export type { PairingEffect, PairingInput } from "./pairing/vocabulary.js";
 export { PrivateKey } from "./private-key.js";
+export { jwkOf, type P256Jwk } from "./public-jwk.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
-export { readPublicKey } from "./read-public-key.js";
+export { publicKeyOfJwk, readPublicKey } from "./read-public-key.js";
 export type { RedisCommands } from "./redis-commands.js";
 export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";
-export { createRunningHash, type RunningHash, sha256, sha256Hex } from "./running-hash.js";
 export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
 export { SessionKey } from "./session-key.js";
 export { type RequestSigner, signRequest } from "./sign-request.js";
@@ -100,6 +107,7 @@ export {
   type Sign,
   type Signable,
   type SignableRequest,
+  signableJws,
   signableProbe,
 } from "./signable.js";
 export { signatureFromDer, signMessage, toLowS, verifyMessage } from "./signature.js";
@@ -109,4 +117,8 @@ export { createSuccession, readSuccession, type Succession } from "./succession.
 export type { TrustedDevice, TrustStore } from "./trust-store.js";
 export { authMeshSteps } from "./verify/authmesh-steps.js";
 export { httpSignatureSteps } from "./verify/http-signature-steps.js";
-export { checkAudience, createVerifier, type Verifier, type VerifierOptions } from "./verify/verifier.js";
+export { checkAudience, type RequestOptions } from "./verify/request-options.js";
+export { type KeyProof, type RequestParts, RequestReader } from "./verify/request-reader.js";
+export { type CheckStep, runSteps, type StepRefusal } from "./verify/run-steps.js";
+export { keptLonger, type SpendSettings, type SpentNonce, spendNonce } from "./verify/spend-nonce.js";
+export { createVerifier, type Verifier, type VerifierOptions } from "./verify/verifier.js";

@@ -5,6 +5,9 @@ import { AmeshError } from "./errors.js";
 /** Fresh bytes from a CSPRNG; a parameter, so that tests can repeat what they saw. */
 export type Random = (length: number) => Uint8Array;
 
+/** Fresh bytes from the system's CSPRNG. */
+export const randomBytes: Random = (length) => crypto.randomBytes(length);
+
 /** A key pair made for one handshake: 32 bytes of private key, the compressed point of 33 bytes. */
 export interface EphemeralKeyPair {
   readonly privateKey: Uint8Array;

@@ -19,7 +19,7 @@ declare const forSessions: unique symbol;
 export type SignableRequest = Signable & SessionSignable;
 
 /** The `typ` of every JWS that a device key signs. */
-export type JwsType = "amesh-bootstrap+jwt" | "amesh-delegation+jwt" | "amesh-succession+jwt";
+export type JwsType = "amesh-bootstrap+jwt" | "amesh-delegation+jwt" | "amesh-succession+jwt" | "om+jwt";
 
 /** Signs with a device's key: raw r‖s, 64 bytes, low-S. */
 export type Sign = (message: Signable) => Promise<Uint8Array>;
@@ -53,9 +53,9 @@ export function signablePairingIdentity(role: Role, transcript: Uint8Array, stat
   return signable(concatBytes(utf8(`amesh/pair/1 identity${role}`), transcript, statement));
 }
 
-/** The signing input of a compact JWS (RFC 7515, 5.1) by a device's key; it begins with `eyJ`. */
-export function signableJws(typ: JwsType, kid: string, payload: JsonValue): Signable {
-  const [header, content] = [{ typ, alg: "ES256", kid }, payload].map((part) =>
+/** The signing input of a compact JWS (RFC 7515, 5.1); it begins with `eyJ`. A device's key is one of ES256. */
+export function signableJws(typ: JwsType, alg: "ES256" | "EdDSA", kid: string, payload: JsonValue): Signable {
+  const [header, content] = [{ typ, alg, kid }, payload].map((part) =>
     toBase64Url(utf8(canonicalJson(part))),
   );
   return signable(utf8(`${header}.${content}`));

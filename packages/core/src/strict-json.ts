@@ -6,6 +6,8 @@ export interface JsonLimits {
   readonly maxLength?: number;
   /** Arrays and objects inside each other. Default 16. */
   readonly maxDepth?: number;
+  /** Refuse numbers with a fraction or an exponent, minus zero, and integers that a double cannot tell apart. Default false. */
+  readonly integers?: boolean;
 }
 
 /** The value, or why there is none: a plain half-sentence, to which the caller adds an error code of its own. */
@@ -19,7 +21,7 @@ export type StrictJson =
  * whatever exceeds the limits. Never throws. A member `__proto__` is plain data.
  */
 export function parseStrictJson(input: string | Uint8Array, limits: JsonLimits = {}): StrictJson {
-  const { maxLength = 1 << 20, maxDepth = 16 } = limits;
+  const { maxLength = 1 << 20, maxDepth = 16, integers = false } = limits;
   if (input.length > maxLength) return { problem: `it is longer than ${maxLength}` };
   const text = typeof input === "string" ? input : decodeUtf8(input);
   if (text === undefined) return { problem: "it is not UTF-8" };
@@ -29,12 +31,12 @@ export function parseStrictJson(input: string | Uint8Array, limits: JsonLimits =
   } catch {
     return { problem: "it is not JSON" };
   }
-  const problem = findAmbiguity(text, maxDepth);
+  const problem = findAmbiguity(text, maxDepth, integers);
   return problem === undefined ? { value } : { problem };
 }
 
 /** Scans a text that is known to be JSON, so tokens need no checking. */
-function findAmbiguity(text: string, maxDepth: number): string | undefined {
+function findAmbiguity(text: string, maxDepth: number, integers: boolean): string | undefined {
   const openNames: (Set<string> | undefined)[] = []; // of each open object; an array has none
   for (let i = 0; i < text.length; i++) {
     const character = text[i] as string;
@@ -54,12 +56,17 @@ function findAmbiguity(text: string, maxDepth: number): string | undefined {
       names.add(string);
     } else if (character === "-" || (character >= "0" && character <= "9")) {
       const end = endOfNumber(text, i);
-      if (!Number.isFinite(Number(text.slice(i, end)))) return "it holds a number out of range";
+      const number = text.slice(i, end);
+      if (!Number.isFinite(Number(number))) return "it holds a number out of range";
+      if (integers && !isPlainInteger(number)) return "it holds a number that is not a plain integer";
       i = end - 1;
     }
   }
   return undefined;
 }
+
+const isPlainInteger = (number: string): boolean =>
+  /^-?\d+$/.test(number) && number !== "-0" && Number.isSafeInteger(Number(number));
 
 function endOfString(text: string, start: number): number {
   let quote = text.indexOf('"', start + 1);

@@ -11,7 +11,7 @@ describe("a session key", () => {
   });
 
   it("signs no JWS: the compiler refuses, so that it delegates nothing", () => {
-    const jws = signableJws("amesh-delegation+jwt", "am_a", {});
+    const jws = signableJws("amesh-delegation+jwt", "ES256", "am_a", {});
     // @ts-expect-error what only a device's key signs
     expect(() => SessionKey.generate().sign(jws)).not.toThrow();
   });

@@ -17,8 +17,10 @@ import {
 import type { CryptoProvider } from "./provider.js";
 
 const curve = "prime256v1";
-// DER wrappers around bare keys: SubjectPublicKeyInfo for a compressed point, SEC1 ECPrivateKey for a scalar and its uncompressed point.
+// DER wrappers around bare keys: SubjectPublicKeyInfo for a compressed point, the same and PKCS #8 for Ed25519, SEC1 ECPrivateKey for a scalar and its uncompressed point.
 const spkiPrefix = Buffer.from("3039301306072a8648ce3d020106082a8648ce3d030107032200", "hex");
+const ed25519SpkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
+const ed25519Pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
 const sec1Prefix = Buffer.from("30770201010420", "hex");
 const sec1Curve = Buffer.from("a00a06082a8648ce3d030107a144034200", "hex");
 
@@ -91,6 +93,21 @@ export const crypto: CryptoProvider = {
     der.fill(0);
     const options = { key, dsaEncoding: "ieee-p1363" } as const;
     return { sign: (message) => sign("sha256", message, options) };
+  },
+  importEd25519PublicKey(bytes) {
+    const der = Buffer.concat([ed25519SpkiPrefix, bytes]);
+    const key = createPublicKey({ key: der, format: "der", type: "spki" });
+    return {
+      verify: (message, signature) => signature.length === 64 && verify(null, message, key, signature),
+    };
+  },
+  importEd25519PrivateKey(seed) {
+    const der = Buffer.concat([ed25519Pkcs8Prefix, seed]);
+    const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+    der.fill(0);
+    const publicDer = createPublicKey(key).export({ format: "der", type: "spki" });
+    const publicKey = new Uint8Array(publicDer.subarray(ed25519SpkiPrefix.length));
+    return { publicKey, sign: (message) => sign(null, message, key) };
   },
   ecdh(privateKey, publicKey) {
     const own = createECDH(curve);

@@ -1,4 +1,5 @@
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
@@ -46,6 +47,22 @@ export const crypto: CryptoProvider = {
     const key = Uint8Array.from(privateKey);
     if (!p256.utils.isValidSecretKey(key)) throw new RangeError("not a P-256 private key");
     return { sign: (message) => p256.sign(message, key, { lowS: true }) };
+  },
+  importEd25519PublicKey(bytes) {
+    const key = Uint8Array.from(bytes);
+    return {
+      verify(message, signature) {
+        try {
+          return signature.length === 64 && ed25519.verify(signature, message, key, { zip215: false });
+        } catch {
+          return false;
+        }
+      },
+    };
+  },
+  importEd25519PrivateKey(seed) {
+    const key = Uint8Array.from(seed);
+    return { publicKey: ed25519.getPublicKey(key), sign: (message) => ed25519.sign(message, key) };
   },
   ecdh: (privateKey, publicKey) => p256.getSharedSecret(privateKey, publicKey, true).slice(1),
   seal: (key, nonce, plaintext, associated) => chacha20poly1305(key, nonce, associated).encrypt(plaintext),

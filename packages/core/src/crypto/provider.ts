@@ -25,6 +25,10 @@ export interface CryptoProvider {
   importPublicKey(compressed: Uint8Array): VerifyingKey;
   /** Imports a private key once, for many signatures. Throws when the scalar is not in [1, n-1]. */
   importPrivateKey(privateKey: Uint8Array): SigningKey;
+  /** Imports the 32 bytes of an Ed25519 public key once, for many verifications (RFC 8032). Checks nothing. */
+  importEd25519PublicKey(bytes: Uint8Array): VerifyingKey;
+  /** Imports an Ed25519 private key of 32 bytes once, for many signatures. */
+  importEd25519PrivateKey(seed: Uint8Array): SigningKey & { readonly publicKey: Uint8Array };
   /** The x-coordinate of the shared point. Throws when the peer's key is not a point of the curve. */
   ecdh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array;
   /** ChaCha20-Poly1305 (RFC 8439): ciphertext followed by the 16-byte tag. */
@@ -44,7 +48,7 @@ export interface RunningHash {
 }
 
 export interface SigningKey {
-  /** ECDSA-P256-SHA256 as raw r‖s, 64 bytes; s may be high. */
+  /** 64 bytes: ECDSA-P256-SHA256 as raw r‖s, where s may be high, or Ed25519. */
   sign(message: Uint8Array): Uint8Array;
 }
 

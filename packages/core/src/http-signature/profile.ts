@@ -12,8 +12,8 @@ export interface HttpSignature extends SignatureInput {
   /** Unix seconds. */
   readonly expires: number;
   readonly nonce: string;
-  /** The device id that the caller goes by. */
-  readonly deviceId: string;
+  /** Who signed: a device by its id, or whoever holds the key that a token names, by that key. */
+  readonly keyid: string;
   /** Raw r‖s, 64 bytes. */
   readonly signature: Uint8Array;
 }
@@ -38,7 +38,7 @@ const seconds: Rule = {
   fits: (value) => typeof value === "number" && Number.isInteger(value) && value > 0,
 };
 
-/** Every parameter there must be; no other may be, since it might narrow what the signature is good for. */
+/** Every parameter, and beside these keyid, there must be; no other may be, since it might narrow what the signature is good for. */
 const parameterRules: Readonly<Record<string, Rule>> = {
   created: seconds,
   expires: seconds,
@@ -47,9 +47,25 @@ const parameterRules: Readonly<Record<string, Rule>> = {
     must: "is 16 to 64 characters, letters, digits and +/=_.~-",
     fits: matching(/^[\w+/=.~-]{16,64}$/),
   },
-  keyid: { must: "is a device id", fits: matching(/^am_[\w-]{16}$/) },
   alg: { must: `is "${ourAlgorithm}"`, fits: (value) => value === ourAlgorithm },
   tag: { must: `is "${ourTag}"`, fits: (value) => value === ourTag },
+};
+
+/** How a signer is named. */
+export type KeyIdKind = "device" | "key";
+
+const keyIdRules: Readonly<Record<KeyIdKind, Rule>> = {
+  device: { must: "is a device id", fits: matching(/^am_[\w-]{16}$/) },
+  key: { must: "is a compressed key in base64url", fits: matching(/^[\w-]{44}$/) },
+};
+
+const rulesFor = (kind: KeyIdKind): Readonly<Record<string, Rule>> => ({
+  ...parameterRules,
+  keyid: keyIdRules[kind],
+});
+const rules: Readonly<Record<KeyIdKind, Readonly<Record<string, Rule>>>> = {
+  device: rulesFor("device"),
+  key: rulesFor("key"),
 };
 
 /**
@@ -57,20 +73,23 @@ const parameterRules: Readonly<Record<string, Rule>> = {
  *
  * @throws AmeshError `malformed_header`, `ambiguous_proof`
  */
-export function readHttpSignature(request: Pick<IncomingRequest, "headers">): HttpSignature {
+export function readHttpSignature(
+  request: Pick<IncomingRequest, "headers">,
+  kind: KeyIdKind = "device",
+): HttpSignature {
   const ours = readMessageSignatures(request).filter(({ parameters }) => parameters.get("tag") === ourTag);
   const [only] = ours;
   if (only === undefined) throw unreadable(`no signature has the tag "${ourTag}"`);
   if (ours.length > 1)
     throw new AmeshError("ambiguous_proof", `${ours.length} signatures have the tag "${ourTag}".`);
   const { components, parameters, signature } = only;
-  for (const [name, { must, fits }] of Object.entries(parameterRules)) {
+  for (const [name, { must, fits }] of Object.entries(rules[kind])) {
     const value = parameters.get(name);
     if (value === undefined) throw unreadable(`the parameter ${name} is missing`);
     if (!fits(value)) throw unreadable(`the parameter ${name} is not as it must be: it ${must}`);
   }
-  if (parameters.size > Object.keys(parameterRules).length)
-    throw unreadable(`it has other parameters than ${Object.keys(parameterRules).join(", ")}`);
+  if (parameters.size > Object.keys(rules[kind]).length)
+    throw unreadable(`it has other parameters than ${Object.keys(rules[kind]).join(", ")}`);
   const [created, expires] = ["created", "expires"].map((name) => parameters.get(name)) as [number, number];
   if (expires <= created || expires - created > longestLife)
     throw unreadable(`expires is not 1 to ${longestLife} s above created`);
@@ -81,7 +100,7 @@ export function readHttpSignature(request: Pick<IncomingRequest, "headers">): Ht
     created,
     expires,
     nonce: parameters.get("nonce") as string,
-    deviceId: parameters.get("keyid") as string,
+    keyid: parameters.get("keyid") as string,
     signature,
   };
 }

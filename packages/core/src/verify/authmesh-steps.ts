@@ -4,6 +4,7 @@ import { signableRequest } from "../signable.js";
 import { bindingFits } from "./binding.js";
 import type { Step } from "./context.js";
 import { delegationHolds, delegationRead } from "./delegation-steps.js";
+import { keptLonger } from "./spend-nonce.js";
 import {
   allowListIntact,
   awaitBody,
@@ -11,7 +12,6 @@ import {
   deviceIsController,
   entryNotExpired,
   hashOfNothing,
-  keptLonger,
   notRevoked,
   scopeSuffices,
   spend,

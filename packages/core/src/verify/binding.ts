@@ -1,7 +1,7 @@
 import { type Failure, failure, quoteForeign } from "../errors.js";
 import { nonceBinds, normalizeHost } from "../host-binding.js";
 import type { IncomingRequest } from "../request.js";
-import type { ExpectedHosts, VerificationContext, VerifierSettings } from "./context.js";
+import type { ExpectedHosts, RequestSettings, VerificationContext, VerifierSettings } from "./context.js";
 
 /**
  * The hosts a request may have been made for.
@@ -9,22 +9,33 @@ import type { ExpectedHosts, VerificationContext, VerifierSettings } from "./con
  * They come from configuration. Host is written by whoever sends the request, so it can only narrow them: a request
  * that names one of several configured hosts must have been made for that one.
  */
-export function expectedHosts(request: IncomingRequest, settings: VerifierSettings): ExpectedHosts | Failure {
-  const configured = settings.audience.length > 0 ? settings.audience : settings.trust.audience;
-  if (settings.requireHostBinding && configured.length === 0) {
-    return failure(
-      "verifier_not_ready",
-      "requireHostBinding needs to know this server's hosts, and there is no audience.",
-      "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
-    );
-  }
+export function expectedHosts(
+  request: IncomingRequest,
+  settings: Pick<RequestSettings, "audience" | "trustProxy">,
+  sealed: readonly string[] = [],
+): ExpectedHosts {
+  const configured = settings.audience.length > 0 ? settings.audience : sealed;
   const received = receivedHost(request, settings, configured);
   return { configured, received, acceptable: hostsFor(configured, received) };
 }
 
+/** Those of a verifier that knows devices, and with them the sealed state's audience. */
+export function hostsOfVerifier(
+  request: IncomingRequest,
+  settings: VerifierSettings,
+): ExpectedHosts | Failure {
+  const hosts = expectedHosts(request, settings, settings.trust.audience);
+  if (!settings.requireHostBinding || hosts.configured.length > 0) return hosts;
+  return failure(
+    "verifier_not_ready",
+    "requireHostBinding needs to know this server's hosts, and there is no audience.",
+    "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
+  );
+}
+
 /** Is the nonce bound to this server, and to reading the body as it is to be read? */
 export function bindingFits(context: VerificationContext, settings: VerifierSettings): Failure | undefined {
-  const hosts = expectedHosts(context.request, settings);
+  const hosts = hostsOfVerifier(context.request, settings);
   if ("code" in hosts) return hosts;
   if (hosts.acceptable.some((host) => nonceBinds(context.header.nonceBytes, context.boundTo(host))))
     return undefined;
@@ -47,7 +58,7 @@ const nameOf = (host: string): string => host.replace(/:\d+$/, "");
 /** X-Forwarded-Host counts only where its name is in the audience. */
 function receivedHost(
   request: IncomingRequest,
-  { trustProxy }: VerifierSettings,
+  { trustProxy }: Pick<RequestSettings, "trustProxy">,
   configured: readonly string[],
 ): string | undefined {
   if (trustProxy) {

@@ -1,5 +1,4 @@
 import type { AuthMeshHeader } from "../authorization-header.js";
-import type { Failure } from "../errors.js";
 import type { EvidenceKind } from "../evidence.js";
 import type { Bound } from "../host-binding.js";
 import type { BodyDigest } from "../http-signature/content-digest.js";
@@ -10,6 +9,7 @@ import type { BodyHashAlgorithm, IncomingRequest } from "../request.js";
 import type { Scopes } from "../scopes.js";
 import type { TrustedDevice, TrustStore } from "../trust-store.js";
 import type { DelegationCache, PresentedDelegation } from "./delegation-cache.js";
+import type { CheckStep } from "./run-steps.js";
 
 /** What the steps of one verification share: each fills in what later ones read. */
 export class VerificationContext {
@@ -39,6 +39,10 @@ export class VerificationContext {
   /** Of an HTTP signature. */
   httpSignature!: HttpSignature;
   bodyDigests: readonly BodyDigest[] = [];
+  /** Beside what every signature covers. */
+  alsoCovered: readonly string[] = [];
+  /** The key that signed, where it goes by itself and not by a device. */
+  holder: PublicKey | undefined;
   hosts!: ExpectedHosts;
 
   constructor(request: IncomingRequest) {
@@ -52,7 +56,7 @@ export class VerificationContext {
 
   /** The key that must have signed. */
   get signingKey(): PublicKey {
-    return this.presented?.delegation.sessionKey ?? this.device.publicKey;
+    return this.holder ?? this.presented?.delegation.sessionKey ?? this.device.publicKey;
   }
 }
 
@@ -73,39 +77,38 @@ export interface ExpectedHosts {
   readonly acceptable: readonly string[];
 }
 
-/** What the steps ask of the world and of the configuration; every value is checked and set. */
-export interface VerifierSettings {
-  readonly trust: TrustStore;
-  readonly nonces: NonceStore;
+/** What is needed to read a request, whoever made it; every value is checked and set. */
+export interface RequestSettings {
   /** Normalised hosts; empty means that the sealed state's audience is asked. */
   readonly audience: readonly string[];
   readonly trustProxy: boolean;
   /** Empty where no proxy takes anything off. */
   readonly pathPrefix: string;
-  readonly requireHostBinding: boolean;
   readonly clockSkewSeconds: number;
-  readonly nonceWindowSeconds: number;
   readonly maxBodyBytes: number;
   readonly bodyTimeoutSeconds: number;
   readonly maxPendingBodies: number;
   readonly contentEncodings: readonly string[];
   /** Lower case; only these of the headers that rewrite method or path are let through. */
   readonly allowOverrideHeaders: readonly string[];
-  readonly evidence: boolean;
-  readonly scopeSuffices: ((grants: Scopes) => boolean) | undefined;
   /** Milliseconds since the epoch, read afresh by each step. */
   readonly now: () => number;
-  /** Delegations whose signatures this verifier found right. */
-  readonly delegations: DelegationCache;
   /** Bodies being awaited by this verifier. */
   pendingBodies: number;
 }
 
-/** One check. It fills in the context, or says why the request is refused. */
-export interface Step {
-  readonly name: string;
-  readonly run: (
-    context: VerificationContext,
-    settings: VerifierSettings,
-  ) => Failure | undefined | Promise<Failure | undefined>;
+/** What the steps ask of the world and of the configuration; every value is checked and set. */
+export interface VerifierSettings extends RequestSettings {
+  readonly trust: TrustStore;
+  readonly nonces: NonceStore;
+  readonly requireHostBinding: boolean;
+  readonly nonceWindowSeconds: number;
+  readonly evidence: boolean;
+  readonly scopeSuffices: ((grants: Scopes) => boolean) | undefined;
+  /** Delegations whose signatures this verifier found right. */
+  readonly delegations: DelegationCache;
 }
+
+export type Step = CheckStep<VerificationContext, VerifierSettings>;
+/** One that needs to know nothing of devices. */
+export type RequestStep = CheckStep<VerificationContext, RequestSettings>;

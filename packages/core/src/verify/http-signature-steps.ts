@@ -2,9 +2,10 @@ import { type Failure, failure } from "../errors.js";
 import { readContentDigest } from "../http-signature/content-digest.js";
 import { mustCover, readHttpSignature } from "../http-signature/profile.js";
 import { signableHttpMessage } from "../signable.js";
-import { expectedHosts, signedForAnother } from "./binding.js";
-import type { Step, VerificationContext, VerifierSettings } from "./context.js";
+import { expectedHosts, hostsOfVerifier, signedForAnother } from "./binding.js";
+import type { ExpectedHosts, RequestSettings, RequestStep, Step, VerificationContext } from "./context.js";
 import { delegationHolds, delegationRead } from "./delegation-steps.js";
+import { keptLonger } from "./spend-nonce.js";
 import {
   allowListIntact,
   awaitBody,
@@ -12,7 +13,6 @@ import {
   deviceIsController,
   entryNotExpired,
   hashOfNothing,
-  keptLonger,
   notRevoked,
   scopeSuffices,
   spend,
@@ -23,17 +23,17 @@ const signatureRead: Step = {
   name: "header",
   run(context) {
     context.httpSignature = readHttpSignature(context.request);
-    context.claimedId = context.httpSignature.deviceId;
+    context.claimedId = context.httpSignature.keyid;
     return undefined;
   },
 };
 
-const coverageWhole: Step = {
+export const coverageWhole: RequestStep = {
   name: "coverage",
   run(context) {
-    const { request, httpSignature } = context;
+    const { request, httpSignature, alsoCovered } = context;
     const covered = new Set(httpSignature.components.map(({ identifier }) => identifier));
-    const left = mustCover(request).filter((name) => !covered.has(`"${name}"`));
+    const left = [...mustCover(request), ...alsoCovered].filter((name) => !covered.has(`"${name}"`));
     if (left.length > 0)
       return failure("coverage_incomplete", `The HTTP signature does not cover ${left.join(", ")}.`);
     if (request.hasBody) context.bodyDigests = readContentDigest(request.headers("content-digest"));
@@ -41,7 +41,7 @@ const coverageWhole: Step = {
   },
 };
 
-const lifetimeFits: Step = {
+export const lifetimeFits: RequestStep = {
   name: "clock",
   run({ httpSignature: { created, expires } }, { now, clockSkewSeconds }) {
     const seconds = Math.floor(now() / 1000);
@@ -63,16 +63,25 @@ const lifetimeFits: Step = {
 const hostKnown: Step = {
   name: "binding",
   run(context, settings) {
-    const hosts = expectedHosts(context.request, settings);
-    if ("code" in hosts) return hosts;
-    if (hosts.acceptable.length === 0)
-      return failure("host_mismatch", "There is no audience, and the request names no host.");
-    context.hosts = hosts;
-    return undefined;
+    const hosts = hostsOfVerifier(context.request, settings);
+    return "code" in hosts ? hosts : useHosts(context, hosts);
   },
 };
 
-const digestFits: Step = {
+/** Likewise, where only the configuration knows of hosts. */
+export const configuredHostKnown: RequestStep = {
+  name: "binding",
+  run: (context, settings) => useHosts(context, expectedHosts(context.request, settings)),
+};
+
+function useHosts(context: VerificationContext, hosts: ExpectedHosts): Failure | undefined {
+  if (hosts.acceptable.length === 0)
+    return failure("host_mismatch", "There is no audience, and the request names no host.");
+  context.hosts = hosts;
+  return undefined;
+}
+
+export const digestFits: RequestStep = {
   name: "body",
   run(context, settings) {
     if (context.bodyDigests.length > 0) return compareDigests(context, settings);
@@ -83,7 +92,7 @@ const digestFits: Step = {
 
 async function compareDigests(
   context: VerificationContext,
-  settings: VerifierSettings,
+  settings: RequestSettings,
 ): Promise<Failure | undefined> {
   for (const { algorithm, hex } of context.bodyDigests) {
     const received = await awaitBody(context, settings, algorithm);
@@ -94,7 +103,7 @@ async function compareDigests(
   return undefined;
 }
 
-const signatureFits: Step = {
+export const signatureFits: RequestStep = {
   name: "signature",
   run(context) {
     const { request, httpSignature, hosts, signingKey } = context;

@@ -1,12 +1,12 @@
 import { crypto } from "#crypto";
 import { AmeshError, type Failure, failure, quoteForeign } from "../errors.js";
 import { isoTime } from "../iso-time.js";
-import type { NonceStore } from "../nonce-store.js";
 import { PublicKey } from "../public-key.js";
 import type { BodyHashAlgorithm } from "../request.js";
 import { targetProblem } from "../request-target.js";
 import type { Role } from "../signable.js";
-import type { Step, VerificationContext, VerifierSettings } from "./context.js";
+import type { RequestSettings, RequestStep, Step, VerificationContext, VerifierSettings } from "./context.js";
+import { type SpentNonce, spendNonce } from "./spend-nonce.js";
 
 /** The steps that every kind of proof goes through. */
 
@@ -19,7 +19,7 @@ const overrideHeaders = [
   "x-rewrite-url",
 ];
 
-export const targetReadsOneWay: Step = {
+export const targetReadsOneWay: RequestStep = {
   name: "target",
   run({ request }, { allowOverrideHeaders }) {
     const problem = targetProblem(request.target);
@@ -44,7 +44,7 @@ export const targetReadsOneWay: Step = {
   },
 };
 
-export const bodyReadsOneWay: Step = {
+export const bodyReadsOneWay: RequestStep = {
   name: "body headers",
   run(context, { maxBodyBytes, contentEncodings }) {
     const { request } = context;
@@ -121,7 +121,7 @@ export const hashOfNothing = { algorithm: "sha256", hex: crypto.sha256Hex("") } 
 
 export async function awaitBody(
   { request }: VerificationContext,
-  settings: VerifierSettings,
+  settings: RequestSettings,
   algorithm: BodyHashAlgorithm,
 ): Promise<string> {
   if (settings.pendingBodies >= settings.maxPendingBodies) throw new AmeshError("verifier_busy");
@@ -138,86 +138,15 @@ export async function awaitBody(
   }
 }
 
-/** A nonce on its way into the store. */
-export interface SpentNonce {
-  /** `KIND:DEVICEID:NONCE`. */
-  readonly name: string;
-  /** When the request was signed, in Unix seconds, as its proof says. */
-  readonly signedAt: number;
-  readonly windowSeconds: number;
-}
-
-/** What clocks of instances that share a store may differ by, in seconds. */
-const instancesDiffer = 10;
-
-/** How long after its last acceptable second a nonce is kept, in seconds; one of them is for rounding. */
-export const keptLonger = instancesDiffer + 1;
-
 /** Records a nonce, or says why the request may be a replay. */
 export async function spend(
   context: VerificationContext,
   settings: VerifierSettings,
-  { name, signedAt, windowSeconds }: SpentNonce,
+  nonce: SpentNonce,
 ): Promise<Failure | undefined> {
-  const { request } = context;
-  const before = maybeForgotten(signedAt, settings);
-  if (before !== undefined) return before;
-  if (request.recordedNonce === name) {
-    context.proven = true;
-    return undefined;
-  }
-  let fresh: boolean;
-  try {
-    fresh = await recorded(settings.nonces, name, windowSeconds);
-  } catch (error) {
-    // A store that finds only now that it forgot cannot say when the caller may come again. This can.
-    const found = maybeForgotten(signedAt, settings);
-    if (found !== undefined) return found;
-    throw error;
-  }
-  if (!fresh) return failure("replay_detected");
-  // Again: it may be by this question that a shared store finds out what it has forgotten.
-  const after = maybeForgotten(signedAt, settings);
-  if (after !== undefined) return after;
-  request.recordedNonce = name;
-  context.proven = true;
-  return undefined;
-}
-
-/** Whether the store may have accepted a request of this time and not know it any more. */
-function maybeForgotten(
-  signedAt: number,
-  { nonces, clockSkewSeconds, now }: VerifierSettings,
-): Failure | undefined {
-  const { acceptsFrom, forgotAt } = nonces;
-  if (acceptsFrom !== undefined && signedAt <= acceptsFrom) return failure("replay_epoch");
-  if (forgotAt === undefined) return undefined;
-  const last = forgotAt + clockSkewSeconds + instancesDiffer;
-  if (signedAt > last) return undefined;
-  return {
-    ...failure(
-      "replay_store_unavailable",
-      `The nonce store lost its memory at ${isoTime(forgotAt)}; what is stamped up to ${isoTime(last)} may have been accepted before.`,
-      "Sign the request again after that; the store is at work. Find out why it was restarted, replaced or emptied.",
-    ),
-    retryAfterSeconds: Math.max(1, last + 1 - Math.floor(now() / 1000)),
-  };
-}
-
-/** A store that fails in its own words is a store that cannot be asked. */
-async function recorded(nonces: NonceStore, nonce: string, windowSeconds: number): Promise<boolean> {
-  try {
-    return await nonces.checkAndRecord(nonce, windowSeconds);
-  } catch (cause) {
-    if (cause instanceof AmeshError) throw cause;
-    // Not its message, which may hold an address with a password in it.
-    const kind = cause instanceof Error ? ((cause as { code?: unknown }).code ?? cause.name) : typeof cause;
-    throw new AmeshError(
-      "replay_store_unavailable",
-      `The nonce store failed: ${quoteForeign(String(kind))}.`,
-      { cause },
-    );
-  }
+  const refusal = await spendNonce(context.request, nonce, settings);
+  context.proven = refusal === undefined;
+  return refusal;
 }
 
 export const scopeSuffices: Step = {
