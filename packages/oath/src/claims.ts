@@ -34,6 +34,8 @@ export interface TokenSource {
   readonly ref?: string;
   readonly run_id?: string;
   readonly sha?: string;
+  /** The provider's deployment environment: "production". */
+  readonly environment?: string;
 }
 
 /** Seconds. No issuer of ours gives more, and no verifier takes more. */

@@ -5,7 +5,14 @@
  * @module
  */
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
+export {
+  type ImportedIssuerKey,
+  importIssuerKey,
+  staticKeys,
+  thumbprint,
+} from "./issuer-key.js";
 export type { IssuerKey, JwkSet, KeySource, PublicJwk, TokenAlgorithm, TokenSigner } from "./keys.js";
+export { type ClaimsToMint, type MintedToken, type MintOptions, mintToken } from "./mint-token.js";
 export type {
   ConditionTrace,
   PolicyDecision,
@@ -15,7 +22,10 @@ export type {
   PolicyTrace,
   RuleTrace,
 } from "./policy/policy-engine.js";
+export { type ReadToken, readToken } from "./read-token.js";
+export { type HashedRequest, requestHash, requestHashOf } from "./request-hash.js";
 export type { RevocableToken, Revocation, RevocationSource, RevocationSubject } from "./revocation.js";
+export { createEd25519Signer, createP256Signer, createRemoteSigner, type RemoteKey } from "./signers.js";
 export type {
   OathMeshContext,
   TokenAllowed,
@@ -23,3 +33,8 @@ export type {
   TokenFailure,
   TokenRefused,
 } from "./token-decision.js";
+export type { TokenUse } from "./verify/context.js";
+export type { ShadowDecision, TokenVerifierOptions } from "./verify/options.js";
+export { presentedToken } from "./verify/presented-token.js";
+export { tokenErrorCodes } from "./verify/refusals.js";
+export { createTokenVerifier, type TokenVerifier, tokenSteps } from "./verify/verifier.js";

@@ -1,3 +1,5 @@
+import type { Signable } from "@authmesh/core";
+
 /** How tokens are signed: Ed25519 (RFC 8037), or ECDSA on P-256 with SHA-256 (RFC 7518, 3.4). */
 export type TokenAlgorithm = "EdDSA" | "ES256";
 
@@ -15,7 +17,7 @@ export interface JwkSet {
 export interface TokenSigner {
   readonly publicJwk: PublicJwk;
   /** @returns 64 bytes: an Ed25519 signature, or raw r‖s */
-  sign(signingInput: Uint8Array): Promise<Uint8Array>;
+  sign(signingInput: Signable): Promise<Uint8Array>;
 }
 
 /** A key of an issuer, imported once for many verifications. */
