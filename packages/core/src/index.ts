@@ -23,6 +23,12 @@ export {
 export { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "./canonical-json.js";
 export { buildCanonicalString, canonicalTarget } from "./canonical-string.js";
 export {
+  type Admission,
+  CircuitBreaker,
+  type CircuitLimits,
+  type CircuitState,
+} from "./circuit-breaker.js";
+export {
   type CompactJws,
   type JwsAlgorithm,
   type JwsHeader,
@@ -75,7 +81,9 @@ export {
 } from "./key-agreement.js";
 export { LogThrottle } from "./log-throttle.js";
 export { InMemoryNonceStore, type InMemoryNonceStoreOptions } from "./memory-nonce-store.js";
+export { describeNetworkFailure, networkReason } from "./network-failure.js";
 export type { NonceStore } from "./nonce-store.js";
+export { outageReason } from "./outage-reason.js";
 export { hostOf, type OutgoingRequest, targetOf } from "./outgoing-request.js";
 export { pairingCooldown, recordPairingFailure } from "./pairing/cooldown.js";
 export {

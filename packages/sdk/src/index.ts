@@ -17,7 +17,13 @@ export type {
   NonceStore,
   TrustStore,
 } from "@authmesh/core";
-export { AmeshError, checkEventEvidence, checkEvidence, InMemoryNonceStore } from "@authmesh/core";
+export {
+  AmeshError,
+  checkEventEvidence,
+  checkEvidence,
+  describeNetworkFailure,
+  InMemoryNonceStore,
+} from "@authmesh/core";
 export { audienceFromEnvironment } from "./audience-variable.js";
 export {
   type Client,
@@ -29,7 +35,6 @@ export type { ClientIdentity } from "./client/request-signer.js";
 export type { Scheme } from "./client/schemes.js";
 export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
 export { consoleLogger, type Logger } from "./logger.js";
-export { describeNetworkFailure } from "./network-failure.js";
 export type { AuthMeshIdentity, DecidedRequest, DecisionListener, VerifyOptions } from "./verify-options.js";
 
 const machine = createClient();

@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { unreferencedTimer } from "@authmesh/oath/timers";
+import { unreferencedTimer } from "@authmesh/oath/timing";
 import { type Authenticated, admissionOf } from "./admission.js";
 import { nodeRequest } from "./body/node-request.js";
 import type { RefusalResponse } from "./refusal-response.js";

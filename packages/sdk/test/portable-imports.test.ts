@@ -10,7 +10,7 @@ const entries: Readonly<Record<string, string>> = {
   "@authmesh/core": join(packages, "core/src/index.ts"),
   "@authmesh/oath/audit": join(packages, "oath/src/audit/index.ts"),
   "@authmesh/oath/logger": join(packages, "oath/src/logger.ts"),
-  "@authmesh/oath/timers": join(packages, "oath/src/timers.ts"),
+  "@authmesh/oath/timing": join(packages, "oath/src/timing/index.ts"),
   "#crypto": join(packages, "core/src/crypto/portable.ts"),
   "#machine": join(packages, "sdk/src/machine/portable.ts"),
 };

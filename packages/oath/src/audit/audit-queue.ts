@@ -1,6 +1,6 @@
 import { AmeshError, type AuditEvent, type AuditSink, quoteForeign } from "@authmesh/core";
 import type { Logger } from "../logger.js";
-import { type Schedule, unreferencedTimer } from "../timers.js";
+import { type Schedule, unreferencedTimer } from "../timing/unreferenced-timer.js";
 
 export interface AuditQueueOptions {
   readonly sink: AuditSink;

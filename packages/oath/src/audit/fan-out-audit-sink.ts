@@ -1,6 +1,6 @@
 import { AmeshError, type AuditEvent, type AuditSink } from "@authmesh/core";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
-import { type Schedule, unreferencedTimer } from "../timers.js";
+import { type Schedule, unreferencedTimer } from "../timing/unreferenced-timer.js";
 import { AuditQueue, type AuditQueueOptions } from "./audit-queue.js";
 
 export interface FanOutOptions extends Pick<AuditQueueOptions, "capacity" | "timeoutMs" | "schedule"> {

@@ -1,5 +1,5 @@
 import { AmeshError, createDelegation, SessionKey } from "@authmesh/core";
-import { unreferencedTimer } from "@authmesh/oath/timers";
+import { unreferencedTimer } from "@authmesh/oath/timing";
 import type { Logger } from "../logger.js";
 import { type ClientIdentity, type ClientSigner, closedClient, type SignerSource } from "./request-signer.js";
 

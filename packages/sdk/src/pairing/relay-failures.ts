@@ -1,5 +1,11 @@
-import { type ErrorCode, type Failure, failure, quoteForeign, type RelayClosing } from "@authmesh/core";
-import { networkReason } from "../network-failure.js";
+import {
+  type ErrorCode,
+  type Failure,
+  failure,
+  networkReason,
+  quoteForeign,
+  type RelayClosing,
+} from "@authmesh/core";
 import { defaultRelay } from "./relay-url.js";
 
 /** Whatever goes wrong between a device and its relay, as a failure of the catalogue. */

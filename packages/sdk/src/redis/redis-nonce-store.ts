@@ -1,13 +1,19 @@
-import { AmeshError, InMemoryNonceStore, isoTime, type NonceStore } from "@authmesh/core";
+import {
+  AmeshError,
+  CircuitBreaker,
+  type CircuitState,
+  InMemoryNonceStore,
+  isoTime,
+  type NonceStore,
+  outageReason,
+} from "@authmesh/core";
+import { within } from "@authmesh/oath/timing";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
-import { CircuitBreaker, type CircuitState } from "./circuit-breaker.js";
 import { Lookout } from "./lookout.js";
 import { openRedis } from "./open-redis.js";
-import { outageReason } from "./outage-reason.js";
 import { commandsOver, type RedisClient, type RedisConnection } from "./redis-client.js";
 import { checkOptions, type StoreSettings } from "./settings.js";
 import { SharedMemory } from "./shared-memory.js";
-import { within } from "./within.js";
 
 /** Options of a `RedisNonceStore`. All are optional. */
 export interface RedisNonceStoreOptions {

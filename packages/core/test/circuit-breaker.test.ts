@@ -6,7 +6,7 @@ import {
   type CircuitInput,
   closed,
   transition,
-} from "../../src/redis/circuit-breaker.js";
+} from "../src/circuit-breaker.js";
 
 const limits = { failures: 3, pauseMs: 100 };
 const open: Circuit = { state: "open", until: 100 };

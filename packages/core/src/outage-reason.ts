@@ -1,5 +1,5 @@
-import { AmeshError, quoteForeign } from "@authmesh/core";
-import { networkReason } from "../network-failure.js";
+import { AmeshError, quoteForeign } from "./errors.js";
+import { networkReason } from "./network-failure.js";
 
 /** A server's error begins with a word in capitals: "READONLY", "OOM", "WRONGPASS". */
 const serverCode = /^[A-Z][A-Z]{2,31}(?= |$)/;

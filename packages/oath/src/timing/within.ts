@@ -5,11 +5,13 @@
  */
 export async function within<Value>(milliseconds: number, promise: Promise<Value>): Promise<Value> {
   promise.catch(() => {});
-  let timer: NodeJS.Timeout | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
     const giveUp = () => reject(new DOMException(`no answer within ${milliseconds} ms`, "TimeoutError"));
     // An answer that came while this process was busy is read before.
-    timer = setTimeout(() => setImmediate(giveUp), milliseconds);
+    timer = setTimeout(() => {
+      timer = setTimeout(giveUp);
+    }, milliseconds);
   });
   return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
