@@ -733,6 +733,20 @@ export const catalogue = {
     fix: "`amesh policy explain` shows rule by rule why. A service without a policy denies everything.",
   },
 
+  // ── Issuer keys and revocations ───────────────────────────────────────────────────────────────────────────
+  issuer_unreachable: {
+    status: 503,
+    exit: 5,
+    summary: "The issuer's keys cannot be had, and none of them is known that is not too old.",
+    fix: "Check that the issuer runs, that its /.well-known/jwks.json can be reached from here, and the certificate there.",
+  },
+  revocation_unavailable: {
+    status: 503,
+    exit: 5,
+    summary: "Nobody can say whether the token was revoked: the list cannot be asked, or is too old.",
+    fix: "Check the issuer's /v1/revocations or the Redis that holds its list; the detail says which, and why.",
+  },
+
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
   input_required: {
     status: 0,

@@ -11,6 +11,14 @@ export {
   staticKeys,
   thumbprint,
 } from "./issuer-key.js";
+export {
+  createJwksSource,
+  type ImportKey,
+  type JwksEvent,
+  type JwksIssuer,
+  type JwksSource,
+  type JwksSourceOptions,
+} from "./jwks-source.js";
 export type { IssuerKey, JwkSet, KeySource, PublicJwk, TokenAlgorithm, TokenSigner } from "./keys.js";
 export { type ClaimsToMint, type MintedToken, type MintOptions, mintToken } from "./mint-token.js";
 export type {

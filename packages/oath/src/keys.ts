@@ -33,7 +33,8 @@ export interface KeySource {
   /**
    * Synchronous where the key is at hand.
    *
-   * @throws AmeshError `issuer_unreachable` when nothing is known of the issuer's keys and it cannot be asked
+   * @throws AmeshError `issuer_unreachable` when nothing is known of the issuer's keys, or of this one, and it cannot
+   *   be asked
    */
   find(issuer: string, kid: string): IssuerKey | undefined | Promise<IssuerKey | undefined>;
   /** Fetches the keys of every issuer, so that no caller waits for it. Rejects when one cannot be had. */

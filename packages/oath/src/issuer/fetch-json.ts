@@ -1,0 +1,76 @@
+import {
+  AmeshError,
+  concatBytes,
+  describeNetworkFailure,
+  type JsonValue,
+  parseStrictJson,
+} from "@authmesh/core";
+import { within } from "../timing/within.js";
+
+export interface FetchJsonOptions {
+  readonly fetch: typeof globalThis.fetch;
+  /** Milliseconds for all of it: connection, headers, and body. */
+  readonly timeoutMs: number;
+  /** Bytes of the body, as they are once decompressed. */
+  readonly maxBytes: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Gives up when it is aborted. */
+  readonly signal?: AbortSignal;
+  /** What is raised. */
+  readonly failAs: "issuer_unreachable" | "revocation_unavailable";
+}
+
+export interface JsonAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Undefined for any other status than 200. */
+  readonly value: JsonValue | undefined;
+}
+
+/**
+ * Gets JSON from a server that is trusted for what it says and not for how it behaves (docs/protocol.md, section 8.7):
+ * bounded in time and size, never redirected, read strictly whatever its content type. Needs fetch and AbortSignal.
+ *
+ * @throws AmeshError `failAs`
+ */
+export async function fetchJson(url: URL, options: FetchJsonOptions): Promise<JsonAnswer> {
+  const { fetch, timeoutMs, maxBytes, headers, signal, failAs } = options;
+  const ending = new AbortController();
+  const signals = signal === undefined ? ending.signal : AbortSignal.any([ending.signal, signal]);
+  const fail = (reason: string) => new AmeshError(failAs, `${url.origin}${url.pathname}: ${reason}.`);
+  const get = async (): Promise<JsonAnswer> => {
+    const response = await fetch(url, {
+      headers: { accept: "application/json", ...headers },
+      redirect: "manual",
+      signal: signals,
+    });
+    const { status } = response;
+    if (status !== 200) return { status, headers: response.headers, value: undefined };
+    const body = await readAtMost(maxBytes, response);
+    if (body === undefined) throw fail(`the answer is larger than ${maxBytes} bytes`);
+    const { value, problem } = parseStrictJson(body, { maxLength: maxBytes });
+    if (problem !== undefined) throw fail(`the answer cannot be read: ${problem}`);
+    return { status, headers: response.headers, value };
+  };
+  try {
+    return await within(timeoutMs, get());
+  } catch (error) {
+    throw error instanceof AmeshError ? error : fail(describeNetworkFailure(error) ?? "there is no answer");
+  } finally {
+    ending.abort(); // whatever is left of the answer, nobody reads it
+  }
+}
+
+/** @returns undefined when there is more */
+async function readAtMost(limit: number, response: Response): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  for (;;) {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
+    if (done) return concatBytes(...chunks);
+    length += value.length;
+    if (length > limit) return undefined;
+    chunks.push(value);
+  }
+}
