@@ -259,7 +259,7 @@ function countSuccesses(pairings: number, attack: (index: number) => Omit<Attack
 describe("a relay that runs a handshake of its own with each side, and a code of two digits", () => {
   it.runIf(crypto.name === "node")(
     "wins as often as by guessing: at most 1.3 % of 20,000 pairings (node:crypto only, for the time it takes)",
-    { timeout: 180_000 },
+    { timeout: 600_000 },
     () => {
       const pairings = 20_000;
       const successes = countSuccesses(pairings, (index) => ({
@@ -275,7 +275,9 @@ describe("a relay that runs a handshake of its own with each side, and a code of
     },
   );
 
-  it("wins nearly always once the commitment is not checked: the count above can fail", () => {
+  it("wins nearly always once the commitment is not checked: the count above can fail", {
+    timeout: 120_000,
+  }, () => {
     const pairings = crypto.name === "node" ? 200 : 20;
     const successes = countSuccesses(pairings, () => ({
       strategy: "reopen",
@@ -286,7 +288,7 @@ describe("a relay that runs a handshake of its own with each side, and a code of
     expect(successes / pairings).toBeGreaterThan(0.95);
   });
 
-  it("wins nothing by the same attack while it is checked", () => {
+  it("wins nothing by the same attack while it is checked", { timeout: 120_000 }, () => {
     const pairings = crypto.name === "node" ? 200 : 20;
     const successes = countSuccesses(pairings, () => ({
       strategy: "reopen",
