@@ -65,6 +65,7 @@ export { friendlyName } from "./friendly-name.js";
 export { createRunningHash, type RunningHash, sha256, sha256Hex } from "./hash.js";
 export { normalizeHost, splitHosts } from "./host-binding.js";
 export { contentDigest } from "./http-signature/content-digest.js";
+export { bearsHttpSignature } from "./http-signature/profile.js";
 export {
   type HttpRequestSigner,
   type HttpSignatureHeaders,

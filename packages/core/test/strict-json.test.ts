@@ -95,6 +95,23 @@ describe("parseStrictJson", () => {
     );
   });
 
+  it.each([
+    ["1", true],
+    ["-7", true],
+    ["0", true],
+    ["9007199254740991", true],
+    ["9007199254740992", false],
+    ["1.0", false],
+    ["1e3", false],
+    ["1E0", false],
+    ["-0", false],
+    ["0.5", false],
+  ])("takes %s where only integers are wanted: %s", (number, taken) => {
+    const { problem } = parseStrictJson(`{"a":[${number}]}`, { integers: true });
+    expect(problem === undefined).toBe(taken);
+    expect(problemOf(`{"a":[${number}]}`)).toBeUndefined();
+  });
+
   it("answers whatever the bytes, and never accepts what JSON.parse refuses", () => {
     const nearJson = fc
       .array(fc.constantFrom("{", "}", "[", "]", '"a"', '"', ":", ",", "1", "-", "e9", "\\", " ", "true"))

@@ -29,11 +29,11 @@ const scopeName = word(128);
 const sourceRules: Readonly<Record<string, ClaimRule>> = {
   type: required(word(64)),
   repo: word(256),
-  workflow: text(/^\P{Cc}{1,512}$/u, "is 1 to 512 characters on one line"),
+  workflow: text(/^[^\p{Cc}\p{Cs}]{1,512}$/u, "is 1 to 512 characters on one line"),
   ref: word(512),
   run_id: word(64),
   sha: word(128),
-  environment: text(/^\P{Cc}{1,256}$/u, "is 1 to 256 characters on one line"),
+  environment: text(/^[^\p{Cc}\p{Cs}]{1,256}$/u, "is 1 to 256 characters on one line"),
 };
 const thumbprint = /^[\w-]{43}$/;
 
@@ -57,7 +57,7 @@ export const claimRules: Readonly<Record<keyof TokenClaims, ClaimRule>> = {
     must: `is an array of at most ${mostScopes} names of 1 to 128 visible ASCII characters`,
     fits: (value) => Array.isArray(value) && value.length <= mostScopes && value.every(scopeName.fits),
   },
-  reason: text(/^\P{Cc}{1,512}$/u, "is 1 to 512 characters on one line"),
+  reason: text(/^[^\p{Cc}\p{Cs}]{1,512}$/u, "is 1 to 512 characters on one line"),
   src: {
     must: `is an object with type, and perhaps ${Object.keys(sourceRules).slice(1).join(", ")}, each a short text`,
     fits: (value) => isJsonObject(value) && claimProblem(value, sourceRules) === undefined,

@@ -27,8 +27,9 @@ export const longestLife = 300;
 // In a structured field this text has one spelling, and within a quoted text it cannot stand.
 const tagged = new RegExp(`; *tag="${ourTag}"`);
 
-/** Whether a request bears a signature that calls itself a device's. */
-export const isPresented = (lines: readonly string[]): boolean => lines.some((line) => tagged.test(line));
+/** Whether a request bears a signature with our tag, right or wrong. */
+export const bearsHttpSignature = (request: Pick<IncomingRequest, "headers">): boolean =>
+  request.headers("signature-input").some((line) => tagged.test(line));
 
 type Rule = { readonly must: string; readonly fits: (value: BareItem) => boolean };
 

@@ -1,6 +1,6 @@
 import { hasAuthMeshScheme } from "../authorization-header.js";
 import type { StepResult } from "../decision.js";
-import { isPresented } from "../http-signature/profile.js";
+import { bearsHttpSignature } from "../http-signature/profile.js";
 import type { IncomingRequest } from "../request.js";
 import { authMeshSteps } from "./authmesh-steps.js";
 import type { Step } from "./context.js";
@@ -26,9 +26,7 @@ const authMeshHeader = kind(
   authMeshSteps,
 );
 
-const furtherKinds: readonly ProofKind[] = [
-  kind((request) => isPresented(request.headers("signature-input")), httpSignatureSteps),
-];
+const furtherKinds: readonly ProofKind[] = [kind(bearsHttpSignature, httpSignatureSteps)];
 
 /**
  * The kind of proof a request bears; undefined when there are several. Without any it is the AuthMesh header's, whose

@@ -1,5 +1,6 @@
 import {
   AmeshError,
+  bearsHttpSignature,
   type Failure,
   failure,
   jwkOf,
@@ -28,6 +29,8 @@ const binding: TokenStep = {
       return claims.rqh === undefined && claims.cnf === undefined
         ? undefined
         : failure("binding_mismatch", "The token is bound to a request, and there is none to compare.");
+    if (claims.cnf === undefined && bearsHttpSignature(request))
+      return failure("ambiguous_proof", "The request is signed, and its token names no key to sign with.");
     await settings.requests.checkTarget(request);
     return (await requestIsHashed(context, settings)) ?? (await holderSigned(context, settings)) ?? undefined;
   },
