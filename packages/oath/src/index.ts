@@ -5,6 +5,7 @@
  * @module
  */
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
+export { combineRevocations } from "./combine-revocations.js";
 export {
   type ImportedIssuerKey,
   importIssuerKey,
@@ -30,9 +31,23 @@ export type {
   PolicyTrace,
   RuleTrace,
 } from "./policy/policy-engine.js";
+export {
+  type PollEvent,
+  type PolledRevocations,
+  type PollRevocationsOptions,
+  pollRevocations,
+} from "./poll-revocations.js";
 export { type ReadToken, readToken } from "./read-token.js";
 export { type HashedRequest, requestHash, requestHashOf } from "./request-hash.js";
-export type { RevocableToken, Revocation, RevocationSource, RevocationSubject } from "./revocation.js";
+export type {
+  RevocableToken,
+  Revocation,
+  RevocationChange,
+  RevocationKey,
+  RevocationSource,
+  RevocationSubject,
+} from "./revocation.js";
+export { createRevocationList, type RevocationList, type RevocationListOptions } from "./revocation-list.js";
 export { createEd25519Signer, createP256Signer, createRemoteSigner, type RemoteKey } from "./signers.js";
 export type {
   OathMeshContext,

@@ -1,12 +1,16 @@
 /** What a revocation is of. All are within one issuer. */
 export type RevocationSubject = "sub" | "jti" | "kid" | "tenant";
 
-/** One entry of an issuer's revocation list. Times are Unix seconds. */
-export interface Revocation {
+/** What an entry is found by; a list has one entry for each. */
+export interface RevocationKey {
   readonly issuer: string;
   readonly by: RevocationSubject;
   /** The subject, token id, key id or tenant. */
   readonly value: string;
+}
+
+/** One entry of an issuer's revocation list. Times are Unix seconds. */
+export interface Revocation extends RevocationKey {
   readonly reason: string;
   /** Who revoked: a device id or a person's name, as the issuer knows it. */
   readonly actor: string;
@@ -14,6 +18,12 @@ export interface Revocation {
   /** When the entry may be forgotten; absent: never. */
   readonly expiresAt?: number;
 }
+
+/** One change of a list: an entry that is in force from now on, or one that is no more. */
+export type RevocationChange = { readonly generation: number } & (
+  | { readonly revocation: Revocation }
+  | { readonly removed: RevocationKey }
+);
 
 /** What a token may be revoked by. */
 export interface RevocableToken {
