@@ -5,16 +5,16 @@ import { type ImportKey, readJwkSet } from "./issuer/jwk-set.js";
 import { type JwksIssuer, jwksLocation } from "./issuer/jwks-location.js";
 import { maxAgeOf } from "./issuer/max-age.js";
 import { tell } from "./issuer/tell.js";
+import { importIssuerKey } from "./issuer-key.js";
+import type { IssuerKey } from "./keys.js";
 import { type Clocks, systemClocks } from "./timing/age.js";
 import { unreferencedTimer } from "./timing/unreferenced-timer.js";
 
 export type { ImportKey, JwksIssuer };
 
-export interface JwksSourceOptions<Key> extends Partial<Clocks> {
+export interface JwksSourceOptions extends Partial<Clocks> {
   /** The issuers that are trusted, as they stand in `iss`, or with where their keys are. */
   readonly issuers: readonly (string | JwksIssuer)[];
-  /** Makes a key of a member of a JWK Set. */
-  readonly importKey: ImportKey<Key>;
   /** Default: the runtime's. */
   readonly fetch?: typeof globalThis.fetch;
   /** Milliseconds for one answer of an issuer. Default 5000. */
@@ -46,19 +46,26 @@ const maxBytes = 64 * 1024;
  * Needs nothing but fetch: it runs on edge runtimes, where keys are fetched when they are used if timers do not last.
  *
  * @example
- * const keys = createJwksSource({ issuers: ["https://issuer.example"], importKey: importIssuerKey });
+ * const keys = createJwksSource({ issuers: ["https://issuer.example"] });
  * await keys.preWarm();
  *
- * `find` and `preWarm` raise AmeshError `issuer_unreachable`. An issuer that is not among `issuers` has no keys.
+ * With `importKey` it makes other kinds of keys, as of an OIDC provider. `find` and `preWarm` raise AmeshError `issuer_unreachable`. An issuer that is not among `issuers` has no keys.
  *
  * @throws TypeError for URLs that keys may not come from: anything but https, or http on loopback
  */
-export function createJwksSource<Key>(options: JwksSourceOptions<Key>): JwksSource<Key> {
+export function createJwksSource<Key>(
+  options: JwksSourceOptions & { readonly importKey: ImportKey<Key> },
+): JwksSource<Key>;
+export function createJwksSource(options: JwksSourceOptions): JwksSource<IssuerKey>;
+export function createJwksSource(
+  options: JwksSourceOptions & { readonly importKey?: ImportKey<unknown> },
+): JwksSource<unknown> {
+  const { importKey = importIssuerKey } = options;
   const closing = new AbortController();
-  const sources = new Map<string, IssuerKeys<Key>>();
+  const sources = new Map<string, IssuerKeys<unknown>>();
   for (const each of options.issuers) {
     const issuer = typeof each === "string" ? { issuer: each } : each;
-    sources.set(issuer.issuer, keysOf(issuer, options, closing.signal));
+    sources.set(issuer.issuer, keysOf(issuer, importKey, options, closing.signal));
   }
   return {
     find: (issuer, kid) => sources.get(issuer)?.find(kid),
@@ -75,10 +82,11 @@ export function createJwksSource<Key>(options: JwksSourceOptions<Key>): JwksSour
 
 function keysOf<Key>(
   issuer: JwksIssuer,
-  options: JwksSourceOptions<Key>,
+  importKey: ImportKey<Key>,
+  options: JwksSourceOptions,
   signal: AbortSignal,
 ): IssuerKeys<Key> {
-  const { importKey, fetch = globalThis.fetch, timeoutMs = 5000, observe } = options;
+  const { fetch = globalThis.fetch, timeoutMs = 5000, observe } = options;
   const locate = jwksLocation(issuer);
   const request: FetchJsonOptions = { fetch, timeoutMs, maxBytes, signal, failAs: "issuer_unreachable" };
   const get = async (): Promise<FetchedKeys<Key>> => {

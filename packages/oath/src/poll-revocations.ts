@@ -1,6 +1,6 @@
 import { AmeshError } from "@authmesh/core";
+import { configuredUrl, urlAt } from "./issuer/configured-url.js";
 import { type FetchJsonOptions, fetchJson } from "./issuer/fetch-json.js";
-import { configuredUrl, issuerUrl } from "./issuer/issuer-url.js";
 import { Refresher } from "./issuer/refresher.js";
 import { tell } from "./issuer/tell.js";
 import { ListCopy } from "./revocation/list-copy.js";
@@ -89,7 +89,7 @@ class PolledList implements PolledRevocations {
     if (!["refuse", "accept", undefined].includes(options.whenStale))
       throw new TypeError('whenStale must be "refuse" or "accept".');
     this.#options = options;
-    this.#url = url === undefined ? issuerUrl(issuer, "/v1/revocations") : configuredUrl("url", url);
+    this.#url = url === undefined ? urlAt(issuer, "/v1/revocations") : configuredUrl("url", url);
     this.#intervalMs = intervalMs;
     this.#mostStaleMs = maxStaleSeconds * 1000;
     this.#clocks = {

@@ -1,11 +1,17 @@
 import { gzipSync } from "node:zlib";
-import { AmeshError, type JsonObject } from "@authmesh/core";
+import { AmeshError } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { fetchJson } from "../src/issuer/fetch-json.js";
 import { readJwkSet } from "../src/issuer/jwk-set.js";
 import { maxAgeOf } from "../src/issuer/max-age.js";
-import { createJwksSource, type JwksEvent, type JwksSourceOptions } from "../src/jwks-source.js";
+import {
+  createJwksSource,
+  type ImportKey,
+  type JwksEvent,
+  type JwksSourceOptions,
+} from "../src/jwks-source.js";
+import { createEd25519Signer } from "../src/signers.js";
 import { type Answer, HttpServer, json, ManualClock } from "./fixtures/http-server.js";
 
 interface Key {
@@ -13,14 +19,16 @@ interface Key {
   readonly x: string;
 }
 
-const importKey = ({ kid, kty, x }: JsonObject): Key | undefined =>
-  kty === "OKP" && typeof x === "string" ? { kid: String(kid), x } : undefined;
+const importKey: ImportKey<Key> = ({ kid, kty, x }) =>
+  kty === "OKP" && typeof x === "string"
+    ? { key: { kid: String(kid), x } }
+    : { problem: "it is another kind" };
 const jwk = (kid: string) => ({ kty: "OKP", crv: "Ed25519", kid, x: `x of ${kid}` });
 const keySet = (...kids: string[]) => ({ keys: kids.map(jwk) });
 const unreachable = expect.objectContaining({ code: "issuer_unreachable" });
 const hour = 3600;
 
-async function scene(answer: Answer, options: Partial<JwksSourceOptions<Key>> = {}) {
+async function scene(answer: Answer, options: Partial<JwksSourceOptions> = {}) {
   const clock = new ManualClock();
   const server = await HttpServer.start(answer, onTestFinished);
   const events: JwksEvent[] = [];
@@ -340,6 +348,20 @@ describe("what a set may hold", () => {
   ])("is used for as long as %s says, within a minute and an hour", (control, seconds) => {
     const headers = new Headers(control === undefined ? {} : { "cache-control": control });
     expect(maxAgeOf(headers)).toBe(seconds * 1000);
+  });
+});
+
+describe("the keys of tokens", () => {
+  it("are imported strictly, and verify what the issuer signed", async () => {
+    const signer = createEd25519Signer(new Uint8Array(32).fill(7));
+    const stolen = { ...signer.publicJwk, kid: "not its thumbprint" };
+    const server = await HttpServer.start(json({ keys: [stolen, signer.publicJwk] }), onTestFinished);
+    const source = createJwksSource({ issuers: [server.url] });
+    onTestFinished(() => source.close());
+    const message = new TextEncoder().encode("a.b");
+    const key = await source.find(server.url, signer.publicJwk.kid);
+    expect(key?.verify(message, await signer.sign(message))).toBe(true);
+    expect(await source.find(server.url, "not its thumbprint")).toBeUndefined();
   });
 });
 

@@ -1,7 +1,9 @@
 import { AmeshError, isJsonObject, type JsonObject, type JsonValue } from "@authmesh/core";
 
-/** Makes a key of a member of a set. Undefined for a kind that is not known, and for one that is malformed. */
-export type ImportKey<Key> = (jwk: JsonObject) => Key | undefined;
+/** Makes a key of a member of a set, or says why it is none that can be used. Never throws. */
+export type ImportKey<Key> = (
+  jwk: JsonObject,
+) => { readonly key: Key } | { readonly key?: undefined; readonly problem: string };
 
 const mostKeys = 64;
 
@@ -19,7 +21,7 @@ export function readJwkSet<Key>(value: JsonValue | undefined, importKey: ImportK
     if (!isJsonObject(member)) throw unusable("it holds something else than keys");
     const kid = member["kid"];
     if (typeof kid !== "string") continue;
-    const key = importKey(member);
+    const { key } = importKey(member);
     if (key === undefined) continue;
     if (keys.has(kid)) throw unusable("it holds two keys of one kid");
     keys.set(kid, key);

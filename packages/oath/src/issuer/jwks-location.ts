@@ -1,6 +1,7 @@
 import { AmeshError, isJsonObject, quoteForeign } from "@authmesh/core";
+import { isTrustworthy } from "../issuer-url.js";
+import { configuredUrl, urlAt } from "./configured-url.js";
 import { type FetchJsonOptions, fetchJson } from "./fetch-json.js";
-import { configuredUrl, issuerUrl, trustworthyUrl } from "./issuer-url.js";
 
 /** An issuer, and where its keys are. */
 export interface JwksIssuer {
@@ -19,17 +20,15 @@ export type JwksLocation = (options: FetchJsonOptions) => Promise<URL>;
 
 /** @throws TypeError for URLs that keys may not come from, and for options that exclude each other */
 export function jwksLocation({ issuer, jwksUri, discover, jwksOrigins = [] }: JwksIssuer): JwksLocation {
-  const { origin, search } = configuredUrl("issuer", issuer);
-  if (search !== "") throw new TypeError("issuer must be a URL without a query.");
+  const known = urlAt(issuer, "/.well-known/jwks.json");
   if (discover && jwksUri !== undefined) throw new TypeError("Give either jwksUri or discover.");
   if (!discover) {
-    const url =
-      jwksUri === undefined ? issuerUrl(issuer, "/.well-known/jwks.json") : configuredUrl("jwksUri", jwksUri);
+    const url = jwksUri === undefined ? known : configuredUrl("jwksUri", jwksUri);
     return async () => url;
   }
-  const configuration = issuerUrl(issuer, "/.well-known/openid-configuration");
+  const configuration = urlAt(issuer, "/.well-known/openid-configuration");
   const origins = new Set([
-    origin,
+    known.origin,
     ...jwksOrigins.map((each) => configuredUrl("Each of jwksOrigins", each).origin),
   ]);
   return async (options) => {
@@ -40,8 +39,8 @@ export function jwksLocation({ issuer, jwksUri, discover, jwksOrigins = [] }: Jw
         options.failAs,
         `${configuration.href} is not the OpenID configuration of ${issuer} (status ${status}).`,
       );
-    const url = trustworthyUrl(uri);
-    if (url === undefined || !origins.has(url.origin))
+    const url = URL.canParse(uri) ? new URL(uri) : undefined;
+    if (url === undefined || !isTrustworthy(url) || !origins.has(url.origin))
       throw new AmeshError(
         options.failAs,
         `${configuration.href} names keys at ${quoteForeign(uri)}, which is not an origin that was allowed.`,
