@@ -38,6 +38,9 @@ export {
   pollRevocations,
 } from "./poll-revocations.js";
 export { type ReadToken, readToken } from "./read-token.js";
+export { RedisRevocationList, type RedisRevocationListOptions } from "./redis-revocation-list.js";
+export { RedisRevocationWriter, type RedisRevocationWriterOptions } from "./redis-revocation-writer.js";
+export { InMemoryReplayCache, type InMemoryReplayCacheOptions } from "./replay.js";
 export { type HashedRequest, requestHash, requestHashOf } from "./request-hash.js";
 export type {
   RevocableToken,

@@ -38,7 +38,20 @@ export function readRevocationPage(
   return { log, generation, more, changes };
 }
 
-function readChange(value: JsonValue, issuer: string): RevocationChange | undefined {
+/** A change as an issuer publishes it. */
+export function writeChange(change: RevocationChange): JsonObject {
+  const { generation } = change;
+  if ("removed" in change) {
+    const { by, value } = change.removed;
+    return { generation, by, value, removed: true };
+  }
+  const { by, value, reason, actor, at, expiresAt } = change.revocation;
+  const expiry = expiresAt === undefined ? {} : { expiresAt };
+  return { generation, by, value, reason, actor, at, ...expiry };
+}
+
+/** @returns undefined for what is none */
+export function readChange(value: JsonValue, issuer: string): RevocationChange | undefined {
   if (!isJsonObject(value) || !isWhole(value["generation"])) return undefined;
   const { generation, removed } = value;
   const key = readKey(value, issuer);

@@ -3,7 +3,9 @@
  *
  * @module
  */
+export { openRedis } from "./open-redis.js";
 export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./redis-client.js";
+export { commandsOver as redisCommands } from "./redis-client.js";
 export {
   type NonceStoreEvent,
   RedisNonceStore,

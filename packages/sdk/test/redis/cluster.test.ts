@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { RedisRevocationList, RedisRevocationWriter } from "@authmesh/oath";
 import { Cluster, Redis } from "ioredis";
 import { createCluster } from "redis";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
-import type { RedisClient } from "../../src/redis/index.js";
+import { type RedisClient, redisCommands } from "../../src/redis/index.js";
 import { openStore, until } from "./redis-stores.js";
 
 let nodes: RedisServer[];
@@ -89,5 +90,30 @@ describe.each(Object.entries(clusters))("a Redis Cluster of three nodes, over %s
       )
       .toBe(clock.seconds);
     await until(one, "fresh");
+  });
+
+  it("holds a list of revocations, and is no list any more when one node forgot its part", async () => {
+    const issuer = `https://${name}.example`;
+    const commands = redisCommands(await open());
+    const writer = new RedisRevocationWriter(commands, { issuer, log: "first-log" });
+    const list = new RedisRevocationList(commands, { issuer, timeoutMs: 1000 });
+    const changes = Array.from({ length: 300 }, (_, i) => {
+      const revocation = { issuer, by: "jti" as const, value: `jti-${i}`, reason: "", actor: "", at: 1 };
+      return { generation: i + 1, revocation };
+    });
+    await expect.poll(() => writer.fill(changes).catch(() => false), { timeout: 20_000 }).toBe(true);
+    const find = (jti: string) => list.find({ iss: issuer, sub: "svc://a", jti, kid: "kid", tenant: "t" });
+    const found = await Promise.all(changes.map(({ revocation }) => find(revocation.value)));
+    expect(found.every((each) => each !== undefined)).toBe(true);
+    expect(await find("another")).toBeUndefined();
+    const victim = new Redis((nodes[1] as RedisServer).url);
+    await victim.flushall();
+    victim.disconnect();
+    const answers = await Promise.all(
+      changes.map(({ revocation }) => find(revocation.value).catch(() => "nobody can say")),
+    );
+    expect(answers).toContain("nobody can say");
+    expect(answers).not.toContain(undefined);
+    expect(await writer.confirm()).toBe(false);
   });
 });
