@@ -747,6 +747,14 @@ export const catalogue = {
     fix: "Check the issuer's /v1/revocations or the Redis that holds its list; the detail says which, and why.",
   },
 
+  // ── Policy ────────────────────────────────────────────────────────────────────────────────────────────────
+  policy_invalid: {
+    status: 0,
+    exit: 1,
+    summary: "The policy, or the table of cases it is tested with, cannot be read as one.",
+    fix: "Run `amesh policy validate FILE`; it names the line. `amesh policy schema` prints what may be written.",
+  },
+
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
   input_required: {
     status: 0,

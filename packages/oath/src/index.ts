@@ -6,12 +6,7 @@
  */
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
-export {
-  type ImportedIssuerKey,
-  importIssuerKey,
-  staticKeys,
-  thumbprint,
-} from "./issuer-key.js";
+export { type ImportedIssuerKey, importIssuerKey, staticKeys, thumbprint } from "./issuer-key.js";
 export {
   createJwksSource,
   type ImportKey,
@@ -22,6 +17,14 @@ export {
 } from "./jwks-source.js";
 export type { IssuerKey, JwkSet, KeySource, PublicJwk, TokenAlgorithm, TokenSigner } from "./keys.js";
 export { type ClaimsToMint, type MintedToken, type MintOptions, mintToken } from "./mint-token.js";
+export { compilePolicy } from "./policy/compile-policy.js";
+export {
+  type Patterns,
+  type PolicyDocument,
+  type PolicyRule,
+  policySchema,
+  type RuleSource,
+} from "./policy/policy-document.js";
 export type {
   ConditionTrace,
   PolicyDecision,
@@ -31,6 +34,8 @@ export type {
   PolicyTrace,
   RuleTrace,
 } from "./policy/policy-engine.js";
+export { type PolicyDifference, type ShadowCounts, type ShadowPolicy, shadow } from "./policy/shadow.js";
+export { type RuleTime, type Weekday, weekdays } from "./policy/time-window.js";
 export {
   type PollEvent,
   type PolledRevocations,

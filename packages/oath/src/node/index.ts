@@ -1,1 +1,25 @@
-export {};
+/**
+ * What needs files, processes and watching.
+ *
+ * @module
+ */
+
+export {
+  type CaseResult,
+  type PolicyCase,
+  type PolicyCases,
+  parsePolicyCases,
+  parsePolicyInput,
+  runPolicyCases,
+  toPolicyInput,
+  type WrittenInput,
+} from "../policy/policy-cases.js";
+export {
+  type CheckedText,
+  checkPolicyText,
+  formatTextProblem,
+  type PolicyFormat,
+  parsePolicy,
+  type TextProblem,
+} from "../policy/policy-text.js";
+export type { Position } from "../policy/strict-yaml.js";
