@@ -1,7 +1,7 @@
 import { AmeshError, parseStrictJson } from "@authmesh/core";
 import { type PolicyDocument, policyShape } from "./policy-document.js";
 import { formatProblem, type Problem, problemsOf, type Shape } from "./shape.js";
-import { type Position, parseStrictYaml, type YamlProblem } from "./strict-yaml.js";
+import { type Position, parseStrictYaml, type YamlDocument, type YamlProblem } from "./strict-yaml.js";
 
 export type PolicyFormat = "json" | "yaml";
 
@@ -43,11 +43,14 @@ export function readText<T>(text: string, format: PolicyFormat, shape: Shape, na
 function checkText<T>(text: string, format: PolicyFormat, shape: Shape): CheckedText<T> {
   if (text.length > maxPolicyBytes)
     return { problems: [{ message: `It is longer than ${maxPolicyBytes} bytes.` }] };
-  const read =
-    format === "json" ? parseStrictJson(text, { maxLength: maxPolicyBytes }) : parseStrictYaml(text);
+  const yaml = format === "yaml" ? parseStrictYaml(text) : undefined;
+  const read = yaml ?? parseStrictJson(text, { maxLength: maxPolicyBytes });
   if (read.problem !== undefined) return { problems: [unreadable(read)] };
   const problems = problemsOf(shape, read.value);
-  return problems.length === 0 ? { value: read.value as T } : { problems: locate(problems, text) };
+  if (problems.length === 0) return { value: read.value as T };
+  // JSON is YAML too, as far as places go.
+  const { find } = yaml ?? parseStrictYaml(text);
+  return { problems: problems.map((problem) => locate(problem, find)) };
 }
 
 /** "policy.yaml:3:5: rules[0].subjekt is not a member there is. Did you mean subject? And 2 more." */
@@ -66,11 +69,7 @@ const unreadable = ({ problem, position }: YamlProblem): TextProblem => ({
   ...(position !== undefined && { position }),
 });
 
-/** JSON is YAML too, as far as places go. */
-function locate(problems: readonly Problem[], text: string): readonly TextProblem[] {
-  const document = parseStrictYaml(text);
-  return problems.map((problem) => {
-    const position = document.find?.(problem.at, problem.inName);
-    return { message: formatProblem(problem), ...(position !== undefined && { position }) };
-  });
+function locate(problem: Problem, find: YamlDocument["find"] | undefined): TextProblem {
+  const position = find?.(problem.at, problem.inName);
+  return { message: formatProblem(problem), ...(position !== undefined && { position }) };
 }

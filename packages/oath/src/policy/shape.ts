@@ -12,6 +12,8 @@ export interface Problem {
   readonly inName?: boolean;
 }
 
+const mostProblems = 20;
+
 type Report = (problem: Problem) => void;
 
 /**
@@ -88,11 +90,11 @@ export const record = (
     if (!isJsonObject(value)) return report({ at, message: `is ${kindOf(value)}, not an object.` });
     const names = Object.keys(value);
     if (notEmpty && names.length === 0) report({ at, message: "is an empty object." });
-    for (const name of names) {
-      const member = Object.hasOwn(members, name) ? members[name] : undefined;
-      if (member !== undefined) member.check(value[name] as JsonValue, [...at, name], report);
-      else report({ at: [...at, name], inName: true, message: unknownMember(name, Object.keys(members)) });
-    }
+    const isKnown = (name: string) => Object.hasOwn(members, name);
+    for (const name of names.filter(isKnown))
+      (members[name] as Shape).check(value[name] as JsonValue, [...at, name], report);
+    for (const name of names.filter((name) => !isKnown(name)).slice(0, mostProblems))
+      report({ at: [...at, name], inName: true, message: unknownMember(name, Object.keys(members)) });
     for (const name of required)
       if (!Object.hasOwn(value, name)) report({ at, message: `lacks the member ${name}.` });
   },
@@ -116,9 +118,7 @@ export const also = <S extends Shape>(
   },
 });
 
-const mostProblems = 20;
-
-/** What is wrong with a value, at most twenty of it, in its order; empty for a good one. */
+/** What is wrong with a value, at most twenty of it; empty for a good one. */
 export function problemsOf(shape: Shape, value: JsonValue): readonly Problem[] {
   const problems: Problem[] = [];
   shape.check(value, [], (problem) => {
