@@ -23,3 +23,12 @@ export {
   type TextProblem,
 } from "../policy/policy-text.js";
 export type { Position } from "../policy/strict-yaml.js";
+export { type LoadedPolicy, loadPolicy } from "./policy-files.js";
+export type { PklOptions } from "./policy-pkl.js";
+export {
+  type OpenPolicy,
+  type OpenPolicyOptions,
+  openPolicy,
+  type PolicyEvent,
+  type PolicyLogger,
+} from "./policy-watch.js";

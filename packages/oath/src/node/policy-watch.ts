@@ -1,0 +1,235 @@
+import { watch } from "node:fs";
+import { dirname } from "node:path";
+import { AmeshError } from "@authmesh/core";
+import type { PolicyDecision, PolicyEngine, PolicyInput, PolicyTrace } from "../policy/policy-engine.js";
+import { compileFiles, type LoadedPolicy, type PolicyFile, readPolicyFiles } from "./policy-files.js";
+import type { PklOptions } from "./policy-pkl.js";
+
+/** What happened to a policy on disk; the members that an audit event is made of. */
+export interface PolicyEvent {
+  readonly type: "dev.authmesh.policy.reloaded" | "dev.authmesh.policy.refused";
+  /** Unix seconds. */
+  readonly time: number;
+  readonly proven: true;
+  readonly data: {
+    readonly path: string;
+    /** The policy that decided until now, and still does where the new one was refused. */
+    readonly before: string;
+    /** The policy that decides from now on. */
+    readonly after?: string;
+    readonly files?: readonly string[];
+    readonly rules?: number;
+    /** Why it was refused. */
+    readonly problem?: string;
+  };
+}
+
+/** Any common logger. */
+export interface PolicyLogger {
+  info(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+}
+
+export interface OpenPolicyOptions extends PklOptions {
+  /** Told of every policy that is taken or refused after the first; what it throws is ignored. */
+  readonly onEvent?: (event: PolicyEvent) => void;
+  /** Default: standard error, for what is refused only. */
+  readonly logger?: PolicyLogger;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** A policy that follows its file or folder. */
+export interface OpenPolicy extends PolicyEngine {
+  /** Names of the files that the policy was read from. */
+  readonly files: readonly string[];
+  /** Why the files as they are now are not what decides; undefined where they are. */
+  readonly refused: string | undefined;
+  /** Stops following. The policy goes on deciding. */
+  close(): void;
+}
+
+const lookEveryMs = 500;
+/** What is written in several steps is left alone until it has stayed the same for so long. */
+const settleMs = 50;
+
+const standardError: PolicyLogger = {
+  info() {},
+  error: (message, fields) => console.error(`amesh: ${message} ${JSON.stringify(fields)}`),
+};
+
+/**
+ * Opens a policy and keeps it fresh: a change is seen within a second, whether a file was written, renamed into its
+ * place, or a link to it changed. A change that cannot be used changes nothing, and is reported once. Keeps no process
+ * alive.
+ *
+ * @param path a file, or a folder as `loadPolicy` takes it
+ * @throws AmeshError `policy_invalid`, `storage_failed`: without a policy to begin with, nothing is decided
+ */
+export async function openPolicy(path: string, options: OpenPolicyOptions = {}): Promise<OpenPolicy> {
+  const files = await readPolicyFiles(path);
+  const loaded = await compileFiles(files, options);
+  return new WatchedPolicy(path, options, loaded, { files });
+}
+
+/** What is on disk: files, or why they cannot be read. */
+interface Sight {
+  readonly files: readonly PolicyFile[];
+  readonly error?: AmeshError;
+}
+
+class WatchedPolicy implements OpenPolicy {
+  readonly #path: string;
+  readonly #options: OpenPolicyOptions;
+  #loaded: LoadedPolicy;
+  /** What was looked at last and dealt with. */
+  #known: Sight;
+  /** What was seen for the first time and may be half written. */
+  #unsettled: Sight | undefined;
+  #refused: string | undefined;
+  #isLooking = false;
+  #isClosed = false;
+  #soon: NodeJS.Timeout | undefined;
+  readonly #stop: () => void;
+
+  constructor(path: string, options: OpenPolicyOptions, loaded: LoadedPolicy, known: Sight) {
+    this.#path = path;
+    this.#options = options;
+    this.#loaded = loaded;
+    this.#known = known;
+    const look = () => void this.#look();
+    const timer = setInterval(look, lookEveryMs).unref();
+    const stopWatching = watchFolders([path, dirname(path)], look);
+    this.#stop = () => {
+      clearInterval(timer);
+      clearTimeout(this.#soon);
+      stopWatching();
+    };
+  }
+
+  decide(input: PolicyInput): PolicyDecision {
+    return this.#loaded.engine.decide(input);
+  }
+
+  explain(input: PolicyInput): PolicyTrace {
+    return this.#loaded.engine.explain(input);
+  }
+
+  get digest(): string {
+    return this.#loaded.engine.digest;
+  }
+
+  get files(): readonly string[] {
+    return this.#loaded.files;
+  }
+
+  get refused(): string | undefined {
+    return this.#refused;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#stop();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const sight = await see(this.#path);
+    if (this.#isClosed) return;
+    const isNew = !isSame(sight, this.#known);
+    const isSettled = this.#unsettled !== undefined && isSame(sight, this.#unsettled);
+    if (isNew && isSettled) await this.#take(sight);
+    this.#unsettled = isNew && !isSettled ? sight : undefined;
+    this.#isLooking = false;
+    if (this.#unsettled === undefined || this.#isClosed) return;
+    this.#soon = setTimeout(() => void this.#look(), settleMs).unref();
+  }
+
+  async #take(sight: Sight): Promise<void> {
+    this.#known = sight;
+    try {
+      if (sight.error !== undefined) throw sight.error;
+      const loaded = await compileFiles(sight.files, this.#options);
+      if (!this.#isClosed) this.#accept(loaded);
+    } catch (error) {
+      this.#refuse(error instanceof AmeshError ? error.message : String(error));
+    }
+  }
+
+  #accept(loaded: LoadedPolicy): void {
+    const before = this.digest;
+    this.#loaded = loaded;
+    this.#refused = undefined;
+    const { files, document, engine } = loaded;
+    const fields = { before, after: engine.digest, files, rules: document.rules.length };
+    this.#tell("reloaded", fields, "info", "a new policy decides");
+  }
+
+  #refuse(problem: string): void {
+    this.#refused = problem;
+    const fields = { before: this.digest, problem };
+    this.#tell(
+      "refused",
+      fields,
+      "error",
+      "the new policy cannot be used; the one before it goes on deciding",
+    );
+  }
+
+  #tell(
+    what: "reloaded" | "refused",
+    fields: Omit<PolicyEvent["data"], "path">,
+    level: keyof PolicyLogger,
+    message: string,
+  ): void {
+    const { onEvent = () => {}, logger = standardError, now = Date.now } = this.#options;
+    const data = { path: this.#path, ...fields };
+    const event: PolicyEvent = {
+      type: `dev.authmesh.policy.${what}`,
+      time: Math.floor(now() / 1000),
+      proven: true,
+      data,
+    };
+    for (const tell of [() => logger[level](message, data), () => onEvent(event)]) {
+      try {
+        tell();
+      } catch {
+        // Whoever is told cannot keep a policy from deciding.
+      }
+    }
+  }
+}
+
+async function see(path: string): Promise<Sight> {
+  try {
+    return { files: await readPolicyFiles(path) };
+  } catch (error) {
+    return {
+      files: [],
+      error: error instanceof AmeshError ? error : new AmeshError("unexpected_error", String(error)),
+    };
+  }
+}
+
+const isSame = (a: Sight, b: Sight): boolean =>
+  a.error?.message === b.error?.message &&
+  a.files.length === b.files.length &&
+  a.files.every((file, index) => {
+    const other = b.files[index] as PolicyFile;
+    return file.path === other.path && Buffer.compare(file.content, other.content) === 0;
+  });
+
+/** Where watching is not possible, or what is watched is moved away, looking every half second is left. */
+function watchFolders(paths: readonly string[], onChange: () => void): () => void {
+  const watchers = paths.flatMap((path) => {
+    try {
+      return [watch(path, { persistent: false }, onChange).on("error", () => {})];
+    } catch {
+      return [];
+    }
+  });
+  return () => {
+    for (const watcher of watchers) watcher.close();
+  };
+}
