@@ -99,6 +99,8 @@ describe("the schema of a policy", () => {
     [withRule({ action: "orders.***" }), /have no place in it/],
     [withRule({ action: "a\nb" }), /have no place in it/],
     [withRule({ action: "\ud800" }), /have no place in it/],
+    [withRule({ action: "orders.\u200bread" }), /have no place in it/],
+    [withRule({ action: "orders.\u202eread" }), /have no place in it/],
     [withRule({ action: "a".repeat(257) }), /have no place in it/],
     [withRule({ action: [["orders.read"]] }), "rules[0].action[0] is a list, not a text."],
     [withRule({ action: Array(1001).fill("a") }), "rules[0].action has more than 1000 entries."],

@@ -23,7 +23,13 @@ export {
   type TextProblem,
 } from "../policy/policy-text.js";
 export type { Position } from "../policy/strict-yaml.js";
-export { type LoadedPolicy, loadPolicy } from "./policy-files.js";
+export {
+  type CheckedPolicy,
+  checkPolicy,
+  type FileProblem,
+  type LoadedPolicy,
+  loadPolicy,
+} from "./policy-files.js";
 export type { PklOptions } from "./policy-pkl.js";
 export {
   type OpenPolicy,

@@ -5,7 +5,13 @@ import { AmeshError, decodeUtf8, quoteForeign } from "@authmesh/core";
 import { compilePolicy } from "../policy/compile-policy.js";
 import { maxRules, type PolicyDocument } from "../policy/policy-document.js";
 import type { PolicyEngine } from "../policy/policy-engine.js";
-import { maxPolicyBytes, type PolicyFormat, parsePolicy } from "../policy/policy-text.js";
+import {
+  checkPolicyText,
+  maxPolicyBytes,
+  type PolicyFormat,
+  parsePolicy,
+  type TextProblem,
+} from "../policy/policy-text.js";
 import { evaluatePkl, type PklOptions } from "./policy-pkl.js";
 
 /** A file of a policy, as it was read. */
@@ -19,6 +25,16 @@ export interface LoadedPolicy {
   readonly document: PolicyDocument;
   readonly engine: PolicyEngine;
   readonly files: readonly string[];
+}
+
+export interface FileProblem extends TextProblem {
+  readonly file: string;
+}
+
+export interface CheckedPolicy {
+  readonly problems: readonly FileProblem[];
+  /** Where nothing is wrong. */
+  readonly policy?: LoadedPolicy;
 }
 
 const maxFiles = 256;
@@ -56,20 +72,50 @@ export async function readPolicyFiles(path: string): Promise<readonly PolicyFile
 
 /** @throws AmeshError `policy_invalid` */
 export async function compileFiles(files: readonly PolicyFile[], options: PklOptions): Promise<LoadedPolicy> {
-  const documents: PolicyDocument[] = [];
-  for (const file of files) documents.push(await parseFile(file, options));
-  const rules = documents.flatMap((document) => document.rules);
-  if (rules.length > maxRules) throw invalid(`Together the files have more than ${maxRules} rules.`);
-  const document: PolicyDocument = { version: 1, rules };
-  return { document, engine: compilePolicy(document), files: files.map((file) => basename(file.path)) };
+  return compileTexts(await textsOf(files, options));
 }
 
-async function parseFile({ path, content }: PolicyFile, options: PklOptions): Promise<PolicyDocument> {
-  const format = formats[extname(path)];
-  if (format === "pkl") return parsePolicy(await evaluatePkl(path, options), "json", path);
+/**
+ * Everything that is wrong with a policy, at most twenty problems a file.
+ *
+ * @throws AmeshError `policy_invalid`, `storage_failed` where there is no text to look at, or the files cannot stand
+ * together
+ */
+export async function checkPolicy(path: string, options: PklOptions = {}): Promise<CheckedPolicy> {
+  const texts = await textsOf(await readPolicyFiles(path), options);
+  const problems = texts.flatMap(({ path, text, format }) =>
+    (checkPolicyText(text, format).problems ?? []).map((problem) => ({ file: path, ...problem })),
+  );
+  return problems.length > 0 ? { problems } : { problems, policy: compileTexts(texts) };
+}
+
+interface PolicyText {
+  readonly path: string;
+  readonly text: string;
+  readonly format: PolicyFormat;
+}
+
+function compileTexts(texts: readonly PolicyText[]): LoadedPolicy {
+  const rules = texts.flatMap(({ text, format, path }) => parsePolicy(text, format, path).rules);
+  if (rules.length > maxRules) throw invalid(`Together the files have more than ${maxRules} rules.`);
+  const document: PolicyDocument = { version: 1, rules };
+  return { document, engine: compilePolicy(document), files: texts.map(({ path }) => basename(path)) };
+}
+
+async function textsOf(files: readonly PolicyFile[], options: PklOptions): Promise<readonly PolicyText[]> {
+  const texts: PolicyText[] = [];
+  for (const { path, content } of files) {
+    const format = formats[extname(path)] ?? "yaml";
+    if (format === "pkl") texts.push({ path, text: await evaluatePkl(path, options), format: "json" });
+    else texts.push({ path, text: textOf(path, content), format });
+  }
+  return texts;
+}
+
+function textOf(path: string, content: Uint8Array): string {
   const text = decodeUtf8(content);
   if (text === undefined) throw invalid(`${path} is not UTF-8.`);
-  return parsePolicy(text, format ?? "yaml", path);
+  return text;
 }
 
 async function pathsOf(path: string): Promise<readonly string[]> {

@@ -18,22 +18,35 @@ const across = -2;
 
 /** @param separator one character, which `*` stops at */
 export function compileGlob(pattern: string, separator: string): Glob {
-  const star = pattern.indexOf("*");
-  if (star === -1) return { prefix: pattern, exact: true, matches: (text) => text === pattern };
-  const prefix = pattern.slice(0, star);
-  const rest = pattern.slice(star);
-  if (rest === "**") return { prefix, exact: false, matches: (text) => text.startsWith(prefix) };
-  if (rest === "*") {
-    const matches = (text: string) => text.startsWith(prefix) && !text.includes(separator, prefix.length);
-    return { prefix, exact: false, matches };
-  }
-  const tokens = tokensOf(rest);
-  const stop = separator.charCodeAt(0);
+  const first = pattern.indexOf("*");
+  if (first === -1) return { prefix: pattern, exact: true, matches: (text) => text === pattern };
+  const prefix = pattern.slice(0, first);
+  const suffix = pattern.slice(pattern.lastIndexOf("*") + 1);
+  const matchesMiddle = compileMiddle(pattern.slice(first, pattern.length - suffix.length), separator);
   return {
     prefix,
     exact: false,
-    matches: (text) => text.startsWith(prefix) && walk(tokens, text, prefix.length, stop),
+    matches(text) {
+      const end = text.length - suffix.length;
+      if (end < prefix.length || !text.startsWith(prefix) || !text.endsWith(suffix)) return false;
+      return matchesMiddle(text, prefix.length, end);
+    },
   };
+}
+
+type MatchesMiddle = (text: string, start: number, end: number) => boolean;
+
+/** @param middle begins and ends with a wildcard */
+function compileMiddle(middle: string, separator: string): MatchesMiddle {
+  if (middle === "**") return () => true;
+  if (middle === "*")
+    return (text, start, end) => {
+      const found = text.indexOf(separator, start);
+      return found === -1 || found >= end;
+    };
+  const tokens = tokensOf(middle);
+  const stop = separator.charCodeAt(0);
+  return (text, start, end) => walk(tokens, text.slice(start, end), stop);
 }
 
 const tokensOf = (pattern: string): readonly Token[] =>
@@ -42,7 +55,7 @@ const tokensOf = (pattern: string): readonly Token[] =>
   );
 
 /** Follows every way to read the text at once: `states` are the tokens that may come next, each named once. */
-function walk(tokens: readonly Token[], text: string, start: number, stop: number): boolean {
+function walk(tokens: readonly Token[], text: string, stop: number): boolean {
   const seenAt = new Int32Array(tokens.length + 1).fill(-1);
   let states: number[] = [];
   let next: number[] = [];
@@ -55,8 +68,8 @@ function walk(tokens: readonly Token[], text: string, start: number, stop: numbe
       if (token !== within && token !== across) return;
     }
   };
-  enter(states, 0, start);
-  for (let position = start; position < text.length && states.length > 0; position++) {
+  enter(states, 0, 0);
+  for (let position = 0; position < text.length && states.length > 0; position++) {
     const unit = text.charCodeAt(position);
     for (const state of states) {
       const token = tokens[state];

@@ -1,6 +1,6 @@
 import type { PolicyDecision, PolicyEngine, PolicyInput, PolicySource } from "./policy-engine.js";
 import { type PolicyFormat, readText } from "./policy-text.js";
-import { also, listOf, oneOf, record, text } from "./shape.js";
+import { also, listOf, oneOf, record, text, unseen } from "./shape.js";
 import { secondsOf } from "./time-window.js";
 
 /** What is asked of a policy, as people write it. What is left out is empty or absent. */
@@ -43,7 +43,7 @@ export interface CaseResult {
   readonly decision: PolicyDecision;
 }
 
-const anyText = text("^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]{1,8192}$", "a line of 1 to 8,192 characters");
+const anyText = text(`^[^${unseen}]{1,8192}$`, "a line of 1 to 8,192 characters");
 const time = also(
   text(
     "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:Z|[+-]\\d\\d:\\d\\d)$",

@@ -10,6 +10,7 @@ import {
   record,
   type Shape,
   text,
+  unseen,
 } from "./shape.js";
 import { isTimeZone, type RuleTime, secondsOf, weekdays } from "./time-window.js";
 
@@ -59,7 +60,7 @@ export const maxRules = 10_000;
 const maxPatterns = 1000;
 
 // What other languages of patterns give a meaning to is refused, so that nobody finds out late that here it has none.
-const globCharacters = "[^\\u0000-\\u001f\\u007f\\ud800-\\udfff?\\[\\]{}\\\\]";
+const globCharacters = `[^${unseen}?\\[\\]{}\\\\]`;
 const glob = (description: string, start = "") =>
   text(`^(?!!)(?!.*\\*\\*\\*)(?=${globCharacters}{1,256}$)${start}`, description);
 const patterns = (item: Shape) => oneOrMore(item, maxPatterns);
@@ -166,10 +167,7 @@ const rule = also(
         "a name of letters, digits, `_`, `.` and `-`, at most 64",
       ),
       effect: oneOf("allow", "deny"),
-      description: text(
-        "^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]{0,1024}$",
-        "a line of at most 1,024 characters",
-      ),
+      description: text(`^[^${unseen}]{0,1024}$`, "a line of at most 1,024 characters"),
       match: oneOf("all"),
       ...conditionShapes,
     },

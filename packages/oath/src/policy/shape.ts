@@ -29,6 +29,10 @@ export interface RecordShape extends Shape {
   readonly members: Readonly<Record<string, Shape>>;
 }
 
+/** What nobody sees in a text, for a class of characters in a pattern. It could make a rule say what it does not show. */
+export const unseen =
+  "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff";
+
 /** @param pattern without flags; it means the same in JSON Schema */
 export const text = (pattern: string, description: string): Shape => {
   const expression = new RegExp(pattern, "u");
