@@ -90,6 +90,26 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/identity-import.js"),
   },
   {
+    name: "policy validate",
+    summary: "find what is wrong with a policy",
+    load: () => import("./verbs/policy-validate.js"),
+  },
+  {
+    name: "policy test",
+    summary: "run a table of expectations against a policy",
+    load: () => import("./verbs/policy-test.js"),
+  },
+  {
+    name: "policy explain",
+    summary: "say rule by rule why a policy allows or denies",
+    load: () => import("./verbs/policy-explain.js"),
+  },
+  {
+    name: "policy schema",
+    summary: "print the JSON Schema of a policy",
+    load: () => import("./verbs/policy-schema.js"),
+  },
+  {
     name: "relay",
     summary: "run a pairing relay",
     load: () => import("./verbs/relay.js"),
