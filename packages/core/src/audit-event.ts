@@ -1,7 +1,5 @@
-import { crypto } from "#crypto";
 import type { JsonObject } from "./canonical-json.js";
-import type { Caller, Decision } from "./decision.js";
-import { toBase64Url } from "./encoding.js";
+import { type Caller, type Decision, newDecisionId } from "./decision.js";
 
 /** What happened. */
 export type AuditEventType = `dev.authmesh.${
@@ -47,7 +45,7 @@ export interface AuditEventFields extends Pick<AuditEvent, "type" | "source" | "
 
 /** The one way in which an event comes to be. */
 export function createAuditEvent(fields: AuditEventFields): AuditEvent {
-  const { type, id = toBase64Url(crypto.randomBytes(12)), time, source, subject, proven, data } = fields;
+  const { type, id = newDecisionId(), time, source, subject, proven, data } = fields;
   return {
     specversion: "1.0",
     type,

@@ -19,7 +19,12 @@ declare const forSessions: unique symbol;
 export type SignableRequest = Signable & SessionSignable;
 
 /** The `typ` of every JWS that a device key signs. */
-export type JwsType = "amesh-bootstrap+jwt" | "amesh-delegation+jwt" | "amesh-succession+jwt" | "om+jwt";
+export type JwsType =
+  | "amesh-bootstrap+jwt"
+  | "amesh-checkpoint+jwt"
+  | "amesh-delegation+jwt"
+  | "amesh-succession+jwt"
+  | "om+jwt";
 
 /** Signs with a device's key: raw r‖s, 64 bytes, low-S. */
 export type Sign = (message: Signable) => Promise<Uint8Array>;

@@ -23,6 +23,7 @@ export {
   type TextProblem,
 } from "../policy/policy-text.js";
 export type { Position } from "../policy/strict-yaml.js";
+export { type FileAuditOptions, FileAuditSink } from "./file-audit-sink.js";
 export {
   type CheckedPolicy,
   checkPolicy,
@@ -38,3 +39,5 @@ export {
   type PolicyEvent,
   type PolicyLogger,
 } from "./policy-watch.js";
+export { StreamAuditSink } from "./stream-audit-sink.js";
+export { type VerifyAuditLogOptions, verifyAuditLog } from "./verify-audit-log.js";
