@@ -27,6 +27,9 @@ export default defineConfig({
       }),
       project("keystore", ["packages/keystore/test/**/*.test.ts"]),
       project("oath", ["packages/oath/test/**/*.test.ts"]),
+      project("oath-portable", ["packages/oath/test/{bad-tokens,jose,mutations,token-*}.test.ts"], {
+        resolve: { ...resolve, alias: { "#crypto": path("./packages/core/src/crypto/portable.ts") } },
+      }),
       project("relay", ["packages/relay/test/**/*.test.ts"]),
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
       project("authority", ["packages/authority/test/**/*.test.ts"]),
