@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { AmeshError, mostSimilar } from "@authmesh/core";
+import { AmeshError } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LineReader } from "../src/terminal/line-reader.js";

@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import type { Signable } from "@authmesh/core";
 import { AmeshError } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -358,7 +359,7 @@ describe("the keys of tokens", () => {
     const server = await HttpServer.start(json({ keys: [stolen, signer.publicJwk] }), onTestFinished);
     const source = createJwksSource({ issuers: [server.url] });
     onTestFinished(() => source.close());
-    const message = new TextEncoder().encode("a.b");
+    const message = new TextEncoder().encode("a.b") as Signable;
     const key = await source.find(server.url, signer.publicJwk.kid);
     expect(key?.verify(message, await signer.sign(message))).toBe(true);
     expect(await source.find(server.url, "not its thumbprint")).toBeUndefined();

@@ -101,7 +101,7 @@ describe("a policy", () => {
       audience: "",
       scopes: [],
       ...without,
-    } as PolicyInput;
+    } as unknown as PolicyInput;
     expect(compilePolicy(policy(rule)).decide({ ...absent, scopes: [] }).allowed).toBe(false);
   });
 

@@ -1,7 +1,7 @@
 import { AmeshError, type AuditEvent, createAuditEvent } from "@authmesh/core";
 import type { TokenSigner } from "../keys.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
-import type { Schedule } from "../timers.js";
+import type { Schedule } from "../timing/index.js";
 import type { ChainHead } from "./chain.js";
 import { signCheckpoint } from "./checkpoint.js";
 

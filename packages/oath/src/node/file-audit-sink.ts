@@ -1,7 +1,7 @@
 import { type AuditEvent, type AuditSink, createAuditEvent, type JsonObject } from "@authmesh/core";
 import { type ChainHead, chainEvent, chainStart } from "../audit/chain.js";
 import { type CheckpointOptions, Checkpoints } from "../audit/checkpoints.js";
-import { type Schedule, unreferencedTimer } from "../timers.js";
+import { type Schedule, unreferencedTimer } from "../timing/index.js";
 import { AuditFile } from "./audit-file.js";
 import { lastRotated, setAside } from "./rotated-files.js";
 import { WriterLock } from "./writer-lock.js";
