@@ -111,7 +111,7 @@ describe("the text of a policy", () => {
   });
 
   it.each([
-    ["members of one object", Array.from({ length: 20_000 }, (_, i) => `k${i}: 1`).join("\n")],
+    ["members of one object", Array.from({ length: 4000 }, (_, i) => `k${i}: 1`).join("\n")],
     ["aliases", "*a\n".repeat(300_000)],
     ["exclamation marks", "!".repeat(1_000_000)],
     ["colons", ":".repeat(1_000_000)],
@@ -167,7 +167,7 @@ describe("the text of a policy", () => {
           expect(error).toMatchObject({ code: "policy_invalid" });
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 });
