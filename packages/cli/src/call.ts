@@ -80,7 +80,7 @@ export function readCall({ name }: VerbRow, manual: Manual, argv: readonly strin
 }
 
 function toOption({ flags, about, repeatable }: OptionManual): Option {
-  const option = new Option(flags.replace(/ (.+)$/, " <$1>"), about);
+  const option = new Option(flags.replace(/ ([^-].*)$/, " <$1>"), about);
   return repeatable ? option.argParser(collect) : option;
 }
 

@@ -108,6 +108,14 @@ export const verbs: readonly VerbRow[] = [
     name: "policy schema",
     summary: "print the JSON Schema of a policy",
     load: () => import("./verbs/policy-schema.js"),
+    name: "audit verify",
+    summary: "find what was changed in an audit log",
+    load: () => import("./verbs/audit-verify.js"),
+  },
+  {
+    name: "audit tail",
+    summary: "show an audit log, in lines for people",
+    load: () => import("./verbs/audit-tail.js"),
   },
   {
     name: "relay",

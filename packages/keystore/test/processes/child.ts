@@ -13,9 +13,13 @@ export interface Child {
   readonly ended: Promise<number | string>;
 }
 
-/** Starts a script of this folder; it is killed when the test ends. */
-export function start(script: string, args: readonly (string | number)[]): Child {
-  const path = fileURLToPath(new URL(script, import.meta.url));
+/** Starts a script of a folder, by default of this one; it is killed when the test ends. */
+export function start(
+  script: string,
+  args: readonly (string | number)[],
+  folder: string = import.meta.url,
+): Child {
+  const path = fileURLToPath(new URL(script, folder));
   const child = spawn(process.execPath, [path, ...args.map(String)], { stdio: ["pipe", "pipe", "inherit"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   const lines: string[] = [];

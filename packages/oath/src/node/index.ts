@@ -39,5 +39,6 @@ export {
   type PolicyEvent,
   type PolicyLogger,
 } from "./policy-watch.js";
+export { type ReadAuditLogOptions, readAuditLog } from "./read-audit-log.js";
 export { StreamAuditSink } from "./stream-audit-sink.js";
 export { type VerifyAuditLogOptions, verifyAuditLog } from "./verify-audit-log.js";

@@ -1,5 +1,7 @@
-import { link, open, readdir, unlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { AmeshError } from "@authmesh/core";
 import { storageFailed } from "@authmesh/core/storage-error";
 import type { ChainLine } from "../audit/chain.js";
 import { readTail } from "./read-tail.js";
@@ -17,8 +19,8 @@ export async function setAside(path: string, now: number, sequence: number): Pro
   const stamp = new Date(now).toISOString().replace(/[-:.]/g, "");
   const name = `${path}.${stamp}-${String(sequence).padStart(16, "0")}`;
   try {
-    await link(path, name);
-    await unlink(path);
+    if (existsSync(name)) throw new AmeshError("storage_failed", `${name} is there already.`);
+    await rename(path, name);
     return basename(name);
   } catch (error) {
     throw storageFailed(path, error);
