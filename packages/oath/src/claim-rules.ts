@@ -26,7 +26,7 @@ const seconds: ClaimRule = {
 
 const mostScopes = 64;
 const scopeName = word(128);
-const sourceRules: Readonly<Record<string, ClaimRule>> = {
+const sourceRules = Object.entries<ClaimRule>({
   type: required(word(64)),
   repo: word(256),
   workflow: text(/^[^\p{Cc}\p{Cs}]{1,512}$/u, "is 1 to 512 characters on one line"),
@@ -34,7 +34,7 @@ const sourceRules: Readonly<Record<string, ClaimRule>> = {
   run_id: word(64),
   sha: word(128),
   environment: text(/^[^\p{Cc}\p{Cs}]{1,256}$/u, "is 1 to 256 characters on one line"),
-};
+});
 const thumbprint = /^[\w-]{43}$/;
 
 /** Every claim there is; a token may have others, which are passed over. In the order in which they are looked at. */
@@ -59,7 +59,10 @@ export const claimRules: Readonly<Record<keyof TokenClaims, ClaimRule>> = {
   },
   reason: text(/^[^\p{Cc}\p{Cs}]{1,512}$/u, "is 1 to 512 characters on one line"),
   src: {
-    must: `is an object with type, and perhaps ${Object.keys(sourceRules).slice(1).join(", ")}, each a short text`,
+    must: `is an object with type, and perhaps ${sourceRules
+      .slice(1)
+      .map(([name]) => name)
+      .join(", ")}, each a short text`,
     fits: (value) => isJsonObject(value) && claimProblem(value, sourceRules) === undefined,
   },
   env: word(128),
@@ -75,17 +78,24 @@ export const claimRules: Readonly<Record<keyof TokenClaims, ClaimRule>> = {
   },
 };
 
+const tokenRules = Object.entries(claimRules);
+
 export interface ClaimProblem {
   readonly code: "claim_missing" | "claim_invalid";
   readonly claim: string;
   readonly detail: string;
 }
 
-export type ClaimRules = Readonly<Record<string, ClaimRule>>;
-
-/** The first claim that is missing or not as it must be. */
-export function claimProblem(object: JsonObject, rules: ClaimRules = claimRules): ClaimProblem | undefined {
-  for (const [claim, rule] of Object.entries(rules)) {
+/**
+ * The first claim that is missing or not as it must be.
+ *
+ * @param rules pairs of a claim and its rule: this is asked of every token
+ */
+export function claimProblem(
+  object: JsonObject,
+  rules: readonly (readonly [string, ClaimRule])[] = tokenRules,
+): ClaimProblem | undefined {
+  for (const [claim, rule] of rules) {
     const value = Object.hasOwn(object, claim) ? object[claim] : undefined;
     if (value === undefined && rule.required)
       return { code: "claim_missing", claim, detail: `The token has no ${claim}.` };
@@ -99,22 +109,28 @@ export function claimProblem(object: JsonObject, rules: ClaimRules = claimRules)
 
 /** The claims that rules know, of a payload that they let pass; frozen. What else it holds is left out. */
 export function claimsOf(payload: JsonObject): TokenClaims {
-  const claims = known(payload, claimRules);
+  const claims = known(payload, tokenRules);
   const { src, scope, cnf } = claims;
   if (isJsonObject(src)) claims["src"] = Object.freeze(known(src, sourceRules));
-  for (const inner of [scope, cnf]) if (inner !== undefined) Object.freeze(inner);
+  if (scope !== undefined) Object.freeze(scope);
+  if (cnf !== undefined) Object.freeze(cnf);
   return Object.freeze(claims) as unknown as TokenClaims;
 }
 
-function known(object: JsonObject, rules: ClaimRules): Record<string, JsonValue> {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => Object.hasOwn(rules, name)));
+function known(
+  object: JsonObject,
+  rules: readonly (readonly [string, ClaimRule])[],
+): Record<string, JsonValue> {
+  const found: Record<string, JsonValue> = {};
+  for (const [name] of rules) if (Object.hasOwn(object, name)) found[name] = object[name] as JsonValue;
+  return found;
 }
 
 /** Of any payload the claims that are as they must be: for a log that tells of a refusal. */
-export function readableClaims(payload: JsonObject): Partial<TokenClaims> {
-  const readable = Object.entries(claimRules).filter(([name, rule]) => {
-    const value = Object.hasOwn(payload, name) ? payload[name] : undefined;
-    return value !== undefined && rule.fits(value);
-  });
-  return claimsOf(Object.fromEntries(readable.map(([name]) => [name, payload[name] as JsonValue])));
-}
+export const readableClaims = (payload: JsonObject): Partial<TokenClaims> =>
+  claimsOf(
+    known(
+      payload,
+      tokenRules.filter((rule) => claimProblem(payload, [rule]) === undefined),
+    ),
+  );

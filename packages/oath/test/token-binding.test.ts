@@ -170,6 +170,19 @@ describe("a token for whoever holds a key", () => {
     expect(outcome(await verifier.verify(undefined, receive(first)))).toBe("13 replay_detected");
   });
 
+  it("takes no other key when it comes again either", async () => {
+    const token = await mint({ cnf });
+    const verifier = verifierWith();
+    for (const [holder, expected] of [
+      [device, "allowed"],
+      [PrivateKey.generate(), "12 binding_mismatch"],
+      [device, "allowed"],
+    ] as const)
+      expect(outcome(await verifier.verify(undefined, receive(await signed(token, { holder }))))).toBe(
+        expected,
+      );
+  });
+
   it("may name a session's key", async () => {
     const session = SessionKey.generate();
     const token = await mint({ cnf: { jkt: thumbprint(jwkOf(session.publicKey)) } });

@@ -1,4 +1,4 @@
-import { fromBase64Url } from "../encoding.js";
+import { fromBase64Url, toBase64Url } from "../encoding.js";
 import { AmeshError, type Failure, failure } from "../errors.js";
 import { readHttpSignature } from "../http-signature/profile.js";
 import { PublicKey } from "../public-key.js";
@@ -81,16 +81,22 @@ export class RequestReader {
    * The one HTTP signature with our tag, found right: by the key it names, over all that section 3 asks for and the
    * Authorization header. Its nonce is not recorded.
    *
+   * @param known the key that is likely to have signed, imported already
    * @throws AmeshError as `parts`, `ambiguous_proof`, `coverage_incomplete`, `clock_skew`, `signature_invalid`
    */
-  async keyProof(request: IncomingRequest): Promise<KeyProof> {
-    const context = await this.#run(keyProofSteps, request);
+  async keyProof(request: IncomingRequest, known?: PublicKey): Promise<KeyProof> {
+    const context = await this.#run(keyProofSteps, request, known);
     const { nonce, created, expires } = context.httpSignature;
     return { key: context.signingKey, nonce, created, expires };
   }
 
-  async #run(steps: readonly RequestStep[], request: IncomingRequest): Promise<VerificationContext> {
+  async #run(
+    steps: readonly RequestStep[],
+    request: IncomingRequest,
+    known?: PublicKey,
+  ): Promise<VerificationContext> {
     const context = new VerificationContext(request);
+    context.holder = known;
     const refusal = await runSteps(steps, context, this.#settings);
     if (refusal !== undefined) throw new AmeshError(refusal.failure);
     return context;
@@ -114,7 +120,9 @@ const keyRead: RequestStep = {
   name: "header",
   run(context) {
     context.httpSignature = readHttpSignature(context.request, "key");
-    context.holder = PublicKey.fromBytes(fromBase64Url(context.httpSignature.keyid) ?? new Uint8Array());
+    const { keyid } = context.httpSignature;
+    if (context.holder === undefined || toBase64Url(context.holder.bytes) !== keyid)
+      context.holder = PublicKey.fromBytes(fromBase64Url(keyid) ?? new Uint8Array());
     context.alsoCovered = ["authorization"];
     return undefined;
   },

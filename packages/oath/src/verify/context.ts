@@ -14,7 +14,7 @@ import type { IssuerKey, KeySource, TokenAlgorithm } from "../keys.js";
 import type { PolicyDecision, PolicyEngine } from "../policy/policy-engine.js";
 import type { RevocationSource } from "../revocation.js";
 import type { ShadowDecision } from "./options.js";
-import type { VerifiedTokens } from "./verified-tokens.js";
+import type { VerifiedToken, VerifiedTokens } from "./verified-tokens.js";
 
 /** What the steps of one verification share: each fills in what later ones read. */
 export class TokenContext {
@@ -27,6 +27,8 @@ export class TokenContext {
   key!: IssuerKey;
   /** Whether the issuer is known to have said what the token says. */
   signed = false;
+  /** What is remembered of it, if it may come again. */
+  known: VerifiedToken | undefined;
   /** The signature of the request by the key that the token names. */
   proof: KeyProof | undefined;
   decision: PolicyDecision | undefined;

@@ -70,7 +70,7 @@ const issuer: TokenStep = {
 
 /** Whether a subject is one is a step of its own. */
 const { sub, ...others } = claimRules;
-const requiredClaims = { ...others, sub: { ...sub, fits: () => true } };
+const requiredClaims = Object.entries({ ...others, sub: { ...sub, fits: () => true } });
 
 const claims: TokenStep = {
   number: 5,
@@ -87,7 +87,7 @@ const subject: TokenStep = {
   name: "subject",
   lasts: true,
   run(context) {
-    const problem = claimProblem(payloadOf(context), { sub });
+    const problem = claimProblem(payloadOf(context), [["sub", sub]]);
     if (problem !== undefined) return aboutClaim(problem.code, problem.claim, problem.detail);
     context.claims = claimsOf(payloadOf(context));
     return undefined;

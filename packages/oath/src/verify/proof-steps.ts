@@ -40,8 +40,10 @@ const signature: TokenStep = {
         "Send the token letter by letter as the issuer gave it.",
       );
     context.signed = true;
-    if (claims.cnf !== undefined || tokenUse === "until-expiry")
-      verified.keep(context.token, { claims, header });
+    if (claims.cnf !== undefined || tokenUse === "until-expiry") {
+      context.known = { claims, header };
+      verified.keep(context.token, context.known);
+    }
     return undefined;
   },
 };

@@ -54,21 +54,24 @@ async function holderSigned(
     request,
     token,
     claims: { cnf },
+    known,
   } = context;
   if (cnf === undefined || request === undefined) return undefined;
   // A signature over another token's header would say nothing about this one.
   if (presentedToken(request) !== token)
     return failure("binding_mismatch", "The token is not the one in the request's Authorization header.");
   try {
-    context.proof = await requests.keyProof(request);
+    context.proof = await requests.keyProof(request, known?.holder);
   } catch (error) {
     if (error instanceof AmeshError && signatureProblems.has(error.code))
       return failure("binding_mismatch", `The request is not signed as the token asks: ${error.message}`);
     throw error;
   }
-  return thumbprint(jwkOf(context.proof.key)) === cnf.jkt
-    ? undefined
-    : failure("binding_mismatch", "The request is signed by another key than the one the token names.");
+  const { key } = context.proof;
+  if (key !== known?.holder && thumbprint(jwkOf(key)) !== cnf.jkt)
+    return failure("binding_mismatch", "The request is signed by another key than the one the token names.");
+  if (known !== undefined) known.holder = key;
+  return undefined;
 }
 
 /** What is wrong with the signature; the rest is wrong with the request. */
@@ -105,15 +108,15 @@ const replay: TokenStep = {
     const { replay: nonces, replayScope, leewaySeconds: clockSkewSeconds, now } = settings;
     const { owner, id, signedAt, until } =
       proof === undefined
-        ? { owner: ["jti", claims.iss], id: claims.jti, signedAt: claims.iat, until: claims.exp }
+        ? { owner: claims.iss, id: claims.jti, signedAt: claims.iat, until: claims.exp }
         : {
-            owner: ["cnf", toBase64Url(proof.key.bytes)],
+            owner: toBase64Url(proof.key.bytes),
             id: proof.nonce,
             signedAt: proof.created,
             until: proof.expires,
           };
     const spent = {
-      name: `om:${digestOf([...owner, claims.aud, replayScope])}:${id}`,
+      name: `om:${ownerOf(owner, claims.aud, replayScope)}:${id}`,
       signedAt,
       windowSeconds: until + clockSkewSeconds + keptLonger - Math.floor(now() / 1000),
     };
@@ -121,8 +124,8 @@ const replay: TokenStep = {
   },
 };
 
-/** One short name for whoever's share is counted; 128 bits. */
-const digestOf = (parts: readonly string[]): string =>
+/** One short name for whoever's share is counted: an issuer, or the key that a token names. 128 bits. */
+const ownerOf = (...parts: readonly string[]): string =>
   toBase64Url(sha256(JSON.stringify(parts)).subarray(0, 16));
 
 /** The catalogue's words are about requests. */

@@ -1,10 +1,12 @@
-import { type JwsHeader, sha256Hex } from "@authmesh/core";
+import { type JwsHeader, type PublicKey, sha256Hex } from "@authmesh/core";
 import type { TokenClaims } from "../claims.js";
 
 /** What the lasting steps found out about a token. */
 export interface VerifiedToken {
   readonly claims: TokenClaims;
   readonly header: JwsHeader;
+  /** The key that `cnf` names, once it has signed a request. */
+  holder?: PublicKey;
 }
 
 /**

@@ -66,6 +66,7 @@ function tokenOf(request: IncomingRequest | undefined): string | TokenRefusal {
 function recall(context: TokenContext, { verified, now }: TokenSettings): void {
   const known = verified.find(context.token, Math.floor(now() / 1000));
   if (known === undefined) return;
+  context.known = known;
   context.claims = known.claims;
   context.header = known.header;
   context.signed = true;
