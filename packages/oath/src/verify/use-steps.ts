@@ -108,15 +108,15 @@ const replay: TokenStep = {
     const { replay: nonces, replayScope, leewaySeconds: clockSkewSeconds, now } = settings;
     const { owner, id, signedAt, until } =
       proof === undefined
-        ? { owner: claims.iss, id: claims.jti, signedAt: claims.iat, until: claims.exp }
+        ? { owner: ["jti", claims.iss], id: claims.jti, signedAt: claims.iat, until: claims.exp }
         : {
-            owner: toBase64Url(proof.key.bytes),
+            owner: ["cnf", toBase64Url(proof.key.bytes)],
             id: proof.nonce,
             signedAt: proof.created,
             until: proof.expires,
           };
     const spent = {
-      name: `om:${ownerOf(owner, claims.aud, replayScope)}:${id}`,
+      name: `om:${ownerOf([...owner, claims.aud, replayScope])}:${id}`,
       signedAt,
       windowSeconds: until + clockSkewSeconds + keptLonger - Math.floor(now() / 1000),
     };
@@ -125,7 +125,7 @@ const replay: TokenStep = {
 };
 
 /** One short name for whoever's share is counted: an issuer, or the key that a token names. 128 bits. */
-const ownerOf = (...parts: readonly string[]): string =>
+const ownerOf = (parts: readonly string[]): string =>
   toBase64Url(sha256(JSON.stringify(parts)).subarray(0, 16));
 
 /** The catalogue's words are about requests. */
