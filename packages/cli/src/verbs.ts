@@ -108,6 +108,8 @@ export const verbs: readonly VerbRow[] = [
     name: "policy schema",
     summary: "print the JSON Schema of a policy",
     load: () => import("./verbs/policy-schema.js"),
+  },
+  {
     name: "audit verify",
     summary: "find what was changed in an audit log",
     load: () => import("./verbs/audit-verify.js"),

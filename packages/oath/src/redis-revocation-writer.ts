@@ -1,4 +1,11 @@
-import { AmeshError, outageReason, type RedisCommands, toBase64Url } from "@authmesh/core";
+import {
+  AmeshError,
+  outageReason,
+  type Random,
+  type RedisCommands,
+  randomBytes,
+  toBase64Url,
+} from "@authmesh/core";
 import {
   beginScript,
   confirmScript,
@@ -22,6 +29,7 @@ export interface RedisRevocationWriterOptions {
   readonly timeoutMs?: number;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
+  readonly random?: Random;
 }
 
 const batchSize = 1000;
@@ -45,7 +53,7 @@ export class RedisRevocationWriter {
 
   constructor(commands: RedisCommands, options: RedisRevocationWriterOptions) {
     this.#commands = commands;
-    this.#options = { prefix: "ar:", timeoutMs: 5000, now: Date.now, ...options };
+    this.#options = { prefix: "ar:", timeoutMs: 5000, now: Date.now, random: randomBytes, ...options };
   }
 
   /**
@@ -71,7 +79,7 @@ export class RedisRevocationWriter {
    * @throws AmeshError `revocation_unavailable`, also for a Redis that evicts
    */
   async fill(changes: Iterable<RevocationChange> | AsyncIterable<RevocationChange>): Promise<boolean> {
-    const name = toBase64Url(globalThis.crypto.getRandomValues(new Uint8Array(8)));
+    const name = toBase64Url(this.#options.random(8));
     this.#incomplete = false; // from here on, `apply` says so if it fails
     try {
       const begun = await this.#atEachMarker(beginScript, this.#options.log, name);

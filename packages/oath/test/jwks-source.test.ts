@@ -1,6 +1,5 @@
 import { gzipSync } from "node:zlib";
-import type { Signable } from "@authmesh/core";
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, fromBase64Url, utf8 } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { fetchJson } from "../src/issuer/fetch-json.js";
@@ -12,6 +11,7 @@ import {
   type JwksEvent,
   type JwksSourceOptions,
 } from "../src/jwks-source.js";
+import { mintToken } from "../src/mint-token.js";
 import { createEd25519Signer } from "../src/signers.js";
 import { type Answer, HttpServer, json, ManualClock } from "./fixtures/http-server.js";
 
@@ -359,9 +359,11 @@ describe("the keys of tokens", () => {
     const server = await HttpServer.start(json({ keys: [stolen, signer.publicJwk] }), onTestFinished);
     const source = createJwksSource({ issuers: [server.url] });
     onTestFinished(() => source.close());
-    const message = new TextEncoder().encode("a.b") as Signable;
+    const claims = { sub: "svc://a", aud: "https://b.example", act: "orders.write" };
+    const { token } = await mintToken(claims, { issuer: server.url, signer });
+    const [signingInput = "", signature = ""] = token.split(/\.(?=[^.]*$)/);
     const key = await source.find(server.url, signer.publicJwk.kid);
-    expect(key?.verify(message, await signer.sign(message))).toBe(true);
+    expect(key?.verify(utf8(signingInput), fromBase64Url(signature) as Uint8Array)).toBe(true);
     expect(await source.find(server.url, "not its thumbprint")).toBeUndefined();
   });
 });

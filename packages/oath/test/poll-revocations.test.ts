@@ -92,6 +92,17 @@ describe("a list that is polled", () => {
     expect(source.find(token({ jti: "jti-11000" }))).toBeUndefined();
   });
 
+  it("is as old as the question, not as the answer", async () => {
+    const { clock, lists, server, open } = await scene();
+    server.answer = (response, request) => {
+      clock.sleep(10);
+      lists.answer(response, request);
+    };
+    const source = open();
+    await source.preWarm();
+    expect(source.staleSeconds).toBe(10);
+  });
+
   it("goes on where a page was missing", async () => {
     const { lists, server, open, clock } = await scene();
     lists.change(...Array.from({ length: 3000 }, (_, i) => add(entry("jti", `jti-${i}`))));
@@ -108,7 +119,13 @@ describe("a list that is polled", () => {
   });
 
   it.each<[string, (lists: RevocationIssuer) => void]>([
-    ["was restored from a backup", (lists) => lists.restore("other-log")],
+    [
+      "was restored from a backup, and went on",
+      (lists) => {
+        lists.restore("other-log");
+        lists.change(...Array.from({ length: 9 }, (_, i) => add(entry("jti", `other ${i}`))));
+      },
+    ],
     ["was restored to an earlier generation", (lists) => lists.restore("first-log")],
     [
       "dropped old removals",

@@ -36,13 +36,15 @@ export interface JsonAnswer {
 export async function fetchJson(url: URL, options: FetchJsonOptions): Promise<JsonAnswer> {
   const { fetch, timeoutMs, maxBytes, headers, signal, failAs } = options;
   const ending = new AbortController();
-  const signals = signal === undefined ? ending.signal : AbortSignal.any([ending.signal, signal]);
+  const end = () => ending.abort();
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end); // AbortSignal.any would leave something behind at each question
   const fail = (reason: string) => new AmeshError(failAs, `${url.origin}${url.pathname}: ${reason}.`);
   const get = async (): Promise<JsonAnswer> => {
     const response = await fetch(url, {
       headers: { accept: "application/json", ...headers },
       redirect: "manual",
-      signal: signals,
+      signal: ending.signal,
     });
     const { status } = response;
     if (status !== 200) return { status, headers: response.headers, value: undefined };
@@ -57,7 +59,8 @@ export async function fetchJson(url: URL, options: FetchJsonOptions): Promise<Js
   } catch (error) {
     throw error instanceof AmeshError ? error : fail(describeNetworkFailure(error) ?? "there is no answer");
   } finally {
-    ending.abort(); // whatever is left of the answer, nobody reads it
+    signal?.removeEventListener("abort", end);
+    end(); // whatever is left of the answer, nobody reads it
   }
 }
 
