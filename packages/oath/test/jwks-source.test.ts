@@ -113,6 +113,16 @@ describe("the keys of an issuer", () => {
     expect(await find("a")).toBeUndefined();
   });
 
+  it("keep no process alive between two fetches", async () => {
+    const server = await HttpServer.start(json(keySet("a")), onTestFinished);
+    const timers = () => process.getActiveResourcesInfo().filter((each) => each === "Timeout").length;
+    const before = timers();
+    const source = createJwksSource({ issuers: [server.url], importKey });
+    onTestFinished(() => source.close());
+    await source.preWarm();
+    expect(timers()).toBe(before);
+  });
+
   it("are fetched no more after close", async () => {
     const { clock, source } = await scene(json(keySet("a")));
     await source.preWarm();
