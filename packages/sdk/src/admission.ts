@@ -1,18 +1,33 @@
-import type { Decision } from "@authmesh/core";
+import type { Decision, IncomingRequest } from "@authmesh/core";
 import { type RefusalResponse, refusalResponse } from "./refusal-response.js";
-import type { AuthMeshIdentity } from "./verify-options.js";
+import { createRequestGuard } from "./request-guard.js";
+import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
+
+/** What a request gains by which an application knows who called. */
+export interface DeviceGrant {
+  readonly authMesh: AuthMeshIdentity;
+}
 
 /** A request behind an adapter, and who called. */
-export type Authenticated<Incoming> = Incoming & { readonly authMesh: AuthMeshIdentity };
+export type Authenticated<Incoming> = Incoming & DeviceGrant;
 
-/** What is left for an adapter to do: hand the request on with who called, or answer. */
-export type Admission =
-  | { readonly authMesh: AuthMeshIdentity; readonly refusal?: never }
-  | { readonly authMesh?: never; readonly refusal: RefusalResponse };
+/** What is left for an adapter to do: hand the request on with what it gained, or answer. */
+export type Admission<Grant extends object> =
+  | { readonly grant: Grant; readonly refusal?: never }
+  | { readonly grant?: never; readonly refusal: RefusalResponse };
+
+/** Says of each request what an adapter has to do with it. Never rejects. */
+export type Gate<Grant extends object> = (request: IncomingRequest) => Promise<Admission<Grant>>;
 
 /** The one place where a decision becomes what an application and its callers see. */
-export function admissionOf(decision: Decision): Admission {
+export function admissionOf(decision: Decision): Admission<DeviceGrant> {
   if (!decision.allowed) return { refusal: refusalResponse(decision) };
   const { id, name, verifiedAt } = decision.caller;
-  return { authMesh: { deviceId: id, friendlyName: name, verifiedAt } };
+  return { grant: { authMesh: { deviceId: id, friendlyName: name, verifiedAt } } };
+}
+
+/** Lets in the requests of trusted devices. @throws TypeError for options that make no sense */
+export function deviceGate(options: VerifyOptions = {}): Gate<DeviceGrant> {
+  const guard = createRequestGuard(options);
+  return async (request) => admissionOf(await guard.decide(request));
 }

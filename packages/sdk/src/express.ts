@@ -2,7 +2,8 @@ import type { RawBody } from "./body/node-request.js";
 import type { AuthenticatedMessage } from "./verify-node.js";
 import type { AuthMeshIdentity } from "./verify-options.js";
 
-export { type VerifyMiddleware, verify } from "./verify-node.js";
+export type { VerifyMiddleware } from "./node-gate.js";
+export { verify } from "./verify-node.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 declare global {

@@ -1,7 +1,5 @@
-import { type Authenticated, admissionOf } from "./admission.js";
-import { fetchRequest } from "./body/fetch-request.js";
-import type { RefusalResponse } from "./refusal-response.js";
-import { createRequestGuard } from "./request-guard.js";
+import { type Authenticated, deviceGate } from "./admission.js";
+import { gateFetch } from "./fetch-gate.js";
 import type { VerifyOptions } from "./verify-options.js";
 
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
@@ -26,14 +24,5 @@ export function protect<Rest extends readonly unknown[], Incoming extends Reques
   handler: (request: AuthenticatedRequest<Incoming>, ...rest: Rest) => Response | Promise<Response>,
   options: VerifyOptions = {},
 ): (request: Incoming, ...rest: Rest) => Promise<Response> {
-  const guard = createRequestGuard(options);
-  return async function ameshProtected(request, ...rest) {
-    const { authMesh, refusal } = admissionOf(await guard.decide(fetchRequest(request)));
-    if (refusal !== undefined) return asResponse(refusal);
-    return handler(Object.assign(request, { authMesh }), ...rest);
-  };
+  return gateFetch(handler, deviceGate(options));
 }
-
-/** A refusal as a `Response` of the Fetch standard. */
-export const asResponse = ({ status, headers, body }: RefusalResponse): Response =>
-  new Response(body, { status, headers });

@@ -1,8 +1,6 @@
 import type { MiddlewareHandler } from "hono";
-import { admissionOf } from "./admission.js";
-import { fetchRequest } from "./body/fetch-request.js";
-import { asResponse } from "./fetch.js";
-import { createRequestGuard } from "./request-guard.js";
+import { deviceGate } from "./admission.js";
+import { gateHono } from "./hono-gate.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
@@ -28,12 +26,5 @@ declare module "hono" {
  *
  * @throws TypeError for options that make no sense
  */
-export function verify(options: VerifyOptions = {}): MiddlewareHandler {
-  const guard = createRequestGuard(options);
-  return async function ameshVerify(context, next) {
-    const { authMesh, refusal } = admissionOf(await guard.decide(fetchRequest(context.req.raw)));
-    if (refusal !== undefined) return asResponse(refusal);
-    context.set("authMesh", authMesh);
-    return next();
-  };
-}
+export const verify = (options: VerifyOptions = {}): MiddlewareHandler =>
+  gateHono(deviceGate(options), (context, { authMesh }) => context.set("authMesh", authMesh));

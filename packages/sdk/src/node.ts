@@ -5,11 +5,14 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { deviceGate } from "./admission.js";
+import { gateListener } from "./node-gate.js";
 import { type AuthenticatedMessage, verify } from "./verify-node.js";
 import type { VerifyOptions } from "./verify-options.js";
 
+export type { VerifyMiddleware } from "./node-gate.js";
 export { protectUpgrade, type UpgradeHandler } from "./upgrade.js";
-export type { AuthenticatedMessage, VerifyMiddleware } from "./verify-node.js";
+export type { AuthenticatedMessage } from "./verify-node.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 export { verify };
 
@@ -36,8 +39,5 @@ export function protect<
   handler: (request: AuthenticatedMessage<Incoming>, response: Outgoing) => unknown,
   options: VerifyOptions = {},
 ): (request: Incoming, response: Outgoing) => void {
-  const admit = verify(options);
-  return function ameshProtected(request, response) {
-    admit(request, response, () => handler(request as AuthenticatedMessage<Incoming>, response));
-  };
+  return gateListener(handler, deviceGate(options));
 }

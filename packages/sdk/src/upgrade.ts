@@ -51,10 +51,10 @@ export function protectUpgrade(
     socket.on("error", destroyed);
     void guard.decide(nodeRequest(request)).then((decision) => {
       if (socket.destroyed) return;
-      const { authMesh, refusal } = admissionOf(decision);
+      const { grant, refusal } = admissionOf(decision);
       if (refusal !== undefined) return answer(socket, refusal);
       const ended = new AbortController();
-      const unwatch = guard.watch(authMesh.deviceId, (reason) => {
+      const unwatch = guard.watch(grant.authMesh.deviceId, (reason) => {
         discardInput(socket);
         ended.abort(reason);
         socket.end(() => socket.destroy());
@@ -62,7 +62,7 @@ export function protectUpgrade(
       });
       socket.once("close", unwatch);
       process.nextTick(() => {
-        handler(Object.assign(request, { authMesh }), socket, head, ended.signal);
+        handler(Object.assign(request, grant), socket, head, ended.signal);
         socket.off("error", destroyed);
       });
     });

@@ -1,21 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { type Authenticated, admissionOf } from "./admission.js";
-import { nodeRequest, type ProvidedBody } from "./body/node-request.js";
-import { tapRequests } from "./body/wire-tap.js";
-import { createRequestGuard } from "./request-guard.js";
-import { sendRefusal } from "./send-refusal.js";
+import type { IncomingMessage } from "node:http";
+import { type Authenticated, deviceGate } from "./admission.js";
+import type { ProvidedBody } from "./body/node-request.js";
+import { gateMiddleware, type VerifyMiddleware } from "./node-gate.js";
 import type { VerifyOptions } from "./verify-options.js";
 
 /** A request of Node.js behind the verifier: who called, and its body if it has one. */
 export type AuthenticatedMessage<Incoming = IncomingMessage> = Authenticated<Incoming> & ProvidedBody;
-
-/** Middleware of Express, Connect, or plain `node:http` and `node:http2`. */
-export type VerifyMiddleware = (
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-  next: (error?: unknown) => void,
-) => void;
 
 /**
  * Middleware that lets only requests of trusted devices through (docs/protocol.md, section 2).
@@ -31,16 +21,4 @@ export type VerifyMiddleware = (
  *
  * @throws TypeError for options that make no sense
  */
-export function verify(options: VerifyOptions = {}): VerifyMiddleware {
-  tapRequests();
-  const guard = createRequestGuard(options);
-  return function ameshVerify(request, response, next) {
-    void guard.decide(nodeRequest(request)).then((decision) => {
-      const { authMesh, refusal } = admissionOf(decision);
-      if (refusal !== undefined) return sendRefusal(response, refusal);
-      Object.assign(request, { authMesh });
-      // On a turn of its own: what a handler throws is the application's, and never leads back here.
-      process.nextTick(next);
-    });
-  };
-}
+export const verify = (options: VerifyOptions = {}): VerifyMiddleware => gateMiddleware(deviceGate(options));
