@@ -166,7 +166,7 @@ export const catalogue = {
   scope_missing: {
     status: 403,
     exit: 3,
-    summary: "The device is known but was not granted what this route requires.",
+    summary: "The caller is known but was not granted what this route requires.",
     fix: "Grant it on the verifier: `amesh grant ID NAME:rw`.",
   },
   replay_store_unavailable: {
@@ -618,6 +618,32 @@ export const catalogue = {
     exit: 5,
     summary: "The audit cannot be written, and nothing is let in that it could not tell of.",
     fix: "Mend the audit sinks that the log names, or require fewer of them.",
+  },
+
+  // ── Routes and clients with tokens ────────────────────────────────────────────────────────────────────────
+  action_mismatch: {
+    status: 403,
+    exit: 3,
+    summary: "The token is good, and for another action than this route's.",
+    fix: "Obtain a token for the action of this route; the issuer's policy must allow it to this caller.",
+  },
+  token_unverified: {
+    status: 500,
+    exit: 1,
+    summary: "A guard of a route ran for a request whose token nobody had verified; it was not let through.",
+    fix: "Put verifyToken in front of requireAction and requireScope, and give them the context that it made.",
+  },
+  authority_unreachable: {
+    status: 0,
+    exit: 5,
+    summary: "The authority cannot be reached, or cannot answer, so there is no token.",
+    fix: "Check the authority's URL, that it runs, and what stands between.",
+  },
+  token_refused: {
+    status: 0,
+    exit: 3,
+    summary: "The authority refused to issue the token.",
+    fix: "The error holds the authority's own reason, and what mends it.",
   },
 
   // ── Calling ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import { tapRequests } from "./body/wire-tap.js";
 import type { RefusalResponse } from "./refusal-response.js";
 
 interface GateOptions {
-  readonly maxBodyBytes?: number;
+  readonly maxBodyBytes?: number | undefined;
 }
 
 /**

@@ -2,6 +2,10 @@ import { type Authenticated, deviceGate } from "./admission.js";
 import { gateFetch } from "./fetch-gate.js";
 import type { VerifyOptions } from "./verify-options.js";
 
+export { requireAction, requireScope } from "./token/fetch-routes.js";
+export { protectToken } from "./token/protect-token.js";
+export type { TokenAuthenticated } from "./token/token-gate.js";
+export type { TokenDecisionListener, VerifyTokenOptions } from "./token/verify-token-options.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 /** A request behind `protect()`: the one that came in, its body unread, and who called. */

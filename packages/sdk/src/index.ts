@@ -33,7 +33,17 @@ export {
 } from "./client/create-client.js";
 export type { ClientIdentity } from "./client/request-signer.js";
 export type { Scheme } from "./client/schemes.js";
-export { type AuthenticatedRequest, type VerifyMiddleware, verify } from "./express.js";
+export type { ClientTokenOptions } from "./client/token-options.js";
+export {
+  type AuthenticatedRequest,
+  requireAction,
+  requireScope,
+  type TokenDecisionListener,
+  type VerifyMiddleware,
+  type VerifyTokenOptions,
+  verify,
+  verifyToken,
+} from "./express.js";
 export { consoleLogger, type Logger } from "./logger.js";
 export type { AuthMeshIdentity, DecidedRequest, DecisionListener, VerifyOptions } from "./verify-options.js";
 

@@ -1,6 +1,7 @@
 /**
- * amesh for Next.js 16 (docs/protocol.md, section 2): route handlers, API routes of the Pages Router, `proxy.ts`.
- * Everything runs on Node.js; the edge runtime has no files to keep an allow list in.
+ * amesh for Next.js 16 (docs/protocol.md, sections 2 and 8): route handlers, API routes of the Pages Router, `proxy.ts`.
+ * Tokens are verified in the edge runtime too (`next-edge.ts`); devices on Node.js alone, for the edge runtime has no
+ * files to keep an allow list in.
  *
  * @module
  */
@@ -9,10 +10,17 @@ import type { Authenticated } from "./admission.js";
 import { tapRequests } from "./body/wire-tap.js";
 import { protect as protectFetch } from "./fetch.js";
 import { readCaller, withCaller } from "./next/caller-header.js";
+import { unlessBuilding } from "./next/unless-building.js";
+import type { VerifyMiddleware } from "./node-gate.js";
+import { type TokenAuthenticatedMessage, verifyToken } from "./token/verify-token-node.js";
+import type { VerifyTokenOptions } from "./token/verify-token-options.js";
 import { type AuthenticatedMessage, verify } from "./verify-node.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 export type { Authenticated } from "./admission.js";
+export { type OathMeshResult, withOathMesh } from "./next/with-oathmesh.js";
+export { requireAction, requireScope } from "./token/fetch-routes.js";
+export type { TokenDecisionListener, VerifyTokenOptions } from "./token/verify-token-options.js";
 export type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 /**
@@ -58,13 +66,48 @@ export function protectApi<
   handler: (request: AuthenticatedMessage<Incoming>, response: Outgoing) => unknown,
   options: VerifyOptions = {},
 ): (request: Incoming, response: Outgoing) => Promise<void> {
-  const admit = unlessBuilding(() => verify(options));
+  return behind(
+    unlessBuilding(() => verify(options)),
+    (request, response) => handler(request as AuthenticatedMessage<Incoming>, response),
+  );
+}
+
+/**
+ * Wraps an API route of the Pages Router, so that only requests with a good token reach it (docs/protocol.md,
+ * section 8). The body is read only for a token that is bound to it; what is said of Next's body parser at `protectApi`
+ * holds for those.
+ *
+ * @example
+ * export default protectTokenApi((request, response) => response.json({ by: request.oathmeshContext.principal.subject }), {
+ *   audience: "orders", trustedIssuers: ["https://tokens.example.com"], policy: "policy.yaml",
+ * });
+ *
+ * @throws TypeError for options that make no sense
+ */
+export function protectTokenApi<
+  Incoming extends IncomingMessage = IncomingMessage,
+  Outgoing extends ServerResponse = ServerResponse,
+>(
+  handler: (request: TokenAuthenticatedMessage<Incoming>, response: Outgoing) => unknown,
+  options: VerifyTokenOptions,
+): (request: Incoming, response: Outgoing) => Promise<void> {
+  return behind(
+    unlessBuilding(() => verifyToken(options)),
+    (request, response) => handler(request as TokenAuthenticatedMessage<Incoming>, response),
+  );
+}
+
+/** A handler behind middleware that answers what it does not let in. */
+function behind<Incoming extends IncomingMessage, Outgoing extends ServerResponse>(
+  admit: () => VerifyMiddleware,
+  handler: (request: Incoming, response: Outgoing) => unknown,
+): (request: Incoming, response: Outgoing) => Promise<void> {
   return async function ameshProtected(request, response) {
-    await new Promise<void>((resolve) => {
-      response.once("close", resolve);
-      admit()(request, response, () => resolve());
+    const admitted = await new Promise<boolean>((resolve) => {
+      response.once("close", () => resolve(false));
+      admit()(request, response, () => resolve(true));
     });
-    if ("authMesh" in request) await handler(request as AuthenticatedMessage<Incoming>, response);
+    if (admitted) await handler(request, response);
   };
 }
 
@@ -98,12 +141,3 @@ export const callerHeaders = (request: Authenticated<Pick<Request, "headers">>):
  */
 export const callerOf = (headers: Pick<Headers, "get">): AuthMeshIdentity | undefined =>
   readCaller(headers, Date.now());
-
-/** `next build` loads every route: on a machine that has no identity yet, and to answer nobody. */
-function unlessBuilding<T>(create: () => T): () => T {
-  let created = process.env["NEXT_PHASE"] === "phase-production-build" ? undefined : create();
-  return () => {
-    created ??= create();
-    return created;
-  };
-}

@@ -15,7 +15,7 @@ import { audienceFromEnvironment } from "./audience-variable.js";
 import { logUnexpected, reportDecision } from "./decision-report.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
-import { openAudit, whyNotKept } from "./open-audit.js";
+import { auditSource, openAudit, whyNotKept } from "./open-audit.js";
 import { memoryOfThisProcess } from "./process-memory.js";
 import { type LoggedRefusal, RefusalLog } from "./refusal-log.js";
 import type { Refusal } from "./refusal-response.js";
@@ -58,7 +58,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       requestAuditEvent(
         decision,
         { method: request.method, host: request.headers("host")[0] },
-        { time: Date.now() / 1000, source: auditSource(audience, trust) },
+        { time: Date.now() / 1000, source: auditSource(audience.length > 0 ? audience : trust.audience) },
       ),
     );
 
@@ -87,12 +87,6 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
 function loggedRefusal({ id, failure, step, proven, caller }: Refusal): LoggedRefusal {
   const device = caller === undefined ? {} : { caller: { device: caller.id, name: caller.name } };
   return { id, failure, step, proven, ...device };
-}
-
-/** Under which name this server's events are told: its first host. */
-function auditSource(audience: readonly string[], trust: TrustStore): string {
-  const [host] = audience.length > 0 ? audience : trust.audience;
-  return host === undefined ? "urn:authmesh:verifier" : `//${host}`;
 }
 
 /** Nobody is let in whom the audit could not tell of. */

@@ -25,7 +25,7 @@ export function tapRequests(): void {
 /** What a verifier may ask of this request's body; nothing where there is no proof. */
 function hashedFor({ headers }: IncomingMessage): readonly BodyHashAlgorithm[] {
   if (headers["signature-input"] === undefined)
-    return /^authmesh /i.test(headers.authorization ?? "") ? ["sha256"] : [];
+    return /^(?:authmesh|oathmesh) /i.test(headers.authorization ?? "") ? ["sha256"] : [];
   return digestAlgorithms(headers["content-digest"]?.toString());
 }
 

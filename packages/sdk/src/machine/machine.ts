@@ -13,6 +13,8 @@ export interface Machine {
    * @throws TypeError on a machine without files
    */
   localTrust(folder: string | undefined, logger: Logger): TrustStore & { ready(): Promise<void> };
+  /** Whether modules may use the network while they are loaded. */
+  readonly fetchesAtLoad: boolean;
   /** Whether other processes may serve the same audience, with memories of their own. */
   mayHaveSiblings(): boolean;
   /** The encodings that the option `contentEncodings` may name. */

@@ -5,6 +5,7 @@ import type { Machine } from "./machine.js";
 
 export const machine: Machine = {
   localTrust: (folder, logger) => new LocalTrust(folder, logger),
+  fetchesAtLoad: true,
   mayHaveSiblings: () => cluster.isWorker || process.env["NODE_ENV"] === "production",
   contentEncodings: knownContentEncodings,
   checkDecodedSize: async (body, contentEncoding, maxBytes) => {

@@ -4,6 +4,8 @@ export const machine: Machine = {
   localTrust() {
     throw new TypeError("allowList: there are no files on this runtime; give a TrustStore.");
   },
+  // Some forbid it.
+  fetchesAtLoad: false,
   // Such runtimes start instances as they please.
   mayHaveSiblings: () => true,
   contentEncodings: new Set(),

@@ -94,9 +94,18 @@ export class Bench {
   }
 
   /** Sends it with a proof that was made before. */
-  async sendAs(
+  sendAs(exchange: Exchange, proof: string): Promise<Outcome> {
+    const authorization = exchange.sent?.authorization?.(proof) ?? [proof];
+    return this.sendWith(
+      exchange,
+      authorization.map((value) => ["Authorization", value]),
+    );
+  }
+
+  /** Sends it with these headers beside those of its body. */
+  async sendWith(
     { method = "GET", path = "/echo", body, type, encoding, sent = {} }: Exchange,
-    proof: string,
+    headers: readonly (readonly [string, string])[],
   ): Promise<Outcome> {
     const before = this.handled;
     const bytes = sent.body ?? body;
@@ -105,7 +114,7 @@ export class Bench {
       target: sent.target ?? path,
       hosts: sent.hosts?.(this.host) ?? [this.host],
       headers: [
-        ...(sent.authorization?.(proof) ?? [proof]).map((value) => ["Authorization", value] as const),
+        ...headers,
         ...(type === undefined ? [] : [["Content-Type", type] as const]),
         ...(encoding === undefined ? [] : [["Content-Encoding", encoding] as const]),
         ...(sent.headers ?? []),

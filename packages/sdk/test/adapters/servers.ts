@@ -21,7 +21,7 @@ import { type AdapterUnderTest, fetchDiffers, type RunningServer } from "./adapt
 import { http1, type Transport } from "./wire.js";
 import { http2 } from "./wire-http2.js";
 
-const http2Differs: AdapterUnderTest["differs"] = {
+export const http2Differs: AdapterUnderTest["differs"] = {
   "a target that is a whole URL": {
     because: "Node.js resets a stream with such a :path by itself",
     outcome: { status: 0, handled: 0 },
@@ -45,7 +45,7 @@ export function serveHttp1(listener: RequestListener): Promise<RunningServer> {
 }
 
 /** Everything that can still be read of a request's stream. */
-async function contentOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+export async function contentOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks);
@@ -172,7 +172,7 @@ const fetchStyle: AdapterUnderTest = {
 };
 
 /** A server of the Fetch standard, as small as it can be. */
-function bridged(handler: (request: Request) => Response | Promise<Response>) {
+export function bridged(handler: (request: Request) => Response | Promise<Response>) {
   return async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const { method = "GET", url = "/", headers, rawHeaders } = incoming;
     const fields = rawHeaders.flatMap((name, i) =>

@@ -1,0 +1,77 @@
+import { checkAudience, failure, type IncomingRequest } from "@authmesh/core";
+import { createTokenVerifier, type TokenDecision, type TokenRefused } from "@authmesh/oath";
+import { machine } from "#machine";
+import { audienceFromEnvironment } from "../audience-variable.js";
+import { logUnexpected, reportDecision } from "../decision-report.js";
+import { consoleLogger, harmless, type Logger } from "../logger.js";
+import { auditSource, openAudit } from "../open-audit.js";
+import { memoryOfThisProcess } from "../process-memory.js";
+import { RefusalLog } from "../refusal-log.js";
+import { issuerKeys } from "./issuer-keys.js";
+import { loggedTokenRefusal } from "./logged-token-refusal.js";
+import { admit } from "./route-guard.js";
+import { tokenEvent } from "./token-event.js";
+import { policyOf } from "./token-policy.js";
+import type { VerifyTokenOptions } from "./verify-token-options.js";
+
+/** Decides on the tokens of requests for an adapter: the one verifier, with log and callbacks. */
+export interface TokenGuard {
+  /** Never rejects: what fails within refuses the request. */
+  decide(request: IncomingRequest): Promise<TokenDecision>;
+}
+
+const forTokens = {
+  what: "tokens that were used",
+  remedy: "verifyToken({ replay: new RedisNonceStore(url) })",
+};
+
+/** @throws TypeError for options that make no sense */
+export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
+  const { audit: sink, logger: given, onDecision, keys, replay, policy, ...others } = options;
+  const logger = harmless(given ?? consoleLogger);
+  const hosts = checkAudience(options.hosts ?? audienceFromEnvironment());
+  const issuers = keys ?? issuerKeys(options.trustedIssuers, logger);
+  const verifier = createTokenVerifier({
+    ...others,
+    hosts,
+    keys: issuers,
+    replay: replay ?? memoryOfThisProcess(logger, forTokens),
+    policy: policyOf(policy, logger),
+  });
+  const refusals = new RefusalLog(logger);
+  const audit = openAudit(sink, logger);
+  const source = auditSource(hosts);
+  // What fails here fails again for the first request, and the log has it already.
+  if (keys === undefined && machine.fetchesAtLoad) issuers.preWarm?.().catch(() => {});
+
+  const record = (decision: TokenDecision, request: IncomingRequest, started: number) => {
+    if (!decision.allowed) refusals.write(loggedTokenRefusal(decision), request.method, request.target);
+    audit?.push(tokenEvent(decision, request, { time: Date.now() / 1000, source }));
+    void reportDecision(onDecision, decision, request, performance.now() - started, logger);
+  };
+
+  return {
+    async decide(request) {
+      const started = performance.now();
+      const decision = await verifier
+        .verify(undefined, request)
+        .catch((error: unknown) => unexpected(error, request, logger));
+      record(decision, request, started);
+      if (decision.allowed) admit(decision, (refused) => record(refused, request, started));
+      return decision;
+    },
+  };
+}
+
+/** What the verifier has no name for: nobody is let in, and the log says what it was. Of the steps it was none. */
+function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger): TokenRefused {
+  logUnexpected(error, logger);
+  const mistake = failure("unexpected_error");
+  return {
+    allowed: false,
+    id: globalThis.crypto.randomUUID(),
+    failure: { ...mistake, step: 0, error: mistake.code },
+    steps: [],
+    target,
+  };
+}
