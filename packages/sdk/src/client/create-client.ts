@@ -1,12 +1,15 @@
 import { AmeshError, checkAudience, normalizeHost, quoteForeign } from "@authmesh/core";
+import { systemClocks } from "@authmesh/oath/timing";
 import { openThisMachine } from "../bootstrap/this-machine.js";
 import { refuseUnknownOptions } from "../known-options.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { headerValue, prepareRequest, redirected, refuseOwnHeaders } from "./prepared-request.js";
 import { redirectOf } from "./redirect.js";
 import { type ClientIdentity, closedClient, type SignerSource, signDirectly } from "./request-signer.js";
-import { type Scheme, schemes } from "./schemes.js";
+import { type Proving, type Scheme, schemes } from "./schemes.js";
 import { SessionSigner } from "./session-signer.js";
+import { type ClientTokenOptions, checkTokenOptions } from "./token-options.js";
+import { tokenProving } from "./token-proving.js";
 import { unlessAborted } from "./unless-aborted.js";
 
 export interface ClientOptions {
@@ -22,6 +25,11 @@ export interface ClientOptions {
    * in section 3. A verifier of ours takes both. Default "authmesh".
    */
   readonly scheme?: Scheme;
+  /**
+   * Prove requests by tokens (docs/protocol.md, section 8), which this client obtains from an authority by its own key.
+   * Default: by that key alone.
+   */
+  readonly token?: ClientTokenOptions;
   /**
    * Whether the identity's key signs a delegation every few minutes, and a key in memory the requests
    * (docs/protocol.md, section 4). Default: yes for an identity that a folder, `openIdentity` or `openKey`
@@ -81,8 +89,8 @@ const mostRedirects = 20;
  *
  * @throws AmeshError from `fetch`: `identity_not_found` and what else keeps the key from being opened,
  *   `malformed_target`, `body_too_large_to_sign`, `redirect_refused`; `host_mismatch` for a host that is not in
- *   `audience`, before anything is sent
- * @throws TypeError for an unknown option or scheme, a `session` that is neither true nor false, and an audience that
+ *   `audience`, before anything is sent; `authority_unreachable` and `token_refused`, where it calls with tokens
+ * @throws TypeError for an unknown option or scheme, a `token` that makes no sense, a `session` that is neither true nor false, and an audience that
  *   is not made of hosts
  */
 export function createClient(options: ClientOptions = {}): Client {
@@ -92,12 +100,13 @@ export function createClient(options: ClientOptions = {}): Client {
     throw new TypeError("session must be true or false.");
   if (!Object.hasOwn(schemes, scheme))
     throw new TypeError(`scheme: ${JSON.stringify(scheme)} is none of ${Object.keys(schemes).join(", ")}.`);
-  const { headers: ownHeaders, prove } = schemes[scheme];
   const logger = harmless(options.logger ?? consoleLogger);
-  const send = options.fetch ?? globalThis.fetch;
+  const transport = options.fetch ?? globalThis.fetch;
   const audience = options.audience === undefined ? undefined : checkAudience(options.audience);
   // What came out empty by mistake must not make sessions good everywhere.
   if (audience?.length === 0) throw new TypeError("audience: there is no host in it.");
+  const token = options.token === undefined ? undefined : checkTokenOptions(options.token);
+  const authority = token === undefined ? [] : [new URL(token.authority).host];
   let opened: Promise<SignerSource> | undefined;
   let closed = false;
 
@@ -106,7 +115,7 @@ export function createClient(options: ClientOptions = {}): Client {
     if (!(session ?? gainsBySessions(identity))) return signDirectly(identity);
     return new SessionSigner({
       identity,
-      audience,
+      audience: audience === undefined ? undefined : [...audience, ...authority],
       logger,
       now: options.now,
     });
@@ -121,22 +130,22 @@ export function createClient(options: ClientOptions = {}): Client {
     return opened;
   };
 
-  const signedFetch = async (
+  const provenFetch = async (
     input: string | URL | Request,
     init: RequestInit | undefined,
+    { headers: ownHeaders, prove, isWornOut }: Proving,
     send: NonNullable<ClientOptions["fetch"]>,
   ): Promise<Response> => {
     if (closed) throw closedClient();
     let request = await prepareRequest(input, init, maxBodyBytes);
     refuseOwnHeaders(request, ownHeaders);
-    if (audience !== undefined) refuseOtherHosts(request.url, audience); // redirects stay within one origin
     const { signal } = request.rest;
+    let mayTryAgain = true;
     const source = await unlessAborted(signers(), signal); // refuses who was closed while the body came
     for (let hop = 0; ; hop++) {
       const { url, method, body, headers } = request;
       const pending = source.current();
       const signer = pending instanceof Promise ? await unlessAborted(pending, signal) : pending;
-      const { delegation } = signer;
       const proving = prove(
         {
           url,
@@ -151,14 +160,15 @@ export function createClient(options: ClientOptions = {}): Client {
       const response = await send(url.href, {
         ...request.rest,
         method,
-        headers: {
-          ...headers,
-          ...(delegation === undefined ? {} : { "AuthMesh-Delegation": delegation }),
-          ...proof,
-        },
+        headers: { ...headers, ...proof },
         ...(body === undefined ? {} : { body: body.content }),
         redirect: "manual",
       });
+      if (isWornOut?.(response, proof) && mayTryAgain) {
+        mayTryAgain = false;
+        await response.body?.cancel();
+        continue;
+      }
       if (request.redirect === "manual") return response;
       const next = redirectOf(response, url, method);
       if (next === undefined) return response;
@@ -171,8 +181,29 @@ export function createClient(options: ClientOptions = {}): Client {
     }
   };
 
+  const proving =
+    token === undefined
+      ? schemes[scheme]
+      : tokenProving(token, {
+          ...systemClocks,
+          ...(options.now === undefined ? {} : { now: options.now }),
+          logger,
+          send: (url, init) => provenFetch(url, init, schemes[scheme], transport),
+        });
+
+  const signedFetch = async (
+    input: string | URL | Request,
+    init: RequestInit | undefined,
+    send: NonNullable<ClientOptions["fetch"]> = transport,
+  ): Promise<Response> => {
+    // Redirects stay within one origin.
+    if (audience !== undefined)
+      refuseOtherHosts(new URL(input instanceof Request ? input.url : input), audience);
+    return provenFetch(input, init, proving, send);
+  };
+
   return {
-    fetch: (input, init) => signedFetch(input, init, send),
+    fetch: (input, init) => signedFetch(input, init),
     async headers(url, init) {
       let headers: Record<string, string> = {};
       await signedFetch(url, { ...init, redirect: "manual" }, async (_, signed) => {
@@ -201,6 +232,7 @@ const optionNames: Readonly<Record<keyof ClientOptions, true>> = {
   now: true,
   scheme: true,
   session: true,
+  token: true,
 };
 
 /** A server that is not meant must not even see the request. @throws AmeshError `host_mismatch` */
