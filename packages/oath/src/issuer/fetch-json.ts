@@ -37,8 +37,9 @@ export async function fetchJson(url: URL, options: FetchJsonOptions): Promise<Js
   const { fetch, timeoutMs, maxBytes, headers, signal, failAs } = options;
   const ending = new AbortController();
   const end = () => ending.abort();
+  // AbortSignal.any is not on edge runtimes, and would leave something behind at each question.
   if (signal?.aborted) end();
-  signal?.addEventListener("abort", end); // AbortSignal.any would leave something behind at each question
+  signal?.addEventListener("abort", end);
   const fail = (reason: string) => new AmeshError(failAs, `${url.origin}${url.pathname}: ${reason}.`);
   const get = async (): Promise<JsonAnswer> => {
     const response = await fetch(url, {
