@@ -15,21 +15,21 @@ export type TokenDecisionListener = (
  */
 export interface VerifyTokenOptions extends Omit<TokenVerifierOptions, "keys" | "replay" | "policy"> {
   /** The issuers' keys. Default: fetched from each of `trustedIssuers`, at once and then ahead of need. */
-  readonly keys?: KeySource;
+  readonly keys?: KeySource | undefined;
   /**
    * Where tokens that were used are remembered. Default: the memory of this process. Instances that serve one
    * audience need one store: `new RedisNonceStore(…)` of `@authmesh/sdk/redis`.
    */
-  readonly replay?: NonceStore;
+  readonly replay?: NonceStore | undefined;
   /**
    * Which callers may do what: an engine, or on a machine with files the path of a policy, read anew when it changes.
    * "none" lets every verified token in. Without any, nobody is let in, and the log says so.
    */
-  readonly policy?: PolicyEngine | string;
+  readonly policy?: PolicyEngine | string | undefined;
   /** Called with every decision, and not waited for. What it throws, or rejects with, is logged and changes nothing. */
-  readonly onDecision?: TokenDecisionListener;
+  readonly onDecision?: TokenDecisionListener | undefined;
   /** Where every decision is recorded, as in `amesh.verify`. Default: nowhere. */
-  readonly audit?: AuditSink;
+  readonly audit?: AuditSink | undefined;
   /** Default: warnings and errors to standard error. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
 }
