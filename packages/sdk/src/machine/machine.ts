@@ -1,4 +1,6 @@
 import type { TrustStore } from "@authmesh/core";
+import type { PolicyEngine } from "@authmesh/oath";
+import type { PolicyEvent } from "@authmesh/oath/node";
 import type { Logger } from "../logger.js";
 
 /**
@@ -13,6 +15,16 @@ export interface Machine {
    * @throws TypeError on a machine without files
    */
   localTrust(folder: string | undefined, logger: Logger): TrustStore & { ready(): Promise<void> };
+  /**
+   * The policy at a path, which follows its changes. `ready` resolves, never rejects.
+   *
+   * @throws TypeError on a machine without files
+   */
+  localPolicy(
+    path: string,
+    logger: Logger,
+    onEvent: (event: PolicyEvent) => void,
+  ): PolicyEngine & { ready(): Promise<void> };
   /** Whether modules may use the network while they are loaded. */
   readonly fetchesAtLoad: boolean;
   /** Whether other processes may serve the same audience, with memories of their own. */

@@ -4,6 +4,9 @@ export const machine: Machine = {
   localTrust() {
     throw new TypeError("allowList: there are no files on this runtime; give a TrustStore.");
   },
+  localPolicy() {
+    throw new TypeError("policy: there are no files on this runtime; give a PolicyEngine.");
+  },
   // Some forbid it.
   fetchesAtLoad: false,
   // Such runtimes start instances as they please.

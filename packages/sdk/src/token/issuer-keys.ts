@@ -1,4 +1,4 @@
-import { createJwksSource, importIssuerKey, type KeySource } from "@authmesh/oath";
+import { createJwksSource, type KeySource } from "@authmesh/oath";
 import type { Logger } from "../logger.js";
 
 /**
@@ -10,7 +10,6 @@ export function issuerKeys(issuers: readonly string[], logger: Logger): KeySourc
   const away = new Set<string>();
   return createJwksSource({
     issuers,
-    importKey: (jwk) => importIssuerKey(jwk).key,
     observe(event) {
       if (event.type === "fetched") {
         if (away.delete(event.issuer)) logger.warn(`the keys of ${event.issuer} can be fetched again`);

@@ -1,4 +1,4 @@
-import { checkAudience, failure, type IncomingRequest } from "@authmesh/core";
+import { checkAudience, createAuditEvent, failure, type IncomingRequest } from "@authmesh/core";
 import { createTokenVerifier, type TokenDecision, type TokenRefused } from "@authmesh/oath";
 import { machine } from "#machine";
 import { audienceFromEnvironment } from "../audience-variable.js";
@@ -11,7 +11,7 @@ import { issuerKeys } from "./issuer-keys.js";
 import { loggedTokenRefusal } from "./logged-token-refusal.js";
 import { admit } from "./route-guard.js";
 import { tokenEvent } from "./token-event.js";
-import { policyOf } from "./token-policy.js";
+import { tokenPolicy } from "./token-policy.js";
 import type { VerifyTokenOptions } from "./verify-token-options.js";
 
 /** Decides on the tokens of requests for an adapter: the one verifier, with log and callbacks. */
@@ -30,17 +30,20 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   const { audit: sink, logger: given, onDecision, keys, replay, policy, ...others } = options;
   const logger = harmless(given ?? consoleLogger);
   const hosts = checkAudience(options.hosts ?? audienceFromEnvironment());
+  const source = auditSource(hosts);
+  const audit = openAudit(sink, logger);
+  const { policy: decides, ready } = tokenPolicy(policy, logger, (event) =>
+    audit?.push(createAuditEvent({ ...event, source, data: { ...event.data } })),
+  );
   const issuers = keys ?? issuerKeys(options.trustedIssuers, logger);
   const verifier = createTokenVerifier({
     ...others,
     hosts,
     keys: issuers,
     replay: replay ?? memoryOfThisProcess(logger, forTokens),
-    policy: policyOf(policy, logger),
+    policy: decides,
   });
   const refusals = new RefusalLog(logger);
-  const audit = openAudit(sink, logger);
-  const source = auditSource(hosts);
   // What fails here fails again for the first request, and the log has it already.
   if (keys === undefined && machine.fetchesAtLoad) issuers.preWarm?.().catch(() => {});
 
@@ -53,6 +56,7 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   return {
     async decide(request) {
       const started = performance.now();
+      await ready?.();
       const decision = await verifier
         .verify(undefined, request)
         .catch((error: unknown) => unexpected(error, request, logger));

@@ -1,23 +1,34 @@
 import type { PolicyEngine } from "@authmesh/oath";
+import type { PolicyEvent } from "@authmesh/oath/node";
+import { machine } from "#machine";
 import type { Logger } from "../logger.js";
+
+/** What decides on tokens that passed every other step, and when it is there. */
+interface TokenPolicy {
+  readonly policy: PolicyEngine | "none" | undefined;
+  /** Resolves, never rejects. */
+  readonly ready?: () => Promise<void>;
+}
 
 /**
  * The policy that an option names. Without one nobody is let in, and the log says so.
  *
- * @throws TypeError for what is no policy, and for a path on a machine without files
+ * @param onEvent told of every policy that is taken or refused while a path is followed
+ * @throws TypeError for a path on a machine without files
  */
-export function policyOf(
+export function tokenPolicy(
   policy: PolicyEngine | string | undefined,
   logger: Logger,
-): PolicyEngine | "none" | undefined {
+  onEvent: (event: PolicyEvent) => void,
+): TokenPolicy {
   if (policy === undefined) {
     logger.error(
       "no policy is given, so every token is refused: verifyToken({ policy }) takes a policy, " +
         'or "none" to let every verified token in.',
     );
-    return undefined;
+    return { policy };
   }
-  if (policy === "none") return "none";
-  if (typeof policy === "string") throw new TypeError('policy must be a PolicyEngine or "none".');
-  return policy;
+  if (policy === "none" || typeof policy !== "string") return { policy };
+  const local = machine.localPolicy(policy, logger, onEvent);
+  return { policy: local, ready: () => local.ready() };
 }

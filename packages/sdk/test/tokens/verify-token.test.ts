@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { AuditEvent } from "@authmesh/core";
 import type { OathMeshContext, TokenDecision } from "@authmesh/oath";
 import {
@@ -9,7 +12,7 @@ import {
 } from "@authmesh/sdk";
 import { requireAction as requireActionOf } from "@authmesh/sdk/fetch";
 import express from "express";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { http1 } from "../adapters/wire.js";
 import { serve } from "../fixtures/servers.js";
 import { audience, issuer, newSigner, TokenBench, type TokenExchange } from "./token-exchange.js";
@@ -336,5 +339,39 @@ describe("what a route requires", () => {
   test.each([[[]], [[""]], [[7]]])("%j is a TypeError", (names) => {
     expect(() => requireAction(...(names as string[]))).toThrow(TypeError);
     expect(() => requireScope(...(names as string[]))).toThrow(TypeError);
+  });
+});
+
+describe("a policy on disk", () => {
+  const folder = mkdtempSync(join(tmpdir(), "amesh-policy-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "policy.yaml");
+  const allowing = (action: string) =>
+    `version: 1\nrules:\n  - name: billing\n    effect: allow\n    subject: svc://billing/*\n    action: ${action}\n`;
+
+  test("decides, is followed when it changes, and the audit learns of that", async () => {
+    const events: AuditEvent[] = [];
+    writeFileSync(path, allowing("orders.write"));
+    const { send, seen } = await api({
+      policy: path,
+      audit: { write: async (batch) => void events.push(...batch) },
+    });
+    expect((await send()).status).toBe(200);
+    expect(seen[0]?.rule).toBe("billing");
+    expect((await send({ claims: { act: "orders.read" } })).status).toBe(403);
+    writeFileSync(path, allowing("orders.read"));
+    await vi.waitFor(async () => expect((await send()).status).toBe(403), { timeout: 5000, interval: 100 });
+    await vi.waitFor(() => expect(events.map(({ type }) => type)).toContain("dev.authmesh.policy.reloaded"));
+  });
+
+  test("that cannot be read lets nobody in, and the server recovers once it can", async () => {
+    writeFileSync(path, "version: 1\nrulez: []\n");
+    const { lines, logger } = notes();
+    const { send } = await api({ policy: path, logger });
+    expect((await send()).status).toBe(403);
+    expect((await send()).status).toBe(403);
+    expect(lines.filter(({ message }) => message.includes("the policy cannot be opened"))).toHaveLength(1);
+    writeFileSync(path, allowing("orders.write"));
+    await vi.waitFor(async () => expect((await send()).status).toBe(200), { timeout: 5000, interval: 200 });
   });
 });
