@@ -39,6 +39,11 @@ test.each([
   ["nextjs", "nextjs/proxy.ts"],
   ["nextjs", "nextjs/app/api/orders/route.ts"],
   ["nextjs", "nextjs/pages/api/hooks.ts"],
+  ["nextjs", "nextjs/token-options.ts"],
+  ["nextjs", "nextjs/app/api/tokens/route.ts"],
+  ["nextjs", "nextjs/app/api/edge/route.ts"],
+  ["protect-an-api-with-tokens", "token-api/server.js"],
+  ["protect-an-api-with-tokens", "token-api/client.js"],
   ["websockets", "websockets/server.js"],
   ["websockets", "websockets/client.js"],
 ])("the guide %s shows the example %s as it is", (page, file) => {

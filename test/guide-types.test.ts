@@ -79,7 +79,16 @@ function snippetsOf(page: string): (readonly [file: string, text: string])[] {
   return blocks.map(([, name, code], i) => [`${page}/${name ?? `block-${i + 1}.ts`}`, `${code}`]);
 }
 
-const pages = { express: 1, fastify: 1, hono: 1, node: 2, fetch: 1, nextjs: 6, websockets: 2 };
+const pages = {
+  express: 1,
+  fastify: 1,
+  hono: 1,
+  node: 2,
+  fetch: 1,
+  nextjs: 9,
+  websockets: 2,
+  "protect-an-api-with-tokens": 3,
+};
 let messages: string;
 
 beforeAll(async () => {

@@ -1,7 +1,11 @@
 import { execFile } from "node:child_process";
-import { request as httpRequest } from "node:http";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { type ClaimsToMint, createEd25519Signer, mintToken, requestHashOf } from "@authmesh/oath";
 import { type Client, createClient } from "@authmesh/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Machines, type Program } from "../../scripts/machines.js";
@@ -13,9 +17,19 @@ const folder = example("nextjs");
 const next = join(folder, "node_modules/next/dist/bin/next");
 const env = { NEXT_TELEMETRY_DISABLED: "1", NODE_ENV: "production" };
 let server: Program;
+let issuer: Awaited<ReturnType<typeof startIssuer>>;
 let url: string;
 let client: Client;
 let stranger: Client;
+
+/** Publishes the key that tokens of the tests are minted with. */
+async function startIssuer() {
+  const signer = createEd25519Signer(randomBytes(32));
+  const jwks = JSON.stringify({ keys: [signer.publicJwk] });
+  const server = createServer((_request, response) => response.end(jwks)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { signer, server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
 
 beforeAll(async () => {
   const nobody = { ...process.env, ...env, AUTH_MESH_DIR: join(machines.folder, "nobody") };
@@ -30,12 +44,13 @@ beforeAll(async () => {
   await machines.run("calling", "init", "--name", "the calling service", "--backend", "encrypted-file");
   await machines.run("stranger", "init", "--name", "a stranger", "--backend", "encrypted-file");
   await machines.pair("calling", "called");
+  issuer = await startIssuer();
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   server = machines.start([next, "start", "-H", "127.0.0.1", "-p", String(port)], {
     machine: "called",
     cwd: folder,
-    env: { ...env, AMESH_AUDIENCE: `127.0.0.1:${port}` },
+    env: { ...env, AMESH_AUDIENCE: `127.0.0.1:${port}`, AMESH_ISSUER: issuer.url },
   });
   await server.line((line) => (line.includes("Ready in") ? line : undefined));
   // Next.js listens before it has run instrumentation.ts; what it answers comes after.
@@ -45,6 +60,7 @@ beforeAll(async () => {
 }, 600_000);
 
 afterAll(async () => {
+  issuer?.server.close();
   await Promise.all([client?.close(), stranger?.close(), machines.close()]);
 });
 
@@ -150,3 +166,40 @@ function rawStatus(path: string): Promise<number | undefined> {
       .end();
   });
 }
+
+describe("tokens", () => {
+  const claims = { sub: "svc://billing/worker", aud: "orders", act: "orders.write" };
+  const call = async (path: string, method: string, asked: Partial<ClaimsToMint> = {}) => {
+    const { token } = await mintToken({ ...claims, ...asked }, { issuer: issuer.url, signer: issuer.signer });
+    return () =>
+      fetch(url + path, {
+        method,
+        headers: { Authorization: `OathMesh ${token}` },
+        body: method === "POST" ? "{}" : null,
+      });
+  };
+
+  test("let a request into a route handler, once, and for its action alone", async () => {
+    const send = await call("/api/tokens", "POST");
+    const response = await send();
+    expect([response.status, await response.json()]).toEqual([200, { by: claims.sub, order: {} }]);
+    expect((await send()).status).toBe(401);
+    const other = await (await call("/api/tokens", "POST", { act: "orders.read" }))();
+    expect([other.status, await other.json()]).toMatchObject([403, { error: "action_mismatch" }]);
+    const denied = await (await call("/api/tokens", "POST", { act: "invoices.write" }))();
+    expect([denied.status, await denied.json()]).toMatchObject([403, { error: "policy_denied" }]);
+  });
+
+  test("are verified on the edge", async () => {
+    const rqh = requestHashOf({ method: "GET", url: new URL("/api/edge", url) });
+    const response = await (await call("/api/edge", "GET", { rqh }))();
+    expect([response.status, await response.json()]).toEqual([200, { by: claims.sub }]);
+    const unbound = await (await call("/api/edge", "GET"))();
+    expect([unbound.status, await unbound.json()]).toMatchObject([
+      401,
+      { error: "binding_required", step: 12 },
+    ]);
+    const bare = await fetch(`${url}/api/edge`);
+    expect(bare.headers.get("www-authenticate")).toBe('OathMesh error="claim_missing:token"');
+  });
+});
