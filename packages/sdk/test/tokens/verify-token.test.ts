@@ -342,6 +342,37 @@ describe("what a route requires", () => {
   });
 });
 
+test("a body parser in front takes nothing from a token that is bound to the body", async () => {
+  const bench = new TokenBench(http1);
+  const app = express();
+  app.use(
+    express.json(),
+    verifyToken({ ...bench.options, requireRequestBinding: true }),
+    (request, response) => {
+      response.json(request.body);
+    },
+  );
+  const { url, host } = await serve(app);
+  bench.host = host;
+  const exchange = {
+    method: "POST",
+    path: "/",
+    type: "application/json",
+    body: '{ "a" : 1.0,\n"a":2 }',
+    bound: true,
+  };
+  const headers = await bench.headers(exchange, await bench.token(exchange));
+  const response = await fetch(url, {
+    method: "POST",
+    body: exchange.body,
+    headers: [
+      ...headers.map(([name, value]) => [name, value] as [string, string]),
+      ["Content-Type", exchange.type],
+    ],
+  });
+  expect([response.status, await response.json()]).toEqual([200, { a: 2 }]);
+});
+
 describe("a policy on disk", () => {
   const folder = mkdtempSync(join(tmpdir(), "amesh-policy-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
