@@ -1,10 +1,22 @@
-import { checkAudience, createAuditEvent, failure, type IncomingRequest } from "@authmesh/core";
-import { createTokenVerifier, type TokenDecision, type TokenRefused } from "@authmesh/oath";
+import {
+  type AuditEvent,
+  checkAudience,
+  createAuditEvent,
+  type Failure,
+  failure,
+  type IncomingRequest,
+} from "@authmesh/core";
+import {
+  createTokenVerifier,
+  type TokenAllowed,
+  type TokenDecision,
+  type TokenRefused,
+} from "@authmesh/oath";
 import { machine } from "#machine";
 import { audienceFromEnvironment } from "../audience-variable.js";
 import { logUnexpected, reportDecision } from "../decision-report.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
-import { auditSource, openAudit } from "../open-audit.js";
+import { auditSource, openAudit, whyNotKept } from "../open-audit.js";
 import { memoryOfThisProcess } from "../process-memory.js";
 import { RefusalLog } from "../refusal-log.js";
 import { issuerKeys } from "./issuer-keys.js";
@@ -32,8 +44,10 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   const hosts = checkAudience(options.hosts ?? audienceFromEnvironment());
   const source = auditSource(hosts);
   const audit = openAudit(sink, logger);
+  /** For events that nothing waits for. */
+  const tellAudit = (event: AuditEvent) => void audit?.record(event)?.catch(() => {});
   const { policy: decides, ready } = tokenPolicy(policy, logger, (event) =>
-    audit?.push(createAuditEvent({ ...event, source, data: { ...event.data } })),
+    tellAudit(createAuditEvent({ ...event, source, data: { ...event.data } })),
   );
   const issuers = keys ?? issuerKeys(options.trustedIssuers, logger);
   const verifier = createTokenVerifier({
@@ -47,9 +61,10 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   // What fails here fails again for the first request, and the log has it already.
   if (keys === undefined && machine.fetchesAtLoad) issuers.preWarm?.().catch(() => {});
 
-  const record = (decision: TokenDecision, request: IncomingRequest, started: number) => {
+  const eventOf = (decision: TokenDecision, request: IncomingRequest) =>
+    tokenEvent(decision, request, { time: Date.now() / 1000, source });
+  const report = (decision: TokenDecision, request: IncomingRequest, started: number) => {
     if (!decision.allowed) refusals.write(loggedTokenRefusal(decision), request.method, request.target);
-    audit?.push(tokenEvent(decision, request, { time: Date.now() / 1000, source }));
     void reportDecision(onDecision, decision, request, performance.now() - started, logger);
   };
 
@@ -57,13 +72,35 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
     async decide(request) {
       const started = performance.now();
       await ready?.();
-      const decision = await verifier
+      let decision = await verifier
         .verify(undefined, request)
         .catch((error: unknown) => unexpected(error, request, logger));
-      record(decision, request, started);
-      if (decision.allowed) admit(decision, (refused) => record(refused, request, started));
+      const kept = audit?.record(eventOf(decision, request));
+      const problem = kept === undefined ? undefined : await whyNotKept(kept);
+      if (problem !== undefined && decision.allowed) {
+        decision = untold(decision, problem);
+        tellAudit(eventOf(decision, request)); // for those sinks that work
+      }
+      report(decision, request, started);
+      if (decision.allowed)
+        admit(decision, (refused) => {
+          tellAudit(eventOf(refused, request));
+          report(refused, request, started);
+        });
       return decision;
     },
+  };
+}
+
+/** Nobody is let in whom the audit could not tell of. Of the steps it was none. */
+function untold({ steps, target, claims }: TokenAllowed, problem: Failure): TokenRefused {
+  return {
+    allowed: false,
+    id: globalThis.crypto.randomUUID(),
+    failure: { ...problem, step: 0, error: problem.code },
+    steps: [...steps, { step: "audit", outcome: "refused" }],
+    ...(target === undefined ? {} : { target }),
+    claimed: { claims, verified: true },
   };
 }
 
