@@ -197,7 +197,7 @@ describe("an issuer that is down", () => {
   });
 
   it("that hangs lets callers wait once, and for keys that are there no more after that", async () => {
-    const { clock, server, source, find } = await scene(json(keySet("a")), { timeoutMs: 100 });
+    const { clock, server, source, find } = await scene(json(keySet("a")), { timeoutMs: 500 });
     await source.preWarm();
     server.answer = () => {};
     clock.sleep(hour);
@@ -264,7 +264,7 @@ describe("what is no set of keys", () => {
     ["two keys of one kid", json(keySet("a", "b", "a")), /two keys of one kid/],
     ["65 keys", json(keySet(...Array.from({ length: 65 }, (_, i) => `${i}`))), /more than 64/],
   ])("%s is refused, in bounded time, and the last set stays in use", async (_, answer, reason) => {
-    const { clock, server, source, events, ended } = await scene(json(keySet("good")), { timeoutMs: 150 });
+    const { clock, server, source, events, ended } = await scene(json(keySet("good")), { timeoutMs: 500 });
     await source.preWarm();
     server.answer = answer;
     clock.pass(240);
