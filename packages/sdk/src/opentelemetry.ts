@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { Decision } from "@authmesh/core";
+import type { TokenDecision } from "@authmesh/oath";
 import { type Attributes, type MeterProvider, metrics, trace } from "@opentelemetry/api";
-import type { DecisionListener } from "./verify-options.js";
+import type { DecidedRequest } from "./verify-options.js";
 
 export interface OpenTelemetryOptions {
   /** Default: the global one. */
@@ -18,18 +20,20 @@ const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]);
 
 /**
- * A listener for `onDecision` that counts and times verifications, and tells the active span of each.
+ * A listener for `onDecision`, of devices or of tokens, that counts and times verifications, and tells the active span of each.
  *
  * - `authmesh.verifications`, a counter, and `authmesh.verification.duration`, a histogram in seconds, each with
  *   `authmesh.outcome` ("allowed" or "refused"), `http.request.method`, and for a refusal `error.type`, the code
  *   of the catalogue. Nothing a caller chooses becomes a metric's attribute.
  * - On the span: `authmesh.outcome`, `authmesh.decision.id`, and of a caller that proved itself `authmesh.caller.kind`,
- *   `authmesh.caller.id` and `authmesh.caller.name`; for a refusal `error.type` and `authmesh.step`.
+ *   `authmesh.caller.id` and `authmesh.caller.name`, of a token "token" and its subject; for a refusal `error.type` and `authmesh.step`.
  *
  * @example
  * app.use(amesh.verify({ onDecision: openTelemetry() }));
  */
-export function openTelemetry(options: OpenTelemetryOptions = {}): DecisionListener {
+export function openTelemetry(
+  options: OpenTelemetryOptions = {},
+): (decision: Decision | TokenDecision, request: DecidedRequest) => void {
   const meter = (options.meterProvider ?? metrics).getMeter("@authmesh/sdk");
   const count = meter.createCounter("authmesh.verifications", {
     description: "Requests whose proof was looked at.",
@@ -52,13 +56,21 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): DecisionListe
     trace.getActiveSpan()?.setAttributes({
       ...outcome,
       "authmesh.decision.id": decision.id,
-      ...(decision.allowed
-        ? {
-            "authmesh.caller.kind": decision.caller.kind,
-            "authmesh.caller.id": decision.caller.id,
-            "authmesh.caller.name": decision.caller.name,
-          }
-        : { "authmesh.step": decision.step }),
+      ...(decision.allowed ? callerOf(decision) : { "authmesh.step": stepOf(decision) }),
     });
   };
 }
+
+type Allowed = Extract<Decision | TokenDecision, { allowed: true }>;
+type Refused = Extract<Decision | TokenDecision, { allowed: false }>;
+
+function callerOf({ caller }: Allowed): Attributes {
+  const { kind, id, name } =
+    "principal" in caller
+      ? { kind: "token", id: caller.principal.subject, name: caller.principal.subject }
+      : caller;
+  return { "authmesh.caller.kind": kind, "authmesh.caller.id": id, "authmesh.caller.name": name };
+}
+
+const stepOf = (decision: Refused): string =>
+  "step" in decision ? decision.step : String(decision.failure.step);

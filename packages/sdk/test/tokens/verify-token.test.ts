@@ -11,6 +11,13 @@ import {
   verifyToken,
 } from "@authmesh/sdk";
 import { requireAction as requireActionOf } from "@authmesh/sdk/fetch";
+import { openTelemetry } from "@authmesh/sdk/opentelemetry";
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from "@opentelemetry/sdk-metrics";
 import express from "express";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { http1 } from "../adapters/wire.js";
@@ -238,6 +245,29 @@ describe("who is told of a decision", () => {
       message: "onDecision failed",
       fields: { message: "not today" },
     });
+  });
+
+  test("OpenTelemetry counts tokens as it counts devices", async () => {
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+    const { send } = await api({
+      onDecision: openTelemetry({ meterProvider: new MeterProvider({ readers: [reader] }) }),
+    });
+    await send();
+    await send({ at: -600 });
+    await reader.forceFlush();
+    const [{ scopeMetrics: [scope] = [] } = {}] = exporter.getMetrics();
+    const points = scope?.metrics[0]?.dataPoints.map(({ attributes, value }) => ({ ...attributes, value }));
+    expect(points).toEqual([
+      { "authmesh.outcome": "allowed", "http.request.method": "GET", value: 1 },
+      {
+        "authmesh.outcome": "refused",
+        "error.type": "token_expired",
+        "http.request.method": "GET",
+        value: 1,
+      },
+    ]);
+    await reader.shutdown();
   });
 
   test("the audit gets proven claims as such, and others as unverified", async () => {
