@@ -34,7 +34,7 @@ export default defineConfig({
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
       project("authority", ["packages/authority/test/**/*.test.ts"]),
       project("cli", ["packages/cli/test/**/*.test.ts"]),
-      project("whole", ["test/*.test.ts"]),
+      project("whole", ["test/*.test.ts", "test/conformance/*.test.ts"]),
       // What takes a minute and more: npm run test:all.
       ...(process.env["AMESH_TEST_SLOW"]
         ? [project("slow", ["test/slow/**/*.test.ts"], {}, { globalSetup: "test/slow/install.ts" })]

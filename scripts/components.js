@@ -22,6 +22,14 @@ const components = [
     present: () => runs("go", "version"),
   },
   {
+    name: "PyJWT, go-jose and a JDK (verifiers of tokens in other languages)",
+    packages: ["python3-jwt", "golang-gopkg-square-go-jose.v2-dev", "openjdk-17-jdk-headless"],
+    present: () =>
+      spawnSync("/usr/bin/python3", ["-c", "import jwt"]).status === 0 &&
+      existsSync("/usr/share/gocode/src/gopkg.in/square/go-jose.v2") &&
+      runs("javac", "-version"),
+  },
+  {
     name: "swtpm and tpm2-tools (a software TPM 2.0, and a second opinion on what it is told)",
     packages: ["swtpm", "swtpm-tools", "tpm2-tools", "libtss2-tcti-swtpm0"],
     present: () => ["swtpm", "tpm2_load"].every((name) => spawnSync(name, ["--version"]).status === 0),

@@ -88,6 +88,8 @@ const pages = {
   nextjs: 9,
   websockets: 2,
   "protect-an-api-with-tokens": 3,
+  tokens: 3,
+  "verification-rules": 1,
 };
 let messages: string;
 

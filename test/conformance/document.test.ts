@@ -17,9 +17,11 @@ import {
   relayErrorCodes,
 } from "@authmesh/core";
 import { createIdentity } from "@authmesh/keystore";
+import { tokenErrorCodes, tokenSteps } from "@authmesh/oath";
 import { createRelay, defaultLimits } from "@authmesh/relay";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { HttpSignatureVector } from "./make-http-signature-vectors.js";
+import type { OathVectors } from "./make-oath-vectors.js";
 import type { RequestVectors } from "./make-vectors.js";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
@@ -139,6 +141,41 @@ describe("docs/protocol.md, section 7", () => {
     const example = sectionOf("\n### 7.6 Example");
     for (const value of [bootstrap.jti, bootstrap.otc, bootstrap.meeting.transcript])
       expect(example).toContain(value);
+  });
+});
+
+describe("docs/protocol.md, section 8", () => {
+  const { tokens } = JSON.parse(read("vectors/oath-1.json")) as OathVectors;
+  const partsOf = (name: string) =>
+    (tokens.find((vector) => vector.name === name)?.token ?? "")
+      .split(".")
+      .slice(0, 2)
+      .map((part) => Object.keys(JSON.parse(Buffer.from(part, "base64url").toString())));
+
+  it("lists the members of a token's header, and every claim", () => {
+    const [header = [], claims = []] = partsOf("every claim");
+    expect(rowsOf("8.1 The token").flatMap(([names = ""]) => codesIn(names))).toEqual(
+      expect.arrayContaining(header),
+    );
+    const listed = rowsOf("8.2 The claims").flatMap(([names = ""]) => codesIn(names));
+    expect(listed.toSorted()).toEqual([...claims, "rqh", "cnf"].toSorted());
+  });
+
+  it("gives the steps their numbers, in their order", () => {
+    const numbers = rowsOf("8.4 Verification")
+      .slice(1)
+      .map(([number]) => Number(number));
+    expect(numbers).toEqual([...new Set(tokenSteps.map(({ number }) => number))]);
+  });
+
+  it("lists the answers as the error catalogue has them, and every code of tokens", () => {
+    const rows = rowsOf("8.5 Answers").slice(1);
+    const listed = rows.flatMap(([status, codes = ""]) =>
+      codesIn(codes).map((code) => [code, Number(status)]),
+    );
+    for (const [code, status] of listed)
+      expect([code, entries[code as string]?.status]).toEqual([code, status]);
+    expect(listed.map(([code]) => code)).toEqual(expect.arrayContaining([...tokenErrorCodes]));
   });
 });
 
