@@ -16,11 +16,14 @@ export const isJsonObject = (value: JsonValue | undefined): value is JsonObject 
 export function canonicalJson(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value === "object" && value !== null) {
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, member]) => `${scalar(name)}:${canonicalJson(member)}`);
-    return `{${members.join(",")}}`;
+    const object = value as JsonObject;
+    let members = "";
+    for (const name of Object.keys(object).sort()) {
+      const member = object[name];
+      if (member === undefined) continue;
+      members += `${members === "" ? "" : ","}${scalar(name)}:${canonicalJson(member)}`;
+    }
+    return `{${members}}`;
   }
   return scalar(value as null | boolean | number | string);
 }
