@@ -4,6 +4,7 @@
  *
  * @module
  */
+export * from "./audit/index.js";
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
 export { type ImportedIssuerKey, importIssuerKey, staticKeys, thumbprint } from "./issuer-key.js";

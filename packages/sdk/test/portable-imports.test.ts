@@ -8,6 +8,7 @@ import { silent } from "./fixtures/pair.js";
 const packages = fileURLToPath(new URL("../..", import.meta.url));
 const entries: Readonly<Record<string, string>> = {
   "@authmesh/core": join(packages, "core/src/index.ts"),
+  "@authmesh/core/records": join(packages, "core/src/records.ts"),
   "@authmesh/oath/audit": join(packages, "oath/src/audit/index.ts"),
   "@authmesh/oath/logger": join(packages, "oath/src/logger.ts"),
   "@authmesh/oath/timing": join(packages, "oath/src/timing/index.ts"),

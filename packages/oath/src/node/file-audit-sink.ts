@@ -85,13 +85,20 @@ export class FileAuditSink implements AuditSink {
     });
   }
 
-  /** Signs where the chain stands if that is wanted, and lets another process have the file. */
+  /**
+   * Signs where the chain stands if that is wanted, and lets another process have the file.
+   *
+   * @throws AmeshError `storage_failed` when the disk did not take what was written since the last turn
+   */
   async close(): Promise<void> {
     await this.#flushing;
     await this.#checkpoints?.close();
     this.#cancelSync?.();
-    if (this.#options.fsync !== "never") await this.#file?.sync();
-    await this.#release();
+    try {
+      if (this.#options.fsync !== "never") await this.#file?.sync();
+    } finally {
+      await this.#release();
+    }
   }
 
   async #flush(): Promise<void> {
