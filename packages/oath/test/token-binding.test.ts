@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   type IncomingRequest,
+  InMemoryNonceStore,
   jwkOf,
   PrivateKey,
   randomBytes,
@@ -126,6 +127,20 @@ describe("a token for one request", () => {
     expect(outcome(await verifier.verify(undefined, receive(wire)))).toBe("allowed");
   });
 
+  it("whose time ends while its body comes is refused, and nothing is recorded of it", async () => {
+    let now = noon;
+    const replay = new InMemoryNonceStore();
+    const verifier = verifierWith({ replay, now: () => now * 1000 });
+    const request = receive(bearing(order, await mint({ rqh })));
+    const { bodyHash } = request;
+    request.bodyHash = async (...args) => {
+      now += 150;
+      return bodyHash(...args);
+    };
+    expect(outcome(await verifier.verify(undefined, request))).toBe("9 token_expired");
+    expect(replay.size).toBe(0);
+  });
+
   it("may be insisted on", async () => {
     const options = { requireRequestBinding: true };
     expect(await verified(bearing(order, await mint()), options)).toBe("12 binding_required");
@@ -237,6 +252,17 @@ describe("a token for whoever holds a key", () => {
     const verifier = verifierWith();
     expect(outcome(await verifier.verify(ours, receive(await signed(other))))).toBe("12 binding_mismatch");
     expect(outcome(await verifier.verify(ours, receive(await signed(ours))))).toBe("allowed");
+  });
+
+  it("is refused when the signature says that another key made it, also one that comes again", async () => {
+    const token = await mint({ cnf });
+    const verifier = verifierWith();
+    expect(outcome(await verifier.verify(undefined, receive(await signed(token))))).toBe("allowed");
+    const { publicKey } = PrivateKey.generate();
+    const holder: Holder = { publicKey, sign: (message) => device.sign(message) };
+    expect(outcome(await verifier.verify(undefined, receive(await signed(token, { holder }))))).toBe(
+      "12 binding_mismatch",
+    );
   });
 
   it("asks for a signature also where tokens may be used again, and remembers it", async () => {
