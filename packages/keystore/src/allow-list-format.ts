@@ -108,7 +108,7 @@ const shape = record({
   version: oneOf(1),
   generation: integer(1, maxGeneration),
   audience: optional(listOf(text(/^[\x21-\x7e]{1,262}$/, "a host"), 64)),
-  maxControllers: integer(1, 1000),
+  maxControllers: integer(1, maxEntries),
   devices: listOf(
     record({
       deviceId,

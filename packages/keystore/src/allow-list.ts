@@ -1,15 +1,9 @@
 import { statSync } from "node:fs";
-import {
-  AmeshError,
-  type Failure,
-  PublicKey,
-  type Role,
-  type Scopes,
-  type TrustedDevice,
-  type TrustStore,
-} from "@authmesh/core";
+import { AmeshError, type Failure, type Role, type TrustedDevice, type TrustStore } from "@authmesh/core";
 import { AllowListFile, type AllowListOwner, isFailure, olderThan } from "./allow-list-file.js";
-import type { AllowListContents, AllowListDraft, AllowListState, DeviceEntry } from "./allow-list-format.js";
+import type { AllowListContents, AllowListDraft, AllowListState } from "./allow-list-format.js";
+import { DeviceIndex } from "./device-index.js";
+import type { DeviceList } from "./device-list.js";
 
 export interface AllowListOptions {
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -29,12 +23,12 @@ const lookForUnknownEveryMs = 50;
  * read again when it changed. A file that is gone, was
  * edited, or is older than one seen before is refused: nobody is known then, until a good one is back.
  */
-export class AllowList implements TrustStore {
+export class AllowList implements TrustStore, DeviceList {
   readonly #file: AllowListFile;
   readonly #now: () => number;
   readonly #monotonic: () => number;
   readonly #listeners = new Set<() => void>();
-  #index = new Index(undefined);
+  #index = new DeviceIndex(undefined);
   #failure: Failure | undefined;
   /** No list below this generation is believed: the highest that this process or the key store has seen. */
   #floor = 0;
@@ -178,7 +172,7 @@ export class AllowList implements TrustStore {
     const contents = isFailure(read) || this.#failure !== undefined ? undefined : read;
     if (contents !== undefined) this.#floor = contents.generation;
     if (before === (this.#failure?.code ?? contents?.generation)) return;
-    this.#index = new Index(contents);
+    this.#index = new DeviceIndex(contents);
     for (const listener of this.#listeners) listener();
   }
 
@@ -192,61 +186,5 @@ export class AllowList implements TrustStore {
     } catch {
       return undefined; // reading the file will say why
     }
-  }
-}
-
-/** The list arranged for questions. Without contents it knows nobody. */
-class Index {
-  readonly contents: AllowListContents | undefined;
-  readonly byKey = byRole();
-  readonly byId = byRole();
-  readonly revoked: ReadonlySet<string>;
-  readonly audience: readonly string[];
-
-  constructor(contents: AllowListContents | undefined) {
-    this.contents = contents;
-    this.revoked = new Set(contents?.revoked.map(({ deviceId }) => deviceId));
-    this.audience = contents?.audience ?? [];
-    for (const entry of contents?.devices ?? []) {
-      if (entry.status !== "active") continue;
-      const device = new ListedDevice(entry);
-      this.byKey[entry.role].set(entry.publicKey, device);
-      this.byId[entry.role].set(entry.deviceId, device);
-    }
-  }
-}
-
-const byRole = (): Readonly<Record<Role, Map<string, TrustedDevice>>> => ({
-  controller: new Map(),
-  target: new Map(),
-});
-
-const noScopes: Scopes = Object.freeze({});
-
-class ListedDevice implements TrustedDevice {
-  readonly deviceId: string;
-  readonly friendlyName: string;
-  readonly role: Role;
-  readonly status = "active";
-  readonly bound: boolean;
-  readonly scopes: Scopes;
-  readonly expiresAt?: number;
-  readonly #base64: string;
-  #publicKey: PublicKey | undefined;
-
-  constructor(entry: DeviceEntry) {
-    this.deviceId = entry.deviceId;
-    this.friendlyName = entry.friendlyName;
-    this.role = entry.role;
-    this.bound = entry.bound;
-    this.scopes = entry.scopes ?? noScopes;
-    if (entry.expiresAt !== undefined) this.expiresAt = entry.expiresAt;
-    this.#base64 = entry.publicKey;
-  }
-
-  /** Imported on first use: that costs 50 µs, and most devices of a long list do not call. */
-  get publicKey(): PublicKey {
-    this.#publicKey ??= PublicKey.fromBase64(this.#base64);
-    return this.#publicKey;
   }
 }

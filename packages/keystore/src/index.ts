@@ -44,6 +44,8 @@ export {
   type CreateIdentityOptions,
   createIdentity,
 } from "./create-identity.js";
+export { DeviceIndex } from "./device-index.js";
+export { type DeviceList, readDeviceList } from "./device-list.js";
 export { EncryptedFileKeyStore, type EncryptedFileOptions } from "./drivers/encrypted-file.js";
 export { KeychainKeyStore, type KeychainOptions } from "./drivers/keychain.js";
 export { Pkcs11KeyStore, type Pkcs11Options, type Pkcs11Place } from "./drivers/pkcs11.js";
@@ -93,6 +95,6 @@ export {
   replaceLostIdentity,
 } from "./replace-lost-identity.js";
 export type { Argon2Cost } from "./sealed-key.js";
-export type { PromptSecret } from "./secret-source.js";
+export { type PromptSecret, type SecretSource, secretFrom } from "./secret-source.js";
 export { type TakenBackIdentity, takeBackIdentity } from "./take-back-identity.js";
 export { passphraseWarning, type Warning } from "./warnings.js";

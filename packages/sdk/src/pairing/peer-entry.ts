@@ -2,18 +2,18 @@ import { isDeepStrictEqual } from "node:util";
 import type { PairingPeer, Role } from "@authmesh/core";
 import {
   type AddedBy,
-  type AllowList,
   type AllowListDraft,
   type AllowListState,
   addDevice,
   controllersInTheWay,
   type DeviceEntry,
+  type DeviceList,
   removePendingDevice,
   setMaxControllers,
 } from "@authmesh/keystore";
 
 export interface PeerEntryOptions {
-  readonly list: AllowList;
+  readonly list: DeviceList;
   readonly role: Role;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -25,7 +25,7 @@ export interface PeerEntryOptions {
 /** The other device's entry in this machine's allow list, while a pairing goes on (docs/protocol.md, section 5). */
 export class PeerEntry {
   readonly role: Role;
-  readonly #list: AllowList;
+  readonly #list: DeviceList;
   readonly #now: () => number;
   readonly #addedBy: AddedBy;
   readonly #maxControllers: number | undefined;

@@ -1,5 +1,5 @@
 import { AmeshError, type PairingOptions as HandshakeOptions, type Random, type Role } from "@authmesh/core";
-import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import { type DeviceList, type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import { CooldownFile } from "./cooldown-file.js";
 import { PeerEntry, type PeerEntryOptions } from "./peer-entry.js";
 import { relayUrl } from "./relay-url.js";
@@ -10,6 +10,8 @@ export interface PairingOptions {
   readonly dir?: string;
   /** The identity itself, in place of a folder. */
   readonly identity?: OpenIdentity;
+  /** Where the other device is written to. Default: the allow list of the identity. */
+  readonly devices?: DeviceList;
   /** URL of the relay. Default: AMESH_RELAY_URL, else {@link defaultRelay}. */
   readonly relay?: string;
   /** Cancels the pairing at any time: `pairing_cancelled`. */
@@ -51,7 +53,7 @@ export async function takeSide(
   const identity = options.identity ?? (await openIdentity(dir === undefined ? {} : { dir }));
   const cooldown = new CooldownFile(identity.dir, now);
   cooldown.check();
-  const list = await identity.openAllowList({ now });
+  const list = options.devices ?? (await identity.openAllowList({ now }));
   const problem = list.check();
   if (problem !== undefined) throw new AmeshError(problem);
   const peer = new PeerEntry({ list, role: peerRole, now, addedBy, maxControllers });
