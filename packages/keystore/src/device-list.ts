@@ -1,5 +1,10 @@
 import type { Failure, JsonValue } from "@authmesh/core";
-import { type AllowListDraft, type AllowListState, allowListContents } from "./allow-list-format.js";
+import {
+  type AllowListContents,
+  type AllowListDraft,
+  type AllowListState,
+  allowListContents,
+} from "./allow-list-format.js";
 import { withCode } from "./internal/record.js";
 
 /** A list of devices that can be read and changed, wherever it is kept: `AllowList` keeps one in a file. */
@@ -24,5 +29,5 @@ export interface DeviceList {
  * @param name what errors call it
  * @throws AmeshError `allow_list_damaged`
  */
-export const readDeviceList = (value: JsonValue, name: string): AllowListState =>
+export const readDeviceList = (value: JsonValue, name: string): AllowListContents =>
   withCode(() => allowListContents(value, ""), "allow_list_damaged", name);

@@ -21,6 +21,7 @@ export {
 export type { AllowListOwner } from "./allow-list-file.js";
 export type {
   AddedBy,
+  AllowListContents,
   AllowListDraft,
   AllowListState,
   ConsumedToken,

@@ -1,0 +1,63 @@
+import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
+import type { Revocation } from "@authmesh/oath";
+import type { Area } from "./database/tables.js";
+import type { SigningKey } from "./keys/signing-key.js";
+
+/** How often each area has changed: who sees a new number reads the area again. */
+export type Generations = Readonly<Record<Area, number>>;
+
+/** One change of the revocation list (docs/protocol.md, section 8.7). */
+export interface RevocationChange extends Omit<Revocation, "issuer"> {
+  readonly generation: number;
+  readonly removed: boolean;
+}
+
+export interface RevocationPage {
+  /** Of the whole list. */
+  readonly last: number;
+  readonly changes: readonly RevocationChange[];
+}
+
+/**
+ * What the replicas of an authority share (docs/protocol.md, section 8.9). Each `change…` is one transaction: read,
+ * changed by a function that neither waits nor asks anybody, written; one writer of an area at a time.
+ *
+ * Everything rejects with AmeshError `database_unavailable` when the database cannot be used.
+ */
+export interface AuthorityStore {
+  generations(): Promise<Generations>;
+
+  /** @throws AmeshError `allow_list_damaged` */
+  readDevices(): Promise<AllowListState>;
+  /** Throws what `change` throws, and writes nothing then. */
+  changeDevices<T>(change: (draft: AllowListDraft) => T): Promise<T>;
+
+  readKeys(): Promise<readonly SigningKey[]>;
+  /** @param change gives every key as it is to be, or undefined to leave them */
+  changeKeys(
+    change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined,
+  ): Promise<readonly SigningKey[]>;
+
+  /** The last changes after a generation, in their order; undefined where some of them were dropped. */
+  revocationsAfter(generation: number, limit: number): Promise<RevocationPage | undefined>;
+  /** Writes an entry over the one of the same `by` and `value`, if there is one. @returns its generation */
+  addRevocation(entry: Omit<Revocation, "issuer">): Promise<number>;
+  /** @param at Unix seconds. @returns the generation of the removal; undefined when there is no such entry */
+  removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined>;
+  /** Drops entries and removals that nobody needs any more. @param now Unix seconds */
+  forgetRevocations(now: number): Promise<void>;
+
+  /**
+   * Records a nonce until the Unix millisecond `until`; false when it is there already.
+   *
+   * @param now Unix milliseconds
+   */
+  recordNonce(nonce: string, now: number, until: number): Promise<boolean>;
+  /** Forgets nonces that are over. @param now Unix milliseconds */
+  forgetNonces(now: number): Promise<void>;
+
+  /** The value of a setting; the first caller's `value` stays for ever. */
+  settle(name: string, value: string): Promise<string>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,107 @@
+import type { Revocation, RevocationSubject } from "@authmesh/oath";
+import type { RevocationChange, RevocationPage } from "../authority-store.js";
+import type { Database, Work } from "./tables.js";
+
+/** How long a removal is told, in seconds: who did not ask meanwhile begins anew (docs/protocol.md, section 8.7). */
+const removalsKept = 86_400;
+
+/** Up to this generation removals were dropped. */
+const floorSetting = "revocations_floor";
+
+export async function readRevocations(
+  database: Database,
+  last: number,
+  after: number,
+  limit: number,
+): Promise<RevocationPage | undefined> {
+  if (after > last || (after > 0 && after < (await floorOf(database)))) return undefined;
+  const rows = await database
+    .selectFrom("revocations")
+    .selectAll()
+    .where("generation", ">", after)
+    .orderBy("generation")
+    .limit(limit)
+    .execute();
+  const changes = rows.map(
+    ({ by, expires_at, removed, ...row }): RevocationChange => ({
+      ...row,
+      by: by as RevocationSubject,
+      removed: removed === 1,
+      ...(expires_at === null ? {} : { expiresAt: expires_at }),
+    }),
+  );
+  // What was written since counts, too: it may have taken the place of an entry up to the last one.
+  return { last: Math.max(last, changes.at(-1)?.generation ?? 0), changes };
+}
+
+export async function writeRevocation(
+  work: Work,
+  generation: number,
+  { by, value, reason, actor, at, expiresAt }: Omit<Revocation, "issuer">,
+): Promise<void> {
+  const changing = { reason, actor, at, expires_at: expiresAt ?? null, removed: 0, generation };
+  await work
+    .insertInto("revocations")
+    .values({ by, value, ...changing })
+    .onConflict((conflict) => conflict.columns(["by", "value"]).doUpdateSet(changing))
+    .execute();
+}
+
+/** @returns whether there was such an entry */
+export async function removeRevocation(
+  work: Work,
+  generation: number,
+  { by, value }: Pick<Revocation, "by" | "value">,
+  at: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await work
+    .updateTable("revocations")
+    .set({ removed: 1, reason: "", actor: "", at, expires_at: null, generation })
+    .where("by", "=", by)
+    .where("value", "=", value)
+    .where("removed", "=", 0)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+export async function hasRevocationsToDrop(database: Database, now: number): Promise<boolean> {
+  const row = await database
+    .selectFrom("revocations")
+    .select("generation")
+    .where((is) =>
+      is.or([
+        is.and([is("removed", "=", 0), is("expires_at", "<", now)]),
+        is.and([is("removed", "=", 1), is("at", "<", now - removalsKept)]),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Who reads expires an entry by itself; a removal that is dropped must be known to have been there. */
+export async function dropRevocations(work: Work, now: number): Promise<void> {
+  await work.deleteFrom("revocations").where("removed", "=", 0).where("expires_at", "<", now).execute();
+  const dropped = await work
+    .deleteFrom("revocations")
+    .where("removed", "=", 1)
+    .where("at", "<", now - removalsKept)
+    .returning("generation")
+    .execute();
+  if (dropped.length === 0) return;
+  const value = String(Math.max(...dropped.map(({ generation }) => generation)));
+  await work
+    .insertInto("settings")
+    .values({ name: floorSetting, value })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
+    .execute();
+}
+
+async function floorOf(database: Database): Promise<number> {
+  const row = await database
+    .selectFrom("settings")
+    .select("value")
+    .where("name", "=", floorSetting)
+    .executeTakeFirst();
+  return Number(row?.value ?? 0);
+}

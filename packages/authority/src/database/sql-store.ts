@@ -1,0 +1,144 @@
+import { createHash } from "node:crypto";
+import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
+import type { Revocation } from "@authmesh/oath";
+import type { AuthorityStore, Generations, RevocationPage } from "../authority-store.js";
+import type { SigningKey } from "../keys/signing-key.js";
+import { attempt } from "./database-failure.js";
+import { readDevices, writeDevices } from "./device-rows.js";
+import { readKeys, writeKeys } from "./key-rows.js";
+import {
+  dropRevocations,
+  hasRevocationsToDrop,
+  readRevocations,
+  removeRevocation,
+  writeRevocation,
+} from "./revocation-rows.js";
+import type { Area, Database, Work } from "./tables.js";
+
+/** The state in SQLite or PostgreSQL: the same questions to both. */
+export class SqlStore implements AuthorityStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  generations(): Promise<Generations> {
+    return attempt(async () => {
+      const rows = await this.#database.selectFrom("generations").selectAll().execute();
+      return Object.fromEntries(rows.map(({ area, value }) => [area, value])) as Generations;
+    });
+  }
+
+  readDevices(): Promise<AllowListState> {
+    return attempt(async () => readDevices(this.#database, (await this.generations()).devices));
+  }
+
+  changeDevices<T>(change: (draft: AllowListDraft) => T): Promise<T> {
+    return this.#change("devices", async (work, generation) => {
+      const before = await readDevices(work, generation);
+      const draft = structuredClone(before);
+      const result = change(draft);
+      await writeDevices(work, before, draft);
+      return result;
+    });
+  }
+
+  readKeys(): Promise<readonly SigningKey[]> {
+    return attempt(() => readKeys(this.#database));
+  }
+
+  changeKeys(
+    change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined,
+  ): Promise<readonly SigningKey[]> {
+    return this.#change("keys", async (work) => {
+      const before = await readKeys(work);
+      const after = change(before);
+      if (after !== undefined) await writeKeys(work, after);
+      return after ?? before;
+    });
+  }
+
+  revocationsAfter(generation: number, limit: number): Promise<RevocationPage | undefined> {
+    return attempt(async () => {
+      const { revocations: last } = await this.generations();
+      return readRevocations(this.#database, last, generation, limit);
+    });
+  }
+
+  addRevocation(entry: Omit<Revocation, "issuer">): Promise<number> {
+    return this.#change("revocations", async (work, generation) => {
+      await writeRevocation(work, generation, entry);
+      return generation;
+    });
+  }
+
+  removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined> {
+    return this.#change("revocations", async (work, generation) =>
+      (await removeRevocation(work, generation, entry, at)) ? generation : undefined,
+    );
+  }
+
+  forgetRevocations(now: number): Promise<void> {
+    return attempt(async () => {
+      // A generation without a change would have every reader ask again.
+      if (await hasRevocationsToDrop(this.#database, now))
+        await this.#change("revocations", (work) => dropRevocations(work, now));
+    });
+  }
+
+  recordNonce(nonce: string, now: number, until: number): Promise<boolean> {
+    const digest = createHash("sha256").update(nonce).digest("base64url");
+    return attempt(async () => {
+      const { numInsertedOrUpdatedRows = 0n } = await this.#database
+        .insertInto("nonces")
+        .values({ digest, expires_at: until })
+        .onConflict((conflict) =>
+          conflict.column("digest").doUpdateSet({ expires_at: until }).where("nonces.expires_at", "<=", now),
+        )
+        .executeTakeFirst();
+      return numInsertedOrUpdatedRows > 0n;
+    });
+  }
+
+  forgetNonces(now: number): Promise<void> {
+    return attempt(async () => {
+      await this.#database.deleteFrom("nonces").where("expires_at", "<=", now).execute();
+    });
+  }
+
+  settle(name: string, value: string): Promise<string> {
+    return attempt(async () => {
+      await this.#database
+        .insertInto("settings")
+        .values({ name, value })
+        .onConflict((conflict) => conflict.column("name").doNothing())
+        .execute();
+      const row = await this.#database
+        .selectFrom("settings")
+        .select("value")
+        .where("name", "=", name)
+        .executeTakeFirstOrThrow();
+      return row.value;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#database.destroy();
+  }
+
+  /** Raising the generation comes first: it holds off every other writer of the area until this one is done. */
+  #change<T>(area: Area, work: (transaction: Work, generation: number) => Promise<T>): Promise<T> {
+    return attempt(() =>
+      this.#database.transaction().execute(async (transaction) => {
+        const { value } = await transaction
+          .updateTable("generations")
+          .set((row) => ({ value: row("value", "+", 1) }))
+          .where("area", "=", area)
+          .returning("value")
+          .executeTakeFirstOrThrow();
+        return work(transaction, value);
+      }),
+    );
+  }
+}

@@ -1,0 +1,69 @@
+import type { Kysely, Transaction } from "kysely";
+import type { KeyState } from "../keys/signing-key.js";
+
+/** What the authority keeps (docs/protocol.md, section 8.9). Times are Unix seconds. */
+export interface Tables {
+  readonly generations: GenerationTable;
+  readonly devices: DeviceTable;
+  readonly revoked_devices: RevokedDeviceTable;
+  readonly signing_keys: SigningKeyTable;
+  readonly revocations: RevocationTable;
+  readonly nonces: NonceTable;
+  readonly settings: SettingTable;
+}
+
+/** What rises with every change of one area. */
+export type Area = "devices" | "keys" | "revocations";
+
+interface GenerationTable {
+  readonly area: Area;
+  readonly value: number;
+}
+
+interface DeviceTable {
+  readonly device_id: string;
+  readonly role: string;
+  /** A `DeviceEntry` of @authmesh/keystore, in JSON. */
+  readonly entry: string;
+}
+
+interface RevokedDeviceTable {
+  readonly device_id: string;
+  /** A `Tombstone` of @authmesh/keystore, in JSON. */
+  readonly entry: string;
+}
+
+interface SigningKeyTable {
+  readonly kid: string;
+  readonly state: KeyState;
+  readonly since: number;
+  readonly created_at: number;
+  /** A `PublicJwk` in JSON. */
+  readonly public_jwk: string;
+  readonly sealed: string | null;
+}
+
+interface RevocationTable {
+  readonly by: string;
+  readonly value: string;
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: number;
+  readonly expires_at: number | null;
+  readonly removed: number;
+  readonly generation: number;
+}
+
+interface NonceTable {
+  /** SHA-256 of the nonce, in base64url. */
+  readonly digest: string;
+  readonly expires_at: number;
+}
+
+interface SettingTable {
+  readonly name: string;
+  readonly value: string;
+}
+
+export type Database = Kysely<Tables>;
+export type Work = Transaction<Tables>;

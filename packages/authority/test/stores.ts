@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, onTestFinished } from "vitest";
+import { PostgresServer } from "../../../test/fixtures/postgres-server.js";
+import { type DatabasePlace, openDatabase } from "../src/database/open-database.js";
+import { SqlStore } from "../src/database/sql-store.js";
+
+/** A kind of database, for suites that run over each. */
+export interface Backend {
+  readonly name: string;
+  /** An empty database. */
+  place(): Promise<DatabasePlace>;
+}
+
+let server: Promise<PostgresServer> | undefined;
+let stopServer = async () => {};
+let drawn = 0;
+afterAll(() => stopServer());
+
+/** Both, real. PostgreSQL is started when it is first asked for, and once a file. */
+export const backends: readonly Backend[] = [
+  {
+    name: "SQLite",
+    place: async () => ({ file: join(temporaryFolder(), "authority.db") }),
+  },
+  {
+    name: "PostgreSQL",
+    async place() {
+      server ??= PostgresServer.start((stop) => {
+        stopServer = stop;
+      });
+      return { url: await (await server).database(`test${drawn++}`) };
+    },
+  },
+];
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "amesh-authority-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export async function openStore(place: DatabasePlace): Promise<SqlStore> {
+  const store = new SqlStore(await openDatabase(place));
+  onTestFinished(() => store.close());
+  return store;
+}
