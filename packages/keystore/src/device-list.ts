@@ -5,7 +5,7 @@ import {
   type AllowListState,
   allowListContents,
 } from "./allow-list-format.js";
-import { withCode } from "./internal/record.js";
+import { withCode } from "@authmesh/core/records";
 
 /** A list of devices that can be read and changed, wherever it is kept: `AllowList` keeps one in a file. */
 export interface DeviceList {

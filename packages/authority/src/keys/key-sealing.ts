@@ -1,0 +1,52 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { AmeshError, concatBytes, fromBase64Url, toBase64Url, utf8 } from "@authmesh/core";
+
+const algorithm = "chacha20-poly1305";
+const nonceLength = 12;
+const tagLength = 16;
+
+/**
+ * Keeps private keys unreadable for whoever reads the database (docs/protocol.md, section 8.9): ChaCha20-Poly1305
+ * under a key that is not in there.
+ */
+export class KeySealing {
+  /** Tells one sealing key from another, and nothing of it. */
+  readonly fingerprint: string;
+  readonly #key: Uint8Array;
+
+  /** @param secret at least 32 bytes that nobody can guess; copied */
+  constructor(secret: Uint8Array) {
+    const derive = (purpose: string) =>
+      new Uint8Array(hkdfSync("sha256", secret, new Uint8Array(), utf8(`amesh/authority/${purpose}/1`), 32));
+    this.#key = derive("signing-keys");
+    this.fingerprint = toBase64Url(derive("fingerprint").subarray(0, 16));
+  }
+
+  /** @param name what the secret belongs to; it opens under no other name */
+  seal(name: string, secret: Uint8Array): string {
+    const nonce = randomBytes(nonceLength);
+    const cipher = createCipheriv(algorithm, this.#key, nonce, { authTagLength: tagLength });
+    cipher.setAAD(utf8(name), { plaintextLength: secret.length });
+    const sealed = concatBytes(cipher.update(secret), cipher.final());
+    return toBase64Url(concatBytes(nonce, sealed, cipher.getAuthTag()));
+  }
+
+  /** Wipe it after use. @throws AmeshError `key_mismatch` */
+  open(name: string, sealed: string): Uint8Array {
+    const bytes = fromBase64Url(sealed) ?? new Uint8Array();
+    try {
+      const decipher = createDecipheriv(algorithm, this.#key, bytes.subarray(0, nonceLength), {
+        authTagLength: tagLength,
+      });
+      const body = bytes.subarray(nonceLength, -tagLength);
+      decipher.setAuthTag(bytes.subarray(-tagLength));
+      decipher.setAAD(utf8(name), { plaintextLength: body.length });
+      return concatBytes(decipher.update(body), decipher.final());
+    } catch (cause) {
+      throw new AmeshError("key_mismatch", `The signing key ${name} does not open with this sealing secret.`, {
+        fix: "Give every replica the secret that the keys were sealed with: AMESH_AUTHORITY_SECRET_FILE.",
+        cause,
+      });
+    }
+  }
+}
