@@ -1,5 +1,5 @@
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
-import type { Revocation } from "@authmesh/oath";
+import type { RevocableToken, Revocation } from "@authmesh/oath";
 import type { Area } from "./database/tables.js";
 import type { SigningKey } from "./keys/signing-key.js";
 
@@ -44,6 +44,8 @@ export interface AuthorityStore {
   addRevocation(entry: Omit<Revocation, "issuer">): Promise<number>;
   /** @param at Unix seconds. @returns the generation of the removal; undefined when there is no such entry */
   removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined>;
+  /** Whether an entry that is in force refuses the token. @param now Unix seconds */
+  isRevoked(token: Omit<RevocableToken, "iss">, now: number): Promise<boolean>;
   /** Drops entries and removals that nobody needs any more. @param now Unix seconds */
   forgetRevocations(now: number): Promise<void>;
 

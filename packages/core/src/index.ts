@@ -28,6 +28,7 @@ export {
   type CircuitLimits,
   type CircuitState,
 } from "./circuit-breaker.js";
+export { type ClientAddress, clientAddress } from "./client-address.js";
 export {
   type CompactJws,
   type JwsAlgorithm,

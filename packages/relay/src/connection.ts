@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientAddress } from "@authmesh/core";
 import {
   formatRelayMessage,
   type RelayClosing,
@@ -7,7 +8,6 @@ import {
   relayErrorCodes,
 } from "@authmesh/core";
 import type { WebSocket } from "ws";
-import type { ClientAddress } from "./client-address.js";
 import type { Session } from "./session-registry.js";
 
 /** Where a socket is in its one session; `closing` until the peer confirms it. */

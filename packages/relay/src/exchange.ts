@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientAddress } from "@authmesh/core";
 import {
   type ClientMessage,
   type Failure,
@@ -10,7 +11,6 @@ import {
 import type { Logger } from "pino";
 import type { RawData } from "ws";
 import type { AnsweringSocket } from "./answering-socket.js";
-import type { ClientAddress } from "./client-address.js";
 import { Connection, type Phase } from "./connection.js";
 import { ExpiryQueue } from "./expiry-queue.js";
 import { lifetimes, type RelayLimits } from "./limits.js";

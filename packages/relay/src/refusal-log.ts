@@ -11,7 +11,7 @@ export class RefusalLog {
     this.#logger = logger;
   }
 
-  /** @param network the coarse address, see client-address.ts. @param now milliseconds */
+  /** @param network the coarse address, see core's client-address.ts. @param now milliseconds */
   note(code: Refusal, network: string, now: number): void {
     const leftOut = this.#throttle.admit(code, now);
     if (leftOut !== undefined) this.#logger.warn({ code, network, leftOut }, "refused");

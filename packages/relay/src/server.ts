@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { failure, maxFrameBytes } from "@authmesh/core";
+import { type ClientAddress, clientAddress, failure, maxFrameBytes } from "@authmesh/core";
 import { WebSocketServer } from "ws";
 import { AnsweringSocket } from "./answering-socket.js";
-import { type ClientAddress, clientAddress } from "./client-address.js";
 import { Exchange } from "./exchange.js";
 import { answerHttp, pathOf, refuseHttp } from "./http-endpoints.js";
 import { listenOn, type RelayAddress } from "./listen-on.js";

@@ -1,4 +1,4 @@
-import type { Revocation, RevocationSubject } from "@authmesh/oath";
+import type { RevocableToken, Revocation, RevocationSubject } from "@authmesh/oath";
 import type { RevocationChange, RevocationPage } from "../authority-store.js";
 import type { Database, Work } from "./tables.js";
 
@@ -62,6 +62,26 @@ export async function removeRevocation(
     .where("removed", "=", 0)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
+}
+
+export async function hasRevocation(
+  database: Database,
+  token: Omit<RevocableToken, "iss">,
+  now: number,
+): Promise<boolean> {
+  const named = (["sub", "jti", "kid", "tenant"] as const).flatMap((by) => {
+    const value = token[by];
+    return value === undefined ? [] : [{ by, value }];
+  });
+  const row = await database
+    .selectFrom("revocations")
+    .select("generation")
+    .where("removed", "=", 0)
+    .where((is) => is.or([is("expires_at", "is", null), is("expires_at", ">", now)]))
+    .where((is) => is.or(named.map(({ by, value }) => is.and([is("by", "=", by), is("value", "=", value)]))))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 export async function hasRevocationsToDrop(database: Database, now: number): Promise<boolean> {

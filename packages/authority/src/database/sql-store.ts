@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
-import type { Revocation } from "@authmesh/oath";
+import type { RevocableToken, Revocation } from "@authmesh/oath";
 import type { AuthorityStore, Generations, RevocationPage } from "../authority-store.js";
 import type { SigningKey } from "../keys/signing-key.js";
 import { attempt } from "./database-failure.js";
@@ -8,6 +8,7 @@ import { readDevices, writeDevices } from "./device-rows.js";
 import { readKeys, writeKeys } from "./key-rows.js";
 import {
   dropRevocations,
+  hasRevocation,
   hasRevocationsToDrop,
   readRevocations,
   removeRevocation,
@@ -77,6 +78,10 @@ export class SqlStore implements AuthorityStore {
     return this.#change("revocations", async (work, generation) =>
       (await removeRevocation(work, generation, entry, at)) ? generation : undefined,
     );
+  }
+
+  isRevoked(token: Omit<RevocableToken, "iss">, now: number): Promise<boolean> {
+    return attempt(() => hasRevocation(this.#database, token, now));
   }
 
   forgetRevocations(now: number): Promise<void> {

@@ -1,4 +1,11 @@
-import { AmeshError, type Failure, failure, type Role, type TrustedDevice, type TrustStore } from "@authmesh/core";
+import {
+  AmeshError,
+  type Failure,
+  failure,
+  type Role,
+  type TrustedDevice,
+  type TrustStore,
+} from "@authmesh/core";
 import { type AllowListDraft, type AllowListState, DeviceIndex, type DeviceList } from "@authmesh/keystore";
 import type { AuthorityStore } from "../authority-store.js";
 

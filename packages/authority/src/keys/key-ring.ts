@@ -91,15 +91,12 @@ export class KeyRing {
     });
   }
 
-  async #change(
-    change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined,
-  ): Promise<void> {
+  async #change(change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined): Promise<void> {
     let activated: SigningKey | undefined;
     const keys = await this.#options.store.changeKeys((before) => {
       const after = change(before);
       activated = after?.find(
-        ({ kid, state }) =>
-          state === "active" && before.find((key) => key.kid === kid)?.state !== "active",
+        ({ kid, state }) => state === "active" && before.find((key) => key.kid === kid)?.state !== "active",
       );
       return after;
     });

@@ -43,10 +43,14 @@ export class KeySealing {
       decipher.setAAD(utf8(name), { plaintextLength: body.length });
       return concatBytes(decipher.update(body), decipher.final());
     } catch (cause) {
-      throw new AmeshError("key_mismatch", `The signing key ${name} does not open with this sealing secret.`, {
-        fix: "Give every replica the secret that the keys were sealed with: AMESH_AUTHORITY_SECRET_FILE.",
-        cause,
-      });
+      throw new AmeshError(
+        "key_mismatch",
+        `The signing key ${name} does not open with this sealing secret.`,
+        {
+          fix: "Give every replica the secret that the keys were sealed with: AMESH_AUTHORITY_SECRET_FILE.",
+          cause,
+        },
+      );
     }
   }
 }

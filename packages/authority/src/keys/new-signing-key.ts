@@ -15,6 +15,9 @@ const kinds: Readonly<
   },
 };
 
+/** Those that an authority may sign with. */
+export const tokenAlgorithms = Object.keys(kinds) as readonly TokenAlgorithm[];
+
 /** Makes a key that is to sign later. @param now Unix seconds */
 export function newSigningKey(algorithm: TokenAlgorithm, sealing: KeySealing, now: number): SigningKey {
   const { generate, signer } = kinds[algorithm];
@@ -29,7 +32,10 @@ export function newSigningKey(algorithm: TokenAlgorithm, sealing: KeySealing, no
 }
 
 /** @throws AmeshError `key_mismatch` when it does not open, or opens as another key */
-export function openSigningKey({ kid, publicJwk, sealed = "" }: SigningKey, sealing: KeySealing): TokenSigner {
+export function openSigningKey(
+  { kid, publicJwk, sealed = "" }: SigningKey,
+  sealing: KeySealing,
+): TokenSigner {
   const secret = sealing.open(kid, sealed);
   try {
     return kinds[publicJwk.alg].signer(secret);

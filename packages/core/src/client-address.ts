@@ -1,5 +1,3 @@
-import { isIP } from "node:net";
-
 /** Where a client comes from, as limits and logs see it. */
 export interface ClientAddress {
   /** What limits count by: an IPv4 address, or the /64 of an IPv6 address, whose owner has all of it. */
@@ -31,9 +29,8 @@ function withoutPort(entry: string): string {
 }
 
 function describeAddress(text: string): ClientAddress | undefined {
-  const version = isIP(text);
-  if (version === 0) return undefined;
-  if (version === 4) return describeIPv4(text.split(".").map(Number));
+  if (isIPv4(text)) return describeIPv4(text.split(".").map(Number));
+  if (!isIPv6(text)) return undefined;
   const groups = ipv6Groups(text);
   const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
   if (mapped) return describeIPv4(groups.slice(6).flatMap((group) => [group >> 8, group & 0xff]));
@@ -44,6 +41,14 @@ function describeAddress(text: string): ClientAddress | undefined {
 function describeIPv4(bytes: readonly number[]): ClientAddress {
   return { key: bytes.join("."), network: `${bytes.slice(0, 3).join(".")}.0/24` };
 }
+
+const isIPv4 = (text: string): boolean =>
+  /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/.test(text) &&
+  text.split(".").every((byte) => Number(byte) <= 255);
+
+/** With or without a zone; every runtime's URL parser knows the rest. */
+const isIPv6 = (text: string): boolean =>
+  /^[\da-f:.]{2,45}(?:%[\w.-]{1,64})?$/i.test(text) && URL.canParse(`http://[${text.split("%")[0]}]/`);
 
 /** The eight groups of a valid IPv6 address. */
 function ipv6Groups(text: string): number[] {

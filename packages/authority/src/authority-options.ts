@@ -1,0 +1,44 @@
+import type { AuditSink } from "@authmesh/core";
+import type { Environment, PromptSecret } from "@authmesh/keystore";
+import type { TokenAlgorithm } from "@authmesh/oath";
+import type { Logger } from "@authmesh/sdk";
+
+/** How an authority is run. Only `dir` has no default. */
+export interface AuthorityOptions {
+  /** Folder of its identity, its database and, by default, its policy. Made on first start. */
+  readonly dir: string;
+  /**
+   * Where DATABASE_URL (a PostgreSQL in place of the file in the folder) and AMESH_AUTHORITY_SECRET_FILE (what replicas
+   * seal signing keys with) are looked for. Default `process.env`.
+   */
+  readonly env?: Environment | undefined;
+  /** Default "127.0.0.1". */
+  readonly host?: string | undefined;
+  /** Default 4000. */
+  readonly port?: number | undefined;
+  /** The `iss` of its tokens: an origin. Default `http://localhost:PORT`, or https with `tls`. */
+  readonly issuer?: string | undefined;
+  /** Hosts that callers name it by. Default: the issuer's, and 127.0.0.1 where that is localhost. */
+  readonly audience?: readonly string[] | undefined;
+  /** PEM files; read again when they change. Default: plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /** Behind one proxy that sets X-Forwarded-For and X-Forwarded-Host. Default false. */
+  readonly trustProxy?: boolean | undefined;
+  /** The file that says who may mint what; read again when it changes. Default `DIR/policy.json`. */
+  readonly policy?: string | undefined;
+  /** Of signing keys that are made from now on. Default "EdDSA". */
+  readonly algorithm?: TokenAlgorithm | undefined;
+  /** How old a signing key becomes, in days, 1 to 365. Default 30. */
+  readonly rotateDays?: number | undefined;
+  /** Requests a minute: of one device, default 6,000, and of one address, default 12,000. A sixth may come at once. */
+  readonly limits?: { readonly caller?: number; readonly address?: number } | undefined;
+  /** Tell the revocation list to everybody, without reasons and actors. Default: to devices alone. */
+  readonly publicRevocations?: boolean | undefined;
+  /** Where every mint, refusal, revocation and rotation is recorded. Default: nowhere. */
+  readonly audit?: AuditSink | undefined;
+  /** Default: warnings and errors to standard error. */
+  readonly logger?: Logger | undefined;
+  readonly promptSecret?: PromptSecret | undefined;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}

@@ -1,0 +1,18 @@
+import { once } from "node:events";
+import { Server as TlsServer } from "node:tls";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { AmeshError, type AuditEvent, checkAudience, type Failure, failure } from "@authmesh/core";
+import { consoleLogger, type Logger } from "@authmesh/sdk";
+import type { Hono } from "hono";
+import type { AuthorityOptions } from "./authority-options.js";
+import { DatabaseNonceStore } from "./database/database-nonce-store.js";
+import { createApp } from "./http/app.js";
+import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
+import { RateLimit } from "./http/rate-limit.js";
+import { KeyRing } from "./keys/key-ring.js";
+import { Metrics } from "./metrics.js";
+import { PolicyFile } from "./mint/policy-file.js";
+import { type AuthorityState, openAuthorityState } from "./open-state.js";
+import { record, type Services } from "./services.js";
+import { StateWatch } from "./state-watch.js";

@@ -1,0 +1,139 @@
+import { AmeshError, clientAddress, type Failure, failure } from "@authmesh/core";
+import { type VerifyOptions, verify } from "@authmesh/sdk/hono";
+import { getConnInfo } from "@hono/node-server/conninfo";
+import { Hono, type MiddlewareHandler } from "hono";
+import { publishedMaxAge } from "../keys/rotation.js";
+import { maxMintRequestBytes } from "../mint/mint-request.js";
+import type { Services } from "../services.js";
+import { metadata, paths } from "./discovery.js";
+import { answerIntrospect } from "./introspect-route.js";
+import { plainProblem, problem, problemOfRefusal } from "./problem.js";
+import type { RateLimit } from "./rate-limit.js";
+import { answerRevocations, answerRevoke, answerUnrevoke } from "./revocation-routes.js";
+import { answerToken } from "./token-route.js";
+
+export interface AppOptions {
+  readonly services: Services;
+  /** How device signatures are verified: whom, for which hosts, with which nonces. */
+  readonly device: VerifyOptions;
+  /** Proxies in front, for addresses. */
+  readonly trustedProxies: number;
+  readonly limits: { readonly address: RateLimit; readonly caller: RateLimit };
+  readonly publicRevocations: boolean;
+  /** Names this run of the revocation list's generations. */
+  readonly log: string;
+  /** Why the authority cannot mint now. */
+  readonly notReady: () => Failure | undefined;
+}
+
+const asJson = { "Content-Type": "application/json" };
+
+/** The authority's HTTP interface (docs/protocol.md, section 8.9). */
+export function createApp(options: AppOptions): Hono {
+  const { services, publicRevocations, log } = options;
+  const { issuer, keys } = services;
+  const app = new Hono();
+  app.onError((error) => answerError(error, services));
+  app.notFound(() => plainProblem(404, "There is nothing at this path.", "not_found"));
+  app.use(hardened);
+
+  app.get(paths.health, (context) => context.json({ status: "ok" }, 200, { "Cache-Control": "no-store" }));
+  app.get(paths.ready, (context) => {
+    const reason = options.notReady();
+    return reason === undefined
+      ? context.json({ status: "ready" }, 200, { "Cache-Control": "no-store" })
+      : problem(reason);
+  });
+  app.get(paths.metrics, (context) => context.body(renderMetrics(services), 200, metricsHeaders));
+
+  app.use(limitAddresses(options));
+  const { oauth, openid } = metadata(issuer);
+  const cached = { ...asJson, "Cache-Control": `public, max-age=${publishedMaxAge}` };
+  app.get(paths.keys, (context) => context.body(JSON.stringify(keys.published), 200, cached));
+  app.get(paths.oauthMetadata, (context) => context.body(JSON.stringify(oauth), 200, cached));
+  app.get(paths.openidMetadata, (context) => context.body(JSON.stringify(openid), 200, cached));
+
+  const caller = fromDevice(verify(options.device), options);
+  const revoker = fromDevice(verify({ ...options.device, scope: "revocations:w" }), options);
+  const reader = publicRevocations ? fromAnybody : caller;
+  app.post(paths.token, timed(services), caller, (context) => answerToken(context, services));
+  app.post(paths.introspect, caller, (context) => answerIntrospect(context, services));
+  const list = { toEverybody: publicRevocations, log };
+  app.get(paths.revocations, reader, (context) =>
+    answerRevocations(context, services, list),
+  );
+  app.post(paths.revocations, revoker, (context) => answerRevoke(context, services));
+  app.delete(paths.revocations, revoker, (context) => answerUnrevoke(context, services));
+  return app;
+}
+
+const hardened: MiddlewareHandler = async (context, next) => {
+  const announced = Number(context.req.header("content-length") ?? 0);
+  if (announced > 4 * maxMintRequestBytes) return problem(failure("payload_too_large"));
+  await next();
+  context.res.headers.set("X-Content-Type-Options", "nosniff");
+  return undefined;
+};
+
+const fromAnybody: MiddlewareHandler = (_, next) => next();
+
+/** The device verifier, whose refusals become problem documents, and behind it the limit of each caller. */
+function fromDevice(verifier: MiddlewareHandler, { limits, services }: AppOptions): MiddlewareHandler {
+  return async (context, next) => {
+    let limited: Response | undefined;
+    const refusal = await verifier(context, async () => {
+      limited = tooOften(limits.caller.take(context.get("authMesh").deviceId), services);
+      if (limited === undefined) await next();
+    });
+    return refusal instanceof Response ? problemOfRefusal(refusal) : limited;
+  };
+}
+
+function limitAddresses({ limits, trustedProxies, services }: AppOptions): MiddlewareHandler {
+  return async (context, next) => {
+    const { key } = clientAddress(
+      getConnInfo(context).remote.address,
+      context.req.header("x-forwarded-for"),
+      trustedProxies,
+    );
+    return tooOften(limits.address.take(key), services) ?? next();
+  };
+}
+
+function tooOften(seconds: number | undefined, { metrics }: Services): Response | undefined {
+  if (seconds === undefined) return undefined;
+  metrics.add("refusals_total", "rate_limited");
+  const detail = `There were too many requests; the next may come in ${seconds} s.`;
+  return problem({ ...failure("rate_limited", detail), retryAfterSeconds: seconds });
+}
+
+function timed({ metrics }: Services): MiddlewareHandler {
+  return async (_, next) => {
+    const started = performance.now();
+    await next();
+    metrics.observe((performance.now() - started) / 1000);
+  };
+}
+
+function answerError(error: unknown, { logger, metrics }: Services): Response {
+  const known = error instanceof AmeshError ? error.failure : undefined;
+  const told = known !== undefined && known.status > 0 ? known : failure("unexpected_error");
+  metrics.add("refusals_total", told.code);
+  if (told.status >= 500) {
+    const detail = known?.detail ?? (error instanceof Error ? error.stack : String(error));
+    logger.error("a request could not be answered", { code: known?.code, detail, fix: known?.fix });
+  }
+  return problem(told);
+}
+
+const metricsHeaders = {
+  "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+  "Cache-Control": "no-store",
+};
+
+function renderMetrics({ metrics, keys, devices, now }: Services): string {
+  const active = keys.keys.find(({ state }) => state === "active");
+  metrics.set("active_key_age_seconds", active === undefined ? 0 : Math.floor(now() / 1000) - active.since);
+  metrics.set("devices", devices.check() === undefined ? devices.state.devices.length : 0);
+  return metrics.render();
+}

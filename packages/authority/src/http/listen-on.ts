@@ -1,0 +1,88 @@
+import { once } from "node:events";
+import { readFileSync, statSync } from "node:fs";
+import type { Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { AmeshError } from "@authmesh/core";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Hono } from "hono";
+
+/** PEM files. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 30_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 16_384,
+};
+const mostConnections = 10_000;
+
+/** @throws AmeshError `authority_cannot_listen` when the certificate cannot be used */
+export function createServer(app: Hono, tls: CertificateFiles | undefined): Server | TlsServer {
+  const serverOptions =
+    tls === undefined ? { serverOptions: limits } : { createServer: createTlsServer, serverOptions: { ...limits, ...readPair(tls) } };
+  const server = tlsFailure(() => createAdaptorServer({ fetch: app.fetch, ...serverOptions }) as Server | TlsServer);
+  server.maxConnections = mostConnections;
+  return server;
+}
+
+/** @throws AmeshError `authority_cannot_listen` */
+export async function listenOn(server: Server, host: string, port: number): Promise<AddressInfo> {
+  try {
+    server.listen({ host, port });
+    await once(server, "listening");
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    throw new AmeshError("authority_cannot_listen", `The authority cannot listen on ${host}:${port} (${reason}).`, { cause });
+  }
+  return server.address() as AddressInfo;
+}
+
+/**
+ * Goes over to a renewed certificate, looked for once a minute. One that cannot be used is told of, and the present one
+ * stays. Returns the way to stop.
+ */
+export function renewCertificate(
+  server: TlsServer,
+  files: CertificateFiles,
+  tell: (error: unknown) => void,
+  everyMs = 60_000,
+): () => void {
+  let stamp = stampOf(files);
+  const timer = setInterval(() => {
+    try {
+      const present = stampOf(files);
+      if (present === stamp) return;
+      server.setSecureContext(readPair(files));
+      stamp = present;
+    } catch (error) {
+      tell(error);
+    }
+  }, everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+const stampOf = ({ cert, key }: CertificateFiles): string =>
+  [cert, key].map((path) => statSync(path, { bigint: true }).mtimeNs).join(" ");
+
+function readPair({ cert, key }: CertificateFiles): { readonly cert: Buffer; readonly key: Buffer } {
+  return tlsFailure(() => ({ cert: readFileSync(cert), key: readFileSync(key) }));
+}
+
+function tlsFailure<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    throw new AmeshError("authority_cannot_listen", `The certificate or its key cannot be used (${reason}).`, {
+      fix: "Give --cert a PEM file with the chain, and --key the PEM file of its private key.",
+      cause,
+    });
+  }
+}

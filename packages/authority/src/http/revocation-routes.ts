@@ -1,0 +1,107 @@
+import { AmeshError } from "@authmesh/core";
+import { integer, oneOf, optional, readDocument, record as shapeOf, text } from "@authmesh/core/records";
+import type { Context } from "hono";
+import type { RevocationChange } from "../authority-store.js";
+import { record, type Services } from "../services.js";
+import { plainProblem } from "./problem.js";
+
+/** The last changes in one answer (docs/protocol.md, section 8.7). */
+const mostChanges = 10_000;
+
+const subjects = ["sub", "jti", "kid", "tenant"] as const;
+const by = oneOf(...subjects);
+const value = text(/^[\x21-\x7e]{1,512}$/, "1 to 512 visible ASCII characters");
+
+const shape = shapeOf({
+  by,
+  value,
+  reason: text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters"),
+  expiresAt: optional(integer(1, Number.MAX_SAFE_INTEGER)),
+});
+
+/** Whether the list is told to everybody, who then do not learn reasons and actors. */
+export interface ListOptions {
+  readonly toEverybody: boolean;
+  /** Names this run of generations. */
+  readonly log: string;
+}
+
+/** `GET /v1/revocations`. */
+export async function answerRevocations(
+  context: Context,
+  { issuer, store }: Services,
+  { toEverybody, log }: ListOptions,
+): Promise<Response> {
+  const after = queryNumber(context, "after", 0, Number.MAX_SAFE_INTEGER, 0);
+  const limit = queryNumber(context, "limit", 1, mostChanges, mostChanges);
+  const page = await store.revocationsAfter(after, limit);
+  if (page === undefined)
+    return plainProblem(410, "These changes are not known any more.", "revocations_gone");
+  const { last, changes } = page;
+  const more = changes.length === limit && (changes.at(-1)?.generation ?? 0) < last;
+  const generation = more ? (changes.at(-1)?.generation ?? after) : last;
+  const etag = `"${log}.${generation}"`;
+  const headers = { "Cache-Control": "no-store", ETag: etag };
+  if (context.req.header("if-none-match") === etag && changes.length === 0)
+    return context.body(null, 304, headers);
+  const revocations = changes.map((change) => tell(change, toEverybody));
+  return context.json({ issuer, log, generation, more, revocations }, 200, headers);
+}
+
+/** `POST /v1/revocations`, behind the device verifier and the scope `revocations:w`. */
+export async function answerRevoke(context: Context, services: Services): Promise<Response> {
+  const { deviceId: actor } = context.get("authMesh");
+  const body = new Uint8Array(await context.req.arrayBuffer());
+  const entry = readDocument(body, shape, "mint_request_invalid", "The revocation", { integers: true });
+  const at = Math.floor(services.now() / 1000);
+  const generation = await services.store.addRevocation({ ...entry, actor, at });
+  record(services, {
+    type: "dev.authmesh.token.revoked",
+    subject: actor,
+    proven: true,
+    data: { ...entry, generation },
+  });
+  services.metrics.add("revocations_total");
+  return context.json({ generation, ...entry, actor, at }, 201, { "Cache-Control": "no-store" });
+}
+
+/** `DELETE /v1/revocations?by=…&value=…`, behind the same. */
+export async function answerUnrevoke(context: Context, services: Services): Promise<Response> {
+  const { deviceId: actor } = context.get("authMesh");
+  const named = { by: context.req.query("by") ?? "", value: context.req.query("value") ?? "" };
+  const entry = readDocument(
+    JSON.stringify(named),
+    shapeOf({ by, value }),
+    "mint_request_invalid",
+    "The query of the request",
+  );
+  const at = Math.floor(services.now() / 1000);
+  const generation = await services.store.removeRevocation(entry, at);
+  if (generation === undefined) return plainProblem(404, "There is no such revocation.", "not_found");
+  record(services, {
+    type: "dev.authmesh.revocation.removed",
+    subject: actor,
+    proven: true,
+    data: { ...entry, generation },
+  });
+  services.metrics.add("revocations_total");
+  return context.json({ generation, ...entry }, 200, { "Cache-Control": "no-store" });
+}
+
+function tell(change: RevocationChange, toEverybody: boolean): object {
+  const { generation, by, value, reason, actor, at, expiresAt, removed } = change;
+  if (removed) return { generation, by, value, removed };
+  const about = toEverybody ? {} : { reason, actor };
+  return { generation, by, value, ...about, at, ...(expiresAt === undefined ? {} : { expiresAt }) };
+}
+
+function queryNumber(context: Context, name: string, least: number, most: number, otherwise: number): number {
+  const text = context.req.query(name);
+  if (text === undefined) return otherwise;
+  const number = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : -1;
+  if (number >= least && number <= most) return number;
+  throw new AmeshError(
+    "mint_request_invalid",
+    `The parameter ${name} is not an integer from ${least} to ${most}.`,
+  );
+}

@@ -1,0 +1,107 @@
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { AmeshError, utf8 } from "@authmesh/core";
+import {
+  type CreatedIdentity,
+  createIdentity,
+  type Environment,
+  type OpenIdentity,
+  openIdentity,
+  type PromptSecret,
+  secretFrom,
+} from "@authmesh/keystore";
+import type { AuthorityStore } from "./authority-store.js";
+import { type DatabasePlace, openDatabase } from "./database/open-database.js";
+import { SqlStore } from "./database/sql-store.js";
+import { SharedDevices } from "./devices/shared-devices.js";
+import { KeySealing } from "./keys/key-sealing.js";
+
+export interface StateOptions {
+  /** Folder of the authority: its identity, and its database where DATABASE_URL names no other. */
+  readonly dir: string;
+  /** Default `process.env`: DATABASE_URL, AMESH_AUTHORITY_SECRET, AMESH_AUTHORITY_SECRET_FILE. */
+  readonly env?: Environment | undefined;
+  /** Makes what is not there yet. Default false. */
+  readonly create?: boolean | undefined;
+  readonly promptSecret?: PromptSecret | undefined;
+}
+
+/** An authority's state, open. */
+export interface AuthorityState {
+  readonly dir: string;
+  readonly identity: OpenIdentity;
+  readonly store: AuthorityStore;
+  readonly devices: SharedDevices;
+  readonly sealing: KeySealing;
+  /** What was made now, where there was nothing. */
+  readonly created?: CreatedIdentity | undefined;
+  close(): Promise<void>;
+}
+
+const secretSource = {
+  variable: "AMESH_AUTHORITY_SECRET",
+  fileVariable: "AMESH_AUTHORITY_SECRET_FILE",
+  missing: "invalid_option",
+} as const;
+
+const shortestSecret = 43;
+
+/**
+ * Opens the state in a folder (docs/protocol.md, section 8.9).
+ *
+ * @throws AmeshError `authority_not_found`, `database_unavailable`, `key_mismatch` when the signing keys were sealed
+ * with another secret, and what keeps the identity from being opened or made
+ */
+export async function openAuthorityState(options: StateOptions): Promise<AuthorityState> {
+  const { dir, env = process.env, create = false, promptSecret } = options;
+  const exists = existsSync(join(dir, "identity.json"));
+  if (!exists && !create) throw new AmeshError("authority_not_found", `There is no authority in ${dir}.`);
+  const created = exists
+    ? undefined
+    : await createIdentity({ dir, env, friendlyName: `authority on ${hostname()}` });
+  const identity = await openIdentity({ dir, env, promptSecret });
+  const sealing = new KeySealing(await sealingSecret(identity, env));
+  const store = new SqlStore(await openDatabase(placeOf(dir, env)));
+  try {
+    await assertSameSecret(store, sealing);
+    const devices = new SharedDevices(store);
+    await devices.refresh();
+    return { dir, identity, store, devices, sealing, created, close: () => store.close() };
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
+}
+
+function placeOf(dir: string, env: Environment): DatabasePlace {
+  const url = env["DATABASE_URL"];
+  if (!url) return { file: join(dir, "authority.db") };
+  const scheme = URL.canParse(url) ? new URL(url).protocol : "";
+  if (scheme === "postgres:" || scheme === "postgresql:") return { url };
+  throw new AmeshError("invalid_option", "DATABASE_URL is not a URL of PostgreSQL.", {
+    fix: "Write postgres://USER:PASSWORD@HOST/DATABASE, or unset it for a file in the folder.",
+  });
+}
+
+/** One that replicas share, or that of this folder's identity. @throws AmeshError `invalid_option` for a short one */
+async function sealingSecret(identity: OpenIdentity, env: Environment): Promise<Uint8Array> {
+  const given = secretFrom(secretSource, env);
+  if (given === undefined) return identity.keyStore.sealingSecret(identity.identity.keyAlias);
+  if (given.length >= shortestSecret) return utf8(given);
+  throw new AmeshError(
+    "invalid_option",
+    `The authority's secret has fewer than ${shortestSecret} characters.`,
+    {
+      fix: "Make one with `openssl rand -base64 32`.",
+    },
+  );
+}
+
+/** Said before anything is signed: a replica with another secret could read no key, and would make its own. */
+async function assertSameSecret(store: AuthorityStore, { fingerprint }: KeySealing): Promise<void> {
+  if ((await store.settle("sealing", fingerprint)) === fingerprint) return;
+  throw new AmeshError("key_mismatch", "The signing keys in the database were sealed with another secret.", {
+    fix: "Give every replica the same AMESH_AUTHORITY_SECRET_FILE, the one that the first was started with.",
+  });
+}
