@@ -1,7 +1,8 @@
 import type { AuditSink } from "@authmesh/core";
 import type { Environment, PromptSecret } from "@authmesh/keystore";
-import type { TokenAlgorithm } from "@authmesh/oath";
-import type { Logger } from "@authmesh/sdk";
+import { issuerProblem, type TokenAlgorithm } from "@authmesh/oath";
+import { consoleLogger, type Logger } from "@authmesh/sdk";
+import { tokenAlgorithms } from "./keys/new-signing-key.js";
 
 /** How an authority is run. Only `dir` has no default. */
 export interface AuthorityOptions {
@@ -41,4 +42,55 @@ export interface AuthorityOptions {
   readonly promptSecret?: PromptSecret | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;
+}
+
+/** Fills in the defaults. @throws TypeError for an option that cannot be */
+export function completeOptions(options: AuthorityOptions) {
+  const { port = 4000, tls, rotateDays = 30, algorithm = "EdDSA", limits = {} } = options;
+  requireInteger("port", port, 0, 65_535);
+  requireInteger("rotateDays", rotateDays, 1, 365);
+  if (!tokenAlgorithms.includes(algorithm))
+    throw new TypeError(`algorithm is one of ${tokenAlgorithms.join(", ")}.`);
+  const { caller = 6_000, address = 12_000 } = limits;
+  requireInteger("limits.caller", caller, 1, 10_000_000);
+  requireInteger("limits.address", address, 1, 10_000_000);
+  const issuer = checkIssuer(options.issuer, port, tls === undefined ? "http" : "https");
+  return {
+    ...options,
+    host: options.host ?? "127.0.0.1",
+    port,
+    issuer,
+    audience: options.audience ?? hostsOf(issuer),
+    trustProxy: options.trustProxy ?? false,
+    publicRevocations: options.publicRevocations ?? false,
+    algorithm,
+    rotateDays,
+    limits: { caller, address },
+    logger: options.logger ?? consoleLogger,
+    now: options.now ?? Date.now,
+  };
+}
+
+function requireInteger(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new TypeError(`${name} is an integer from ${least} to ${most}; it is ${value}.`);
+}
+
+/** An origin: its documents and endpoints are at paths of their own. */
+function checkIssuer(given: string | undefined, port: number, scheme: string): string {
+  if (given === undefined && port === 0)
+    throw new TypeError("Of port 0 the issuer cannot be told: give one.");
+  const issuer = given ?? `${scheme}://localhost:${port}`;
+  const problem = issuerProblem(issuer);
+  if (problem !== undefined) throw new TypeError(`issuer: ${problem}.`);
+  if (new URL(issuer).origin !== issuer)
+    throw new TypeError(
+      `issuer: ${JSON.stringify(issuer)} is not an origin, such as https://issuer.example.com.`,
+    );
+  return issuer;
+}
+
+function hostsOf(issuer: string): readonly string[] {
+  const { host, hostname, port } = new URL(issuer);
+  return hostname === "localhost" ? [host, `127.0.0.1${port === "" ? "" : `:${port}`}`] : [host];
 }

@@ -1,1 +1,14 @@
-export {};
+/**
+ * The issuer: tokens of at most five minutes for devices and CI jobs.
+ *
+ * @module
+ */
+export type { AuthorityOptions } from "./authority-options.js";
+export type { AuthorityStore, Generations, RevocationChange, RevocationPage } from "./authority-store.js";
+export { type Authority, createAuthority } from "./create-authority.js";
+export type { SharedDevices } from "./devices/shared-devices.js";
+export { KeyRing, type KeyRingOptions } from "./keys/key-ring.js";
+export { type KeyState, keyStates, type SigningKey } from "./keys/signing-key.js";
+export { type AuthorityPolicy, readAuthorityPolicy } from "./mint/authority-policy.js";
+export type { MintQuestion, MintRules, MintVerdict } from "./mint/mint-rules.js";
+export { type AuthorityState, openAuthorityState, type StateOptions } from "./open-state.js";

@@ -14,17 +14,23 @@ export interface Services {
   readonly devices: SharedDevices;
   /** As the file has it now. */
   readonly policy: () => AuthorityPolicy;
-  readonly tell: (event: AuditEvent) => void;
+  readonly audit: AuditRecorder;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
 
-/** Tells the audit what this authority did. */
-export function record(
-  { tell, issuer, now }: Pick<Services, "tell" | "issuer" | "now">,
+/** What events are told to. */
+export interface AuditRecorder {
+  /** A promise is to be waited for before what the event tells of goes on. It rejects with an AmeshError. */
+  record(event: AuditEvent): Promise<void> | undefined;
+}
+
+/** Tells the audit what this authority did, or is about to do. Throws what `AuditRecorder.record` rejects with. */
+export async function record(
+  { audit, issuer, now }: Pick<Services, "audit" | "issuer" | "now">,
   fields: Omit<AuditEventFields, "time" | "source">,
-): void {
-  tell(createAuditEvent({ ...fields, time: now() / 1000, source: issuer }));
+): Promise<void> {
+  await audit.record(createAuditEvent({ ...fields, time: now() / 1000, source: issuer }));
 }

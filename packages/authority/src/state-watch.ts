@@ -8,6 +8,8 @@ export interface StateWatchOptions {
   readonly store: AuthorityStore;
   readonly devices: SharedDevices;
   readonly keys: KeyRing;
+  /** Looked at with the rest; throws nothing. */
+  readonly policy: { readonly policy: unknown };
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -34,7 +36,8 @@ export class StateWatch {
 
   /** Looks now. Throws what the store does, and `key_mismatch`. */
   async look(): Promise<void> {
-    const { store, devices, keys, now } = this.#options;
+    const { store, devices, keys, policy, now } = this.#options;
+    void policy.policy;
     const generations = await store.generations();
     if (generations.keys !== this.#known?.keys) await keys.refresh();
     if (generations.devices !== this.#known?.devices) await devices.refresh();

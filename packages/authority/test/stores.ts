@@ -35,9 +35,12 @@ export const backends: readonly Backend[] = [
   },
 ];
 
-export function temporaryFolder(): string {
+/** When what a test made goes away. */
+export type Ended = (stop: () => Promise<void> | void) => void;
+
+export function temporaryFolder(ended: Ended = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), "amesh-authority-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  ended(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

@@ -8,6 +8,7 @@ export * from "./audit/index.js";
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
 export { type ImportedIssuerKey, importIssuerKey, staticKeys, thumbprint } from "./issuer-key.js";
+export { issuerProblem } from "./issuer-url.js";
 export {
   createJwksSource,
   type ImportKey,

@@ -59,9 +59,7 @@ export function createApp(options: AppOptions): Hono {
   app.post(paths.token, timed(services), caller, (context) => answerToken(context, services));
   app.post(paths.introspect, caller, (context) => answerIntrospect(context, services));
   const list = { toEverybody: publicRevocations, log };
-  app.get(paths.revocations, reader, (context) =>
-    answerRevocations(context, services, list),
-  );
+  app.get(paths.revocations, reader, (context) => answerRevocations(context, services, list));
   app.post(paths.revocations, revoker, (context) => answerRevoke(context, services));
   app.delete(paths.revocations, revoker, (context) => answerUnrevoke(context, services));
   return app;

@@ -25,8 +25,12 @@ const mostConnections = 10_000;
 /** @throws AmeshError `authority_cannot_listen` when the certificate cannot be used */
 export function createServer(app: Hono, tls: CertificateFiles | undefined): Server | TlsServer {
   const serverOptions =
-    tls === undefined ? { serverOptions: limits } : { createServer: createTlsServer, serverOptions: { ...limits, ...readPair(tls) } };
-  const server = tlsFailure(() => createAdaptorServer({ fetch: app.fetch, ...serverOptions }) as Server | TlsServer);
+    tls === undefined
+      ? { serverOptions: limits }
+      : { createServer: createTlsServer, serverOptions: { ...limits, ...readPair(tls) } };
+  const server = tlsFailure(
+    () => createAdaptorServer({ fetch: app.fetch, ...serverOptions }) as Server | TlsServer,
+  );
   server.maxConnections = mostConnections;
   return server;
 }
@@ -38,7 +42,11 @@ export async function listenOn(server: Server, host: string, port: number): Prom
     await once(server, "listening");
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
-    throw new AmeshError("authority_cannot_listen", `The authority cannot listen on ${host}:${port} (${reason}).`, { cause });
+    throw new AmeshError(
+      "authority_cannot_listen",
+      `The authority cannot listen on ${host}:${port} (${reason}).`,
+      { cause },
+    );
   }
   return server.address() as AddressInfo;
 }
@@ -80,9 +88,13 @@ function tlsFailure<T>(work: () => T): T {
     return work();
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
-    throw new AmeshError("authority_cannot_listen", `The certificate or its key cannot be used (${reason}).`, {
-      fix: "Give --cert a PEM file with the chain, and --key the PEM file of its private key.",
-      cause,
-    });
+    throw new AmeshError(
+      "authority_cannot_listen",
+      `The certificate or its key cannot be used (${reason}).`,
+      {
+        fix: "Give --cert a PEM file with the chain, and --key the PEM file of its private key.",
+        cause,
+      },
+    );
   }
 }

@@ -55,7 +55,7 @@ export async function answerRevoke(context: Context, services: Services): Promis
   const entry = readDocument(body, shape, "mint_request_invalid", "The revocation", { integers: true });
   const at = Math.floor(services.now() / 1000);
   const generation = await services.store.addRevocation({ ...entry, actor, at });
-  record(services, {
+  await record(services, {
     type: "dev.authmesh.token.revoked",
     subject: actor,
     proven: true,
@@ -78,7 +78,7 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
   const at = Math.floor(services.now() / 1000);
   const generation = await services.store.removeRevocation(entry, at);
   if (generation === undefined) return plainProblem(404, "There is no such revocation.", "not_found");
-  record(services, {
+  await record(services, {
     type: "dev.authmesh.revocation.removed",
     subject: actor,
     proven: true,

@@ -48,6 +48,10 @@ export class KeyRing {
     return this.#published;
   }
 
+  get hasSigner(): boolean {
+    return this.#signer !== undefined;
+  }
+
   /** @throws AmeshError `authority_not_ready` */
   get signer(): TokenSigner {
     if (this.#signer === undefined) throw new AmeshError("authority_not_ready", "There is no active key.");

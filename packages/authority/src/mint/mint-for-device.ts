@@ -47,7 +47,7 @@ export async function mintForDevice(
       { issuer: services.issuer, signer: services.keys.signer, ttlSeconds: verdict.ttl, now: services.now },
     );
     const { jti, exp } = minted.claims;
-    record(services, {
+    await record(services, {
       type: "dev.authmesh.token.minted",
       subject: deviceId,
       proven: true,
@@ -60,7 +60,7 @@ export async function mintForDevice(
     return minted;
   } catch (error) {
     if (error instanceof AmeshError)
-      record(services, {
+      await record(services, {
         type: "dev.authmesh.token.refused",
         subject: deviceId,
         proven: true,

@@ -67,6 +67,7 @@ interface Condition {
 interface CompiledRule {
   readonly name: string;
   readonly ttl: number;
+  readonly isFor: (caller: string) => boolean;
   readonly conditions: readonly Condition[];
 }
 
@@ -90,13 +91,13 @@ function decide(rules: readonly CompiledRule[], question: MintQuestion): MintVer
       detail: `${quoteForeign(subject)} is the subject of that device alone.`,
       fix: "Leave sub out, or ask for a subject of your own.",
     };
-  let nearest: { readonly rule: string; readonly missed: Condition; readonly held: number } | undefined;
-  for (const { name, ttl, conditions } of rules) {
-    const held = conditions.findIndex((condition) => !condition.holds(question));
-    const missed = conditions[held];
-    if (missed === undefined)
+  let nearest: { readonly rule: string; readonly missed: readonly Condition[] } | undefined;
+  for (const { name, ttl, isFor, conditions } of rules) {
+    if (!isFor(caller)) continue;
+    const missed = conditions.filter((condition) => !condition.holds(question));
+    if (missed.length === 0)
       return { granted: true, rule: name, ttl: question.ttl ?? Math.min(defaultLife, ttl) };
-    if (held > (nearest?.held ?? 0)) nearest = { rule: name, missed, held };
+    if (nearest === undefined || missed.length < nearest.missed.length) nearest = { rule: name, missed };
   }
   if (nearest === undefined)
     return {
@@ -105,14 +106,15 @@ function decide(rules: readonly CompiledRule[], question: MintQuestion): MintVer
       fix: `Add a rule under mint to the authority's policy: caller ${caller}, audience ${question.audience}, action ${question.action}.`,
     };
   const { rule, missed } = nearest;
+  const what = missed.map((condition) => `${condition.field} ${condition.asked(question)}`).join(", ");
+  const fields = missed.map(({ field }) => field).join(", ");
   return {
     granted: false,
-    detail: `No rule grants it. Rule ${rule} comes nearest, and does not grant ${missed.field} ${missed.asked(question)}.`,
-    fix: `Ask for what the rule grants, or change its ${missed.field} in the authority's policy.`,
+    detail: `No rule grants it. Rule ${rule} comes nearest, and does not grant ${what}.`,
+    fix: `Ask for what the rule grants, or change its ${fields} in the authority's policy.`,
   };
 }
 
-/** In the order in which a person would ask: whose rule it is comes first. */
 function compile(rule: MintRule): CompiledRule {
   const {
     name,
@@ -128,7 +130,6 @@ function compile(rule: MintRule): CompiledRule {
   } = rule;
   const isScope = anyOf(scope, ".");
   const conditions: readonly (Condition | undefined)[] = [
-    one("caller", caller, "/", (question) => question.caller),
     subject === undefined
       ? {
           field: "subject",
@@ -156,7 +157,12 @@ function compile(rule: MintRule): CompiledRule {
     request && { field: "request", holds: (question) => question.hasRequestHash, asked: () => "without rqh" },
     proof && { field: "proof", holds: (question) => question.hasProof, asked: () => "without cnf" },
   ];
-  return { name, ttl, conditions: conditions.filter((condition) => condition !== undefined) };
+  return {
+    name,
+    ttl,
+    isFor: anyOf(caller, "/"),
+    conditions: conditions.filter((condition) => condition !== undefined),
+  };
 }
 
 function one(

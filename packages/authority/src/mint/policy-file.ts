@@ -36,6 +36,7 @@ export class PolicyFile {
     this.#policy = read(path);
   }
 
+  /** As it is now. Throws nothing. */
   get policy(): AuthorityPolicy {
     const now = this.#monotonic();
     if (now - this.#lookedAt >= lookEveryMs) {

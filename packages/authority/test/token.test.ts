@@ -1,0 +1,180 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { InMemoryNonceStore, jwkOf } from "@authmesh/core";
+import { revokeDevice } from "@authmesh/keystore";
+import {
+  createJwksSource,
+  createTokenVerifier,
+  importIssuerKey,
+  readToken,
+  thumbprint,
+} from "@authmesh/oath";
+import { createRemoteJWKSet, jwtVerify } from "jose";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { Device, everything, RunningAuthority } from "./running-authority.js";
+
+let running: RunningAuthority;
+beforeAll(async () => {
+  running = await RunningAuthority.start({}, afterAll);
+});
+
+const wish = { aud: "api.example.com", act: "orders.write" };
+
+describe("POST /v1/token", () => {
+  it.each(["EdDSA", "ES256"] as const)(
+    "gives a device a token of %s that verifiers take, ours once, by the published keys",
+    async (algorithm) => {
+      const running = await RunningAuthority.start({ algorithm });
+      const device = await running.device();
+      const answer = await device.mint(running.url, { ...wish, scope: ["orders:w"], ttl: 60 });
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get("cache-control")).toBe("no-store");
+      const body = await answer.json();
+      expect(body).toMatchObject({
+        token_type: "OathMesh",
+        expires_in: 60,
+        sub: `svc://device/${device.id}`,
+        ...wish,
+        scope: ["orders:w"],
+      });
+      const verifier = createTokenVerifier({
+        audience: wish.aud,
+        trustedIssuers: [running.url],
+        keys: createJwksSource({ issuers: [running.url], importKey: (jwk) => importIssuerKey(jwk).key }),
+        replay: new InMemoryNonceStore(),
+        policy: "none",
+      });
+      expect(await verifier.verify(body.token)).toMatchObject({ allowed: true });
+      expect(await verifier.verify(body.token)).toMatchObject({ failure: { code: "replay_detected" } });
+      const keys = createRemoteJWKSet(new URL(`${running.url}/.well-known/jwks.json`));
+      const second = await jwtVerify(body.token, keys, { issuer: running.url, audience: wish.aud });
+      expect(second.payload.jti).toBe(body.jti);
+      expect(running.events.find(({ type }) => type.endsWith("token.minted"))).toMatchObject({
+        subject: device.id,
+        proven: true,
+        data: { rule: "everything", token: { jti: body.jti, aud: wish.aud } },
+      });
+    },
+  );
+
+  it("binds a token to a request and to a key when asked: the device's, or the session key that signed", async () => {
+    const rqh = `sha256:${"ab".repeat(32)}`;
+    const device = await running.device();
+    const own = await (await device.mint(running.url, { ...wish, rqh, cnf: "request-key" })).json();
+    expect(readToken(own.token).claims).toMatchObject({
+      rqh,
+      cnf: { jkt: thumbprint(jwkOf(device.key.publicKey)) },
+    });
+    const other = { jkt: "a".repeat(43) };
+    const given = await (await device.mint(running.url, { ...wish, cnf: other })).json();
+    expect(readToken(given.token).claims?.cnf).toEqual(other);
+
+    const inSession = await running.device({}, { session: true });
+    const bySession = await (await inSession.mint(running.url, { ...wish, cnf: "request-key" })).json();
+    const jkt = readToken(bySession.token).claims?.cnf?.jkt;
+    expect(jkt).toMatch(/^[\w-]{43}$/);
+    expect(jkt).not.toBe(thumbprint(jwkOf(inSession.key.publicKey)));
+  });
+
+  it.each(["authmesh", "http-signature"] as const)("takes requests signed as %s", async (scheme) => {
+    const device = await running.device({}, { scheme });
+    expect((await device.mint(running.url, wish)).status).toBe(200);
+  });
+
+  it("gives nobody anything who is not known, was revoked, or does not sign", async () => {
+    const known = await running.device();
+    expect((await known.mint(running.url, wish)).status).toBe(200);
+    await running.authority.state.devices.update((draft) =>
+      revokeDevice(draft, { deviceId: known.id, now: 1_800_000_000 }),
+    );
+    for (const device of [known, new Device()]) {
+      const answer = await device.mint(running.url, wish);
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("content-type")).toBe("application/problem+json");
+      expect(await answer.json()).toMatchObject({
+        status: 401,
+        error: "unauthorized",
+        decision: expect.any(String),
+      });
+    }
+    const unsigned = await fetch(`${running.url}/v1/token`, { method: "POST", body: JSON.stringify(wish) });
+    expect(unsigned.status).toBe(400);
+    expect(await unsigned.json()).toMatchObject({ error: "missing_header" });
+  });
+
+  it("takes a signed request once, and not one that was made for another host", async () => {
+    const device = await running.device();
+    const captured = await device.signed(running.url, wish);
+    expect((await captured()).status).toBe(200);
+    expect((await captured()).status).toBe(401);
+    const elsewhere = await RunningAuthority.start();
+    await elsewhere.add(device);
+    expect((await (await device.signed(running.url, wish))(elsewhere.url)).status).toBe(401);
+  });
+
+  it.each([
+    ["no JSON", "aud=x"],
+    ["no object", "[]"],
+    ["without aud", JSON.stringify({ act: "x" })],
+    ["aud in a list", JSON.stringify({ aud: ["x"], act: "x" })],
+    ["a life of an hour", JSON.stringify({ ...wish, ttl: 3600 })],
+    ["a life of no time", JSON.stringify({ ...wish, ttl: 0 })],
+    ["a life of 1e2 s", `{"aud":"x","act":"x","ttl":1e2}`],
+    ["aud twice", `{"aud":"x","act":"x","aud":"y"}`],
+    ["a misspelt member", JSON.stringify({ ...wish, scopes: ["x"] })],
+    ["a jti of its own", JSON.stringify({ ...wish, jti: "x" })],
+    ["src", JSON.stringify({ ...wish, src: { type: "github-actions" } })],
+    ["tenant", JSON.stringify({ ...wish, tenant: "x" })],
+    ["a subject that is none", JSON.stringify({ ...wish, sub: "billing" })],
+    ["a hash that is none", JSON.stringify({ ...wish, rqh: "sha256:x" })],
+    ["a private key as cnf", JSON.stringify({ ...wish, cnf: { jwk: {} } })],
+    ["a thousand arrays", `${"[".repeat(1000)}${"]".repeat(1000)}`],
+  ])("refuses what cannot be read: %s", async (_, body) => {
+    const caller = await running.device();
+    const answer = await caller.fetch(`${running.url}/v1/token`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body,
+    });
+    expect([400, 401, 403]).toContain(answer.status);
+    expect(["mint_request_invalid", "claim_invalid"]).toContain((await answer.json()).error);
+  });
+
+  it("refuses a body that is too large, before anything else", async () => {
+    const caller = await running.device();
+    const answer = await caller.mint(running.url, { ...wish, reason: "x".repeat(100_000) });
+    expect(answer.status).toBe(413);
+  });
+});
+
+describe("the policy", () => {
+  it("is nothing without a rule, and the refusal says what a rule would need", async () => {
+    const device = await running.device();
+    await running.setRules([]);
+    const body = await (await device.mint(running.url, wish)).json();
+    expect(body).toMatchObject({ error: "mint_denied", status: 403 });
+    for (const part of [device.id, wish.aud, wish.act]) expect(body.fix).toContain(part);
+    expect(running.events.at(-1)).toMatchObject({
+      type: "dev.authmesh.token.refused",
+      subject: device.id,
+      proven: true,
+      data: { code: "mint_denied" },
+    });
+    await running.setRules([everything]);
+    expect((await device.mint(running.url, wish)).status).toBe(200);
+  });
+
+  it("stays as it was when its file goes wrong, and says so", async () => {
+    const device = await running.device();
+    writeFileSync(join(running.authority.state.dir, "policy.json"), `{"version":1,"mint":[{"nmae":"x"}]}`);
+    await vi.waitUntil(() => running.events.some(({ type }) => type.endsWith("policy.refused")), 5000);
+    expect((await device.mint(running.url, wish)).status).toBe(200);
+    await running.setRules([everything]);
+  });
+
+  it("never lets a device speak for another, whatever its rules let through", async () => {
+    const [device, other] = [await running.device(), await running.device()];
+    const answer = await device.mint(running.url, { ...wish, sub: `svc://device/${other.id}` });
+    expect(answer.status).toBe(403);
+  });
+});
