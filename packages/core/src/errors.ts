@@ -889,6 +889,32 @@ export const catalogue = {
     fix: "Wait, or rotate at once with --force.",
   },
 
+  // ── Exchange ──────────────────────────────────────────────────────────────────────────────────────────────
+  exchange_request_invalid: {
+    status: 400,
+    exit: 2,
+    summary: "The request for an exchange cannot be read, or asks for what no token can say.",
+    fix: "Send the parameters of docs/protocol.md, section 8.10, as a form, each at most once.",
+  },
+  exchange_denied: {
+    status: 403,
+    exit: 3,
+    summary: "No rule of the authority grants this job what it asks for.",
+    fix: "Compare what the job asks for, and the claims of its ID token, with the authority's rules; its log says beside the decision id why each of them did not grant it.",
+  },
+  exchange_config_invalid: {
+    status: 0,
+    exit: 2,
+    summary: "The configuration of the exchange cannot be used.",
+    fix: "Correct what the error names; docs/guide/github-actions.md and docs/guide/gitlab.md show whole examples.",
+  },
+  oidc_token_unavailable: {
+    status: 0,
+    exit: 4,
+    summary: "There is no ID token of a CI job here.",
+    fix: "In GitHub Actions give the job `permissions: id-token: write`, in GitLab `id_tokens`, or name a file with --oidc-token-file.",
+  },
+
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
   input_required: {
     status: 0,

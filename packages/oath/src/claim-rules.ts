@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "@authmesh/core";
-import type { TokenClaims } from "./claims.js";
+import type { TokenClaims, TokenSource } from "./claims.js";
 
 /** What a claim must be (docs/protocol.md, section 8.2). */
 export interface ClaimRule {
@@ -26,7 +26,8 @@ const seconds: ClaimRule = {
 
 const mostScopes = 64;
 const scopeName = word(128);
-const sourceRules = Object.entries<ClaimRule>({
+/** Of `src`. */
+export const sourceRules: Readonly<Record<keyof TokenSource, ClaimRule>> = {
   type: required(word(64)),
   repo: word(256),
   workflow: text(/^[^\p{Cc}\p{Cs}]{1,512}$/u, "is 1 to 512 characters on one line"),
@@ -34,7 +35,8 @@ const sourceRules = Object.entries<ClaimRule>({
   run_id: word(64),
   sha: word(128),
   environment: text(/^[^\p{Cc}\p{Cs}]{1,256}$/u, "is 1 to 256 characters on one line"),
-});
+};
+const membersOfSource = Object.entries(sourceRules);
 const thumbprint = /^[\w-]{43}$/;
 
 /** Every claim there is; a token may have others, which are passed over. In the order in which they are looked at. */
@@ -59,11 +61,8 @@ export const claimRules: Readonly<Record<keyof TokenClaims, ClaimRule>> = {
   },
   reason: text(/^[^\p{Cc}\p{Cs}]{1,512}$/u, "is 1 to 512 characters on one line"),
   src: {
-    must: `is an object with type, and perhaps ${sourceRules
-      .slice(1)
-      .map(([name]) => name)
-      .join(", ")}, each a short text`,
-    fits: (value) => isJsonObject(value) && claimProblem(value, sourceRules) === undefined,
+    must: `is an object with type, and perhaps ${Object.keys(sourceRules).slice(1).join(", ")}, each a short text`,
+    fits: (value) => isJsonObject(value) && claimProblem(value, membersOfSource) === undefined,
   },
   env: word(128),
   tenant: word(128),
@@ -111,7 +110,7 @@ export function claimProblem(
 export function claimsOf(payload: JsonObject): TokenClaims {
   const claims = known(payload, tokenRules);
   const { src, scope, cnf } = claims;
-  if (isJsonObject(src)) claims["src"] = Object.freeze(known(src, sourceRules));
+  if (isJsonObject(src)) claims["src"] = Object.freeze(known(src, membersOfSource));
   if (scope !== undefined) Object.freeze(scope);
   if (cnf !== undefined) Object.freeze(cnf);
   return Object.freeze(claims) as unknown as TokenClaims;

@@ -5,8 +5,10 @@
  * @module
  */
 export * from "./audit/index.js";
+export { type ClaimRule, claimRules, sourceRules } from "./claim-rules.js";
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
+export { trustworthyUrl } from "./issuer/issuer-url.js";
 export { type ImportedIssuerKey, importIssuerKey, staticKeys, thumbprint } from "./issuer-key.js";
 export { issuerProblem } from "./issuer-url.js";
 export {
@@ -20,6 +22,7 @@ export {
 export type { IssuerKey, JwkSet, KeySource, PublicJwk, TokenAlgorithm, TokenSigner } from "./keys.js";
 export { type ClaimsToMint, type MintedToken, type MintOptions, mintToken } from "./mint-token.js";
 export { compilePolicy } from "./policy/compile-policy.js";
+export { compileGlob, type Glob } from "./policy/glob.js";
 export {
   type Patterns,
   type PolicyDocument,

@@ -1,0 +1,136 @@
+import {
+  AmeshError,
+  type AuditEvent,
+  createAuditEvent,
+  type Failure,
+  failure,
+  type JsonObject,
+  quoteForeign,
+} from "@authmesh/core";
+import type { ClaimsToMint, MintedToken } from "@authmesh/oath";
+import type { Logger } from "@authmesh/sdk";
+import type { Context, Handler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Exchange, ExchangeAllowed, ExchangeDecision, ExchangeRefused } from "./exchange.js";
+import { jwtType } from "./exchange-request.js";
+
+export interface ExchangeRouteOptions {
+  readonly exchange: Exchange;
+  /** The authority's issuer URL, for audit events. */
+  readonly issuer: string;
+  /** Mints a token of these claims. What it throws refuses the exchange. */
+  readonly mint: (claims: ClaimsToMint, ttlSeconds: number) => Promise<MintedToken>;
+  /** Told of every exchange, granted and refused. */
+  readonly onEvent: (event: AuditEvent) => void;
+  readonly logger: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** A subject token and twelve parameters, percent-encoded. */
+const maxBodyBytes = 65_536;
+
+/**
+ * `POST /v1/token/exchange` (RFC 8693; docs/protocol.md, section 8.10), for `app.post(path, ...exchangeRoute(options))`.
+ * Limits of rate and time are those of the server it is mounted on.
+ */
+export function exchangeRoute(options: ExchangeRouteOptions): [Handler, Handler] {
+  const limit = bodyLimit({
+    maxSize: maxBodyBytes,
+    onError: () => problem(failure("payload_too_large")),
+  });
+  return [limit, (context) => answer(context, options)];
+}
+
+async function answer(context: Context, options: ExchangeRouteOptions): Promise<Response> {
+  const type = context.req.header("content-type") ?? "";
+  if (type.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
+    return problem(failure("exchange_request_invalid", "The body is not application/x-www-form-urlencoded."));
+  const decision = await options.exchange.decide(new URLSearchParams(await context.req.text()));
+  if (!decision.allowed) return refuse(decision, options);
+  try {
+    return await grant(decision, options);
+  } catch (error) {
+    if (!(error instanceof AmeshError)) throw error;
+    const { id, incoming } = decision;
+    const refused = { allowed: false, id, failure: error.failure, step: "mint", missed: [] } as const;
+    return refuse(incoming === undefined ? refused : { ...refused, incoming }, options);
+  }
+}
+
+async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): Promise<Response> {
+  const { token, claims } = await options.mint(decision.claims, decision.ttlSeconds);
+  const { sub, aud, act, scope = [], src, jti } = claims;
+  record(decision, "dev.authmesh.token.exchanged", options, {
+    rule: decision.rule,
+    token: { sub, aud, act, scope, jti, ...(src === undefined ? {} : { src: { ...src } }) },
+  });
+  return json(200, "application/json", {
+    access_token: token,
+    issued_token_type: jwtType,
+    token_type: "OathMesh",
+    expires_in: claims.exp - claims.iat,
+    ...(scope.length === 0 ? {} : { scope: scope.join(" ") }),
+  });
+}
+
+function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Response {
+  const { id, failure, step, missed, incoming } = decision;
+  const rules = missed.map(({ rule, why }) => `${rule}: ${why}`);
+  options.logger.warn(`exchange refused: ${failure.code}: ${failure.detail}`, {
+    decision: id,
+    code: failure.code,
+    step,
+    ...(incoming?.verified ? { job: quoteForeign(incoming.sub ?? "") } : {}),
+    ...(rules.length === 0 ? {} : { rules }),
+    fix: failure.fix,
+  });
+  record(decision, "dev.authmesh.token.refused", options, {
+    code: failure.code,
+    step,
+    ...(rules.length === 0 ? {} : { rules }),
+  });
+  return problem(failure, { step, decision: id });
+}
+
+function record(
+  { id, incoming }: ExchangeDecision,
+  type: "dev.authmesh.token.exchanged" | "dev.authmesh.token.refused",
+  { issuer, now, onEvent }: ExchangeRouteOptions,
+  data: JsonObject,
+): void {
+  const { verified, ...said } = incoming ?? { verified: false };
+  const job = verified ? { job: said } : incoming === undefined ? {} : { unverified: { job: said } };
+  onEvent(
+    createAuditEvent({
+      type,
+      id,
+      time: now() / 1000,
+      source: issuer,
+      subject: verified ? incoming?.sub : undefined,
+      proven: verified,
+      data: { ...data, ...job },
+    }),
+  );
+}
+
+/** RFC 9457. What is amiss with the authority itself is told to nobody but its operator. */
+function problem(told: Failure, more: { readonly step?: string; readonly decision?: string } = {}): Response {
+  const { code } = told;
+  // RFC 8693, section 2.2.2: a subject token that is not good is a bad request; there is no scheme to challenge for.
+  const status = told.status === 401 ? 400 : told.status;
+  const { detail, fix } = status >= 500 ? failure(code) : told;
+  const retryAfter = status === 503 ? { "Retry-After": String(told.retryAfterSeconds ?? 1) } : undefined;
+  return json(
+    status,
+    "application/problem+json",
+    { title: failure(code).detail, status, detail, error: code, fix, ...more },
+    retryAfter,
+  );
+}
+
+const json = (status: number, type: string, body: JsonObject, headers?: Readonly<Record<string, string>>) =>
+  new Response(JSON.stringify(body), {
+    status: status === 0 ? 500 : status,
+    headers: { "Content-Type": type, "Cache-Control": "no-store", ...headers },
+  });
