@@ -15,13 +15,14 @@ import type { Exchange, ExchangeAllowed, ExchangeDecision, ExchangeRefused } fro
 import { jwtType } from "./exchange-request.js";
 
 export interface ExchangeRouteOptions {
-  readonly exchange: Exchange;
+  /** As the configuration has it now; undefined: this authority exchanges nothing. */
+  readonly exchange: () => Exchange | undefined;
   /** The authority's issuer URL, for audit events. */
   readonly issuer: string;
   /** Mints a token of these claims. What it throws refuses the exchange. */
   readonly mint: (claims: ClaimsToMint, ttlSeconds: number) => Promise<MintedToken>;
-  /** Told of every exchange, granted and refused. */
-  readonly onEvent: (event: AuditEvent) => void;
+  /** Told of every exchange, granted and refused, and waited for: what it throws refuses the exchange. */
+  readonly onEvent: (event: AuditEvent) => void | Promise<void>;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -46,7 +47,10 @@ async function answer(context: Context, options: ExchangeRouteOptions): Promise<
   const type = context.req.header("content-type") ?? "";
   if (type.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
     return problem(failure("exchange_request_invalid", "The body is not application/x-www-form-urlencoded."));
-  const decision = await options.exchange.decide(new URLSearchParams(await context.req.text()));
+  const exchange = options.exchange();
+  if (exchange === undefined)
+    return problem(failure("exchange_denied", "This authority exchanges no tokens of other issuers."));
+  const decision = await exchange.decide(new URLSearchParams(await context.req.text()));
   if (!decision.allowed) return refuse(decision, options);
   try {
     return await grant(decision, options);
@@ -61,7 +65,7 @@ async function answer(context: Context, options: ExchangeRouteOptions): Promise<
 async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): Promise<Response> {
   const { token, claims } = await options.mint(decision.claims, decision.ttlSeconds);
   const { sub, aud, act, scope = [], src, jti } = claims;
-  record(decision, "dev.authmesh.token.exchanged", options, {
+  await record(decision, "dev.authmesh.token.exchanged", options, {
     rule: decision.rule,
     token: { sub, aud, act, scope, jti, ...(src === undefined ? {} : { src: { ...src } }) },
   });
@@ -74,7 +78,7 @@ async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): 
   });
 }
 
-function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Response {
+async function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Promise<Response> {
   const { id, failure, step, missed, incoming } = decision;
   const rules = missed.map(({ rule, why }) => `${rule}: ${why}`);
   options.logger.warn(`exchange refused: ${failure.code}: ${failure.detail}`, {
@@ -85,7 +89,7 @@ function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Respo
     ...(rules.length === 0 ? {} : { rules }),
     fix: failure.fix,
   });
-  record(decision, "dev.authmesh.token.refused", options, {
+  await record(decision, "dev.authmesh.token.refused", options, {
     code: failure.code,
     step,
     ...(rules.length === 0 ? {} : { rules }),
@@ -93,15 +97,15 @@ function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Respo
   return problem(failure, { step, decision: id });
 }
 
-function record(
+async function record(
   { id, incoming }: ExchangeDecision,
   type: "dev.authmesh.token.exchanged" | "dev.authmesh.token.refused",
   { issuer, now, onEvent }: ExchangeRouteOptions,
   data: JsonObject,
-): void {
+): Promise<void> {
   const { verified, ...said } = incoming ?? { verified: false };
   const job = verified ? { job: said } : incoming === undefined ? {} : { unverified: { job: said } };
-  onEvent(
+  await onEvent(
     createAuditEvent({
       type,
       id,

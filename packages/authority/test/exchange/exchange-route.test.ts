@@ -23,11 +23,13 @@ let issuer: string;
 let events: AuditEvent[];
 let logged: string[];
 let mintFails: AmeshError | undefined;
+let auditFails: AmeshError | undefined;
 
 beforeEach(async () => {
   events = [];
   logged = [];
   mintFails = undefined;
+  auditFails = undefined;
   gitHub = await OidcProvider.start([key], onTestFinished);
   const app = new Hono();
   const server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" });
@@ -40,13 +42,16 @@ beforeEach(async () => {
   app.post(
     "/v1/token/exchange",
     ...exchangeRoute({
-      exchange,
+      exchange: () => exchange,
       issuer,
       async mint(claims, ttlSeconds) {
         if (mintFails !== undefined) throw mintFails;
         return mintToken(claims, { issuer, signer, ttlSeconds });
       },
-      onEvent: (event) => void events.push(event),
+      async onEvent(event) {
+        if (auditFails !== undefined && event.type === "dev.authmesh.token.exchanged") throw auditFails;
+        events.push(event);
+      },
       logger: { debug: log, info: log, warn: log, error: log },
       now: Date.now,
     }),
@@ -263,6 +268,13 @@ describe("POST /v1/token/exchange", () => {
     expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(body["detail"]).not.toContain("127.0.0.1");
     expect(logged.join()).toContain("127.0.0.1");
+  });
+
+  it("gives no token that cannot be recorded", async () => {
+    auditFails = new AmeshError("storage_failed");
+    const { response, body } = await exchanged();
+    expect([response.status, body["error"]]).toEqual([500, "storage_failed"]);
+    expect(body).not.toHaveProperty("access_token");
   });
 
   it("refuses when the token cannot be minted", async () => {
