@@ -25,7 +25,7 @@ export interface AuthorityOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** Behind one proxy that sets X-Forwarded-For and X-Forwarded-Host. Default false. */
   readonly trustProxy?: boolean | undefined;
-  /** The file that says who may mint what; read again when it changes. Default `DIR/policy.json`. */
+  /** The file that says who may mint what; read again when it changes. Default `DIR/policy.yaml`. */
   readonly policy?: string | undefined;
   /** Of signing keys that are made from now on. Default "EdDSA". */
   readonly algorithm?: TokenAlgorithm | undefined;

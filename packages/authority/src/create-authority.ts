@@ -9,6 +9,7 @@ import type { Hono } from "hono";
 import { auditRecorder } from "./audit-recorder.js";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
+import { ExchangeOfPolicy } from "./exchange-of-policy.js";
 import { createApp } from "./http/app.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
@@ -76,7 +77,7 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
       inBackground(record(events, { type: "dev.authmesh.key.rotated", proven: true, data }), logger);
     },
   });
-  const policy = new PolicyFile(options.policy ?? join(state.dir, "policy.json"), {
+  const policy = new PolicyFile(options.policy ?? join(state.dir, "policy.yaml"), {
     reloaded: () => {
       logger.info("the policy was read again");
       inBackground(record(events, { type: "dev.authmesh.policy.reloaded", proven: true, data: {} }), logger);
@@ -101,11 +102,14 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
     logger,
     now,
   };
+  const nonces = new DatabaseNonceStore(store, now);
+  const exchanging = new ExchangeOfPolicy(services.policy, { issuer, nonces, now });
   const app = createApp({
     services,
+    exchange: () => exchanging.current,
     device: {
       allowList: devices,
-      nonceStore: new DatabaseNonceStore(store, now),
+      nonceStore: nonces,
       audience: checkAudience(options.audience),
       requireHostBinding: true,
       trustProxy,
@@ -147,6 +151,7 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
     stopRenewing();
     await drain(server);
     await watch.close();
+    exchanging.close();
     await audit.close();
     await state.close();
   }

@@ -5,6 +5,7 @@
  */
 export type { AuthorityOptions } from "./authority-options.js";
 export type { AuthorityStore, Generations, RevocationChange, RevocationPage } from "./authority-store.js";
+export { authorityFolder } from "./command-line.js";
 export { type Authority, createAuthority } from "./create-authority.js";
 export type { SharedDevices } from "./devices/shared-devices.js";
 export {
@@ -20,6 +21,7 @@ export { type ExchangeConfig, readExchangeConfig } from "./exchange/exchange-con
 export { type ExchangeRouteOptions, exchangeRoute } from "./exchange/exchange-route.js";
 export { KeyRing, type KeyRingOptions } from "./keys/key-ring.js";
 export { type KeyState, keyStates, type SigningKey } from "./keys/signing-key.js";
+export { type AuthorityRun, runAuthority } from "./main.js";
 export { type AuthorityPolicy, readAuthorityPolicy } from "./mint/authority-policy.js";
 export type { MintQuestion, MintRules, MintVerdict } from "./mint/mint-rules.js";
 export { type AuthorityState, openAuthorityState, type StateOptions } from "./open-state.js";

@@ -81,7 +81,7 @@ export class RunningAuthority {
 }
 
 function writeRules(dir: string, rules: readonly object[]): void {
-  writeFileSync(join(dir, "policy.json"), JSON.stringify({ version: 1, mint: rules }));
+  writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: rules }));
 }
 
 export interface DeviceOptions {

@@ -166,7 +166,7 @@ describe("the policy", () => {
 
   it("stays as it was when its file goes wrong, and says so", async () => {
     const device = await running.device();
-    writeFileSync(join(running.authority.state.dir, "policy.json"), `{"version":1,"mint":[{"nmae":"x"}]}`);
+    writeFileSync(join(running.authority.state.dir, "policy.yaml"), `{"version":1,"mint":[{"nmae":"x"}]}`);
     await vi.waitUntil(() => running.events.some(({ type }) => type.endsWith("policy.refused")), 5000);
     expect((await device.mint(running.url, wish)).status).toBe(200);
     await running.setRules([everything]);

@@ -1,9 +1,11 @@
 import { AmeshError, clientAddress, type Failure, failure } from "@authmesh/core";
+import { mintToken } from "@authmesh/oath";
 import { type VerifyOptions, verify } from "@authmesh/sdk/hono";
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono, type MiddlewareHandler } from "hono";
+import type { Exchange } from "../exchange/exchange.js";
+import { type ExchangeRouteOptions, exchangeRoute } from "../exchange/exchange-route.js";
 import { publishedMaxAge } from "../keys/rotation.js";
-import { maxMintRequestBytes } from "../mint/mint-request.js";
 import type { Services } from "../services.js";
 import { metadata, paths } from "./discovery.js";
 import { answerIntrospect } from "./introspect-route.js";
@@ -16,6 +18,8 @@ export interface AppOptions {
   readonly services: Services;
   /** How device signatures are verified: whom, for which hosts, with which nonces. */
   readonly device: VerifyOptions;
+  /** What exchanges tokens of CI jobs now; undefined: nothing does. */
+  readonly exchange: () => Exchange | undefined;
   /** Proxies in front, for addresses. */
   readonly trustedProxies: number;
   readonly limits: { readonly address: RateLimit; readonly caller: RateLimit };
@@ -25,6 +29,9 @@ export interface AppOptions {
   /** Why the authority cannot mint now. */
   readonly notReady: () => Failure | undefined;
 }
+
+/** Of any request; each endpoint has a limit of its own. */
+const mostBytes = 65_536;
 
 const asJson = { "Content-Type": "application/json" };
 
@@ -57,6 +64,7 @@ export function createApp(options: AppOptions): Hono {
   const revoker = fromDevice(verify({ ...options.device, scope: "revocations:w" }), options);
   const reader = publicRevocations ? fromAnybody : caller;
   app.post(paths.token, timed(services), caller, (context) => answerToken(context, services));
+  app.post(paths.exchange, timed(services), ...exchangeRoute(exchangeOptions(options)));
   app.post(paths.introspect, caller, (context) => answerIntrospect(context, services));
   const list = { toEverybody: publicRevocations, log };
   app.get(paths.revocations, reader, (context) => answerRevocations(context, services, list));
@@ -65,9 +73,25 @@ export function createApp(options: AppOptions): Hono {
   return app;
 }
 
+function exchangeOptions({ services, exchange }: AppOptions): ExchangeRouteOptions {
+  const { issuer, keys, metrics, audit, logger, now } = services;
+  return {
+    exchange,
+    issuer,
+    async mint(claims, ttlSeconds) {
+      const minted = await mintToken(claims, { issuer, signer: keys.signer, ttlSeconds, now });
+      metrics.add("tokens_total", "exchange");
+      return minted;
+    },
+    onEvent: (event) => audit.record(event),
+    logger,
+    now,
+  };
+}
+
 const hardened: MiddlewareHandler = async (context, next) => {
   const announced = Number(context.req.header("content-length") ?? 0);
-  if (announced > 4 * maxMintRequestBytes) return problem(failure("payload_too_large"));
+  if (announced > mostBytes) return problem(failure("payload_too_large"));
   await next();
   context.res.headers.set("X-Content-Type-Options", "nosniff");
   return undefined;

@@ -1,31 +1,52 @@
-import type { JsonValue } from "@authmesh/core";
-import { oneOf, optional, type Reader, readDocument, record } from "@authmesh/core/records";
+import { AmeshError, decodeUtf8, type JsonValue, parseStrictJson } from "@authmesh/core";
+import { oneOf, optional, record, withCode } from "@authmesh/core/records";
+import { parseStrictYaml } from "@authmesh/oath/node";
+import { type ExchangeConfig, readExchangeConfig } from "../exchange/exchange-config.js";
 import { type MintRules, mintRules } from "./mint-rules.js";
 
 /** What an authority's policy says: who may mint what, and whose tokens are exchanged for what. */
 export interface AuthorityPolicy {
   readonly mint: MintRules;
-  /** For `readExchangeConfig`; absent: nothing is exchanged. */
-  readonly exchange?: JsonValue;
+  /** Absent: nothing is exchanged. */
+  readonly exchange?: ExchangeConfig;
 }
 
-const asItIs: Reader<JsonValue> = (value) => value;
-
-const shape = record({ version: oneOf(1), mint: optional(mintRules), exchange: optional(asItIs) });
+const shape = record({
+  version: oneOf(1),
+  mint: optional(mintRules),
+  exchange: optional((value: JsonValue) => readExchangeConfig(value)),
+});
 
 const mostBytes = 1_048_576;
+const code = "authority_policy_invalid";
 
 /**
- * Reads a policy. Nothing is guessed: a member that is not known is refused.
+ * Reads a policy, YAML or (where `name` ends in .json) JSON. Nothing is guessed: a member that is not known is refused.
  *
- * @param name what errors call it
- * @throws AmeshError `authority_policy_invalid`
+ * @param name of the file, for errors
+ * @throws AmeshError `authority_policy_invalid`, `exchange_config_invalid`
  */
-export function readAuthorityPolicy(text: Uint8Array, name: string): AuthorityPolicy {
-  const limits = { maxLength: mostBytes };
-  const { mint, exchange } = readDocument(text, shape, "authority_policy_invalid", name, limits);
-  return { mint: mint ?? noRules, ...(exchange === undefined ? {} : { exchange }) };
+export function readAuthorityPolicy(bytes: Uint8Array, name: string): AuthorityPolicy {
+  const text = bytes.length > mostBytes ? undefined : decodeUtf8(bytes);
+  if (text === undefined)
+    throw new AmeshError(code, `${name} is no UTF-8 text of at most ${mostBytes} bytes.`);
+  const { value, problem, position } = parse(text, name);
+  if (value === undefined) {
+    const place = position === undefined ? "" : `:${position.line}:${position.column}`;
+    throw new AmeshError(code, `${name}${place} cannot be read: ${problem}.`);
+  }
+  const { mint = noRules, exchange } = withCode(() => shape(value, ""), code, name);
+  return { mint, ...(exchange === undefined ? {} : { exchange }) };
 }
+
+interface Parsed {
+  readonly value?: JsonValue | undefined;
+  readonly problem?: string | undefined;
+  readonly position?: { readonly line: number; readonly column: number };
+}
+
+const parse = (text: string, name: string): Parsed =>
+  name.endsWith(".json") ? parseStrictJson(text, { maxLength: mostBytes }) : parseStrictYaml(text);
 
 /** Without a rule nothing is granted. */
 export const noRules: MintRules = mintRules([], "mint");

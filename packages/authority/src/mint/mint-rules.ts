@@ -1,7 +1,6 @@
 import { type JsonValue, quoteForeign } from "@authmesh/core";
 import { integer, Misfit, oneOf, optional, type Reader, record, text } from "@authmesh/core/records";
-import { defaultLife, longestLife } from "@authmesh/oath";
-import { compileGlob } from "../exchange/glob.js";
+import { compileGlob, defaultLife, longestLife } from "@authmesh/oath";
 
 /** What a device asks for. `subject` is filled in by now. */
 export interface MintQuestion {

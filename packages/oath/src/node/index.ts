@@ -22,7 +22,7 @@ export {
   parsePolicy,
   type TextProblem,
 } from "../policy/policy-text.js";
-export type { Position } from "../policy/strict-yaml.js";
+export { type Position, parseStrictYaml } from "../policy/strict-yaml.js";
 export { type FileAuditOptions, FileAuditSink } from "./file-audit-sink.js";
 export {
   type CheckedPolicy,
