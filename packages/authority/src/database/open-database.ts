@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { createClient } from "@libsql/client";
 import { Kysely, Migrator, PostgresDialect } from "kysely";
@@ -30,6 +31,8 @@ export async function openDatabase(place: DatabasePlace): Promise<Database> {
 }
 
 async function openFile(file: string): Promise<Database> {
+  // Nobody else may read it; what the engine puts beside it is made as this is.
+  await attempt(async () => closeSync(openSync(file, "a", 0o600)));
   const client = await attempt(async () => createClient({ url: pathToFileURL(file).href, concurrency: 1 }));
   return new Kysely<Tables>({ dialect: new LibsqlDialect(client, patienceMs) });
 }

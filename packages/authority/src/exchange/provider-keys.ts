@@ -32,6 +32,9 @@ export const createProviderKeys = (
     issuers: providers.map(({ issuer, jwksUri, jwksOrigins = [] }) =>
       jwksUri === undefined ? { issuer, discover: true, jwksOrigins } : { issuer, jwksUri },
     ),
-    importKey: importProviderKey,
+    importKey: (jwk) => {
+      const key = importProviderKey(jwk);
+      return key === undefined ? { problem: "it is of no kind that providers sign with" } : { key };
+    },
     now,
   });
