@@ -100,9 +100,7 @@ export const providerKinds = {
   },
 } as const satisfies Readonly<Record<string, ProviderKind>>;
 
-/** Any other provider says who a job is by `sub` alone, unless its configuration names more claims. */
-export const otherProvider: ProviderKind = {
+/** Of any other provider, whose configuration says what claims it has and which of them name an owner. */
+export const otherProvider = {
   algorithms: ["RS256", "ES256", "EdDSA"],
-  claims: { sub: "identity" },
-  source: {},
-};
+} as const satisfies Partial<ProviderKind>;

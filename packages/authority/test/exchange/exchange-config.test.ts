@@ -54,6 +54,19 @@ describe("the configuration of the exchange", () => {
     expect(providers.map(({ name }) => name)).toEqual(["github-actions", "ghes"]);
   });
 
+  it("takes other claims than sub for the owner's id, where they are named", () => {
+    const builds = { ...other, identity: ["pipeline_id"] };
+    const byId = {
+      ...rule,
+      provider: "builds",
+      match: { pipeline_id: "1", sub: "acme:*" },
+      grant: { ...rule.grant, sub: "job://x" },
+    };
+    const bySub = { ...byId, match: { sub: "acme:deploy" } };
+    expect(problemOf({ providers: [builds], rules: [byId] })).toBe("none");
+    expect(problemOf({ providers: [builds], rules: [bySub] })).toContain("by pipeline_id");
+  });
+
   it.each<[problem: string, value: unknown]>([
     ["it is not an object", []],
     ['unknown member "providrs"; did you mean providers?', { ...document, providrs: [] }],
