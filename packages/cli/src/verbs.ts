@@ -60,6 +60,11 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/request.js"),
   },
   {
+    name: "token exchange",
+    summary: "get a token for a CI job by the ID token of its CI",
+    load: () => import("./verbs/token-exchange.js"),
+  },
+  {
     name: "status",
     summary: "say how this machine stands, warnings first",
     load: () => import("./verbs/status.js"),
