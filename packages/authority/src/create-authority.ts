@@ -14,6 +14,7 @@ import { createApp } from "./http/app.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
+import type { SigningKey } from "./keys/signing-key.js";
 import { Metrics } from "./metrics.js";
 import { PolicyFile } from "./mint/policy-file.js";
 import { type AuthorityState, openAuthorityState } from "./open-state.js";
@@ -71,11 +72,7 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
     algorithm: options.algorithm,
     rotateAfter: options.rotateDays * 86_400,
     now,
-    onRotation: ({ kid, publicJwk }) => {
-      metrics.add("rotations_total");
-      const data = { kid, alg: publicJwk.alg };
-      inBackground(record(events, { type: "dev.authmesh.key.rotated", proven: true, data }), logger);
-    },
+    onActive: (active) => inBackground(tellOfRotation(active), logger),
   });
   const policy = new PolicyFile(options.policy ?? join(state.dir, "policy.yaml"), {
     reloaded: () => {
@@ -146,6 +143,15 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
       return closing;
     },
   };
+
+  /** Once for all replicas, also where it was `amesh keys rotate` that made the key the active one. */
+  async function tellOfRotation({ kid, publicJwk }: SigningKey): Promise<void> {
+    const mine = randomBytes(12).toString("base64url");
+    if ((await store.settle(`rotation_told_${kid}`, mine)) !== mine) return;
+    metrics.add("rotations_total");
+    const data = { kid, alg: publicJwk.alg };
+    await record(events, { type: "dev.authmesh.key.rotated", proven: true, data });
+  }
 
   async function stop(): Promise<void> {
     stopRenewing();

@@ -20,6 +20,7 @@ export {
 export { type ExchangeConfig, readExchangeConfig } from "./exchange/exchange-config.js";
 export { type ExchangeRouteOptions, exchangeRoute } from "./exchange/exchange-route.js";
 export { KeyRing, type KeyRingOptions } from "./keys/key-ring.js";
+export { openKeyRing } from "./keys/open-key-ring.js";
 export { type KeyState, keyStates, type SigningKey } from "./keys/signing-key.js";
 export { type AuthorityRun, runAuthority } from "./main.js";
 export { type AuthorityPolicy, readAuthorityPolicy } from "./mint/authority-policy.js";

@@ -15,7 +15,10 @@ const families = {
     label: ["code", Object.keys(catalogue)],
   },
   revocations_total: { type: "counter", help: "Changes of the revocation list made here." },
-  rotations_total: { type: "counter", help: "Signing keys that this replica made active." },
+  rotations_total: {
+    type: "counter",
+    help: "Changes of the active key that this replica told the audit of.",
+  },
   active_key_age_seconds: { type: "gauge", help: "How long the active key has been signing." },
   devices: { type: "gauge", help: "Devices that may call." },
 } as const satisfies Readonly<Record<string, Family>>;

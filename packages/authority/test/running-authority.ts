@@ -102,7 +102,6 @@ export class Device {
     };
     const client = createClient({ identity, session: false, ...options });
     this.fetch = client.fetch;
-    onTestFinished(() => void client.close());
   }
 
   get id(): string {
@@ -131,17 +130,20 @@ export class Device {
   }
 
   /** Signs a request once, to send it as often as one likes, and where. */
-  async signed(url: string, request: object): Promise<(to?: string) => Promise<Response>> {
+  async signed(
+    url: string,
+    request: object,
+  ): Promise<(to?: string, more?: Record<string, string>) => Promise<Response>> {
     const body = JSON.stringify(request);
     const headers = { "Content-Type": "application/json" };
     const authorization = await signRequest(
       { method: "POST", url: new URL(`${url}/v1/token`), contentType: "application/json", body },
       { key: this.key.publicKey.base64, sign: async (message) => this.key.sign(message) },
     );
-    return (to = url) =>
+    return (to = url, more = {}) =>
       fetch(`${to}/v1/token`, {
         method: "POST",
-        headers: { ...headers, Authorization: authorization },
+        headers: { ...headers, ...more, Authorization: authorization },
         body,
       });
   }

@@ -2,12 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InMemoryNonceStore, jwkOf } from "@authmesh/core";
 import { revokeDevice } from "@authmesh/keystore";
-import {
-  createJwksSource,
-  createTokenVerifier,
-  readToken,
-  thumbprint,
-} from "@authmesh/oath";
+import { createJwksSource, createTokenVerifier, readToken, thumbprint } from "@authmesh/oath";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Device, everything, RunningAuthority } from "./running-authority.js";

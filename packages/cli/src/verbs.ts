@@ -129,4 +129,39 @@ export const verbs: readonly VerbRow[] = [
     summary: "run a pairing relay",
     load: () => import("./verbs/relay.js"),
   },
+  {
+    name: "authority init",
+    summary: "make an issuer of tokens in a folder",
+    load: () => import("./verbs/authority-init.js"),
+  },
+  {
+    name: "authority serve",
+    summary: "run an issuer of tokens",
+    load: () => import("./verbs/authority-serve.js"),
+  },
+  {
+    name: "authority pair",
+    summary: "let a device ask the authority for tokens",
+    load: () => import("./verbs/authority-pair.js"),
+  },
+  {
+    name: "authority status",
+    summary: "say how an authority stands",
+    load: () => import("./verbs/authority-status.js"),
+  },
+  {
+    name: "keys list",
+    summary: "list the signing keys of an authority",
+    load: () => import("./verbs/keys-list.js"),
+  },
+  {
+    name: "keys rotate",
+    summary: "let an authority's next signing key sign",
+    load: () => import("./verbs/keys-rotate.js"),
+  },
+  {
+    name: "token mint",
+    summary: "get a token from an authority",
+    load: () => import("./verbs/token-mint.js"),
+  },
 ];

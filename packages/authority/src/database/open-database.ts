@@ -50,6 +50,8 @@ function openPostgres(connectionString: string): Database {
   });
   // A connection that breaks while nobody uses it: the next question opens another one.
   pool.on("error", () => {});
+  // Nor does one that breaks within a transaction, between two of its questions, end this process.
+  pool.on("connect", (client) => void client.on("error", () => {}));
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 

@@ -22,8 +22,8 @@ export interface KeyRingOptions {
   readonly rotateAfter: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Told when this process made a key the active one. */
-  readonly onRotation?: (active: SigningKey) => void;
+  /** Told of the active key, when it is another one than before, whoever made it so. */
+  readonly onActive?: (active: SigningKey) => void;
 }
 
 /** The authority's signing keys, in memory as the database last had them. */
@@ -96,22 +96,15 @@ export class KeyRing {
   }
 
   async #change(change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined): Promise<void> {
-    let activated: SigningKey | undefined;
-    const keys = await this.#options.store.changeKeys((before) => {
-      const after = change(before);
-      activated = after?.find(
-        ({ kid, state }) => state === "active" && before.find((key) => key.kid === kid)?.state !== "active",
-      );
-      return after;
-    });
-    this.#take(keys);
-    if (activated !== undefined) this.#options.onRotation?.(activated);
+    this.#take(await this.#options.store.changeKeys(change));
   }
 
   #take(keys: readonly SigningKey[]): void {
     const active = keys.find(({ state }) => state === "active");
-    if (active?.kid !== this.#signer?.publicJwk.kid)
-      this.#signer = active && openSigningKey(active, this.#options.sealing);
+    if (active !== undefined && active.kid !== this.#signer?.publicJwk.kid) {
+      this.#signer = openSigningKey(active, this.#options.sealing);
+      this.#options.onActive?.(active);
+    }
     this.#keys = keys;
     const published = keys.filter(({ state }) => state !== "gone").map(({ publicJwk }) => publicJwk);
     this.#published = { keys: published };

@@ -1,6 +1,7 @@
 import { AmeshError } from "@authmesh/core";
 import { addNewDevice } from "../add/new-device.js";
 import { addSuccessor } from "../add/successor.js";
+import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { maxControllersOption } from "../max-controllers-option.js";
 import type { Verb } from "../verb.js";
@@ -29,6 +30,7 @@ export const verb: Verb = {
       { flags: "--replaces ID", about: "the device that has this new key now, by its old id" },
       { flags: "--keep DURATION", about: "with --replaces: end the old entry after so long (default 7d)" },
       { flags: "--yes", about: "do not ask" },
+      authorityOption,
     ],
     environment: keyStoreEnvironment,
     examples: [

@@ -1,5 +1,6 @@
 import { AmeshError, parseScopes } from "@authmesh/core";
 import { findDevice, setScopes } from "@authmesh/keystore";
+import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatScopes } from "../layout.js";
 import { openMachine } from "../open-machine.js";
@@ -15,6 +16,7 @@ export const verb: Verb = {
       { name: "ID|NAME", about: "device id, or its name if no other device bears it" },
       { name: "SCOPES", about: "separated by commas" },
     ],
+    options: [authorityOption],
     environment: keyStoreEnvironment,
     examples: [
       ["amesh grant am_1a2b3c4d5e6f7a8b orders:rw,profile:r", "write orders, read profiles"],

@@ -1,4 +1,5 @@
 import type { DeviceEntry, OpenIdentity } from "@authmesh/keystore";
+import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { fields, formatDate, formatScopes, identityDocument } from "../layout.js";
 import { openMachine } from "../open-machine.js";
@@ -10,6 +11,7 @@ export const verb: Verb = {
     description: [
       "Shows this machine's identity and the devices in its allow list, each with its role: a [controller] may call this machine, a [target] may be called by it. A device whose pairing is not complete is marked [pending] and counts as unknown.",
     ],
+    options: [authorityOption],
     environment: keyStoreEnvironment,
     examples: [
       ["amesh list", "everything"],

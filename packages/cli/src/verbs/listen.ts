@@ -1,5 +1,5 @@
 import { AmeshError } from "@authmesh/core";
-import { type AllowList, setAudience } from "@authmesh/keystore";
+import { type DeviceList, setAudience } from "@authmesh/keystore";
 import { listen, type PairingEvent } from "@authmesh/sdk/pairing";
 import { audienceOption, readAudience } from "../audience-option.js";
 import { audienceWarning } from "../audience-warning.js";
@@ -74,7 +74,7 @@ export const verb: Verb = {
 
 /** Sets the hosts once somebody may call, before it is told: a pairing that fails leaves those set before. */
 async function* settingAudience(
-  list: AllowList,
+  list: DeviceList,
   hosts: readonly string[],
   events: AsyncIterable<PairingEvent>,
 ): AsyncIterable<PairingEvent> {
@@ -84,7 +84,7 @@ async function* settingAudience(
   }
 }
 
-function textsOf({ paint }: Terminal, relay: string | undefined): PairingTexts {
+export function textsOf({ paint }: Terminal, relay: string | undefined): PairingTexts {
   return {
     code: ({ code, expiresIn }) => `
   Pairing code: ${paint("bold", code)}

@@ -1,4 +1,5 @@
 import { findDevice, revokeDevice } from "@authmesh/keystore";
+import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice } from "../layout.js";
 import { openMachine } from "../open-machine.js";
@@ -12,7 +13,7 @@ export const verb: Verb = {
       "A device that took the place of another (`amesh add --replaces`) is revoked together with that one: they are one machine. Asks before it does so. Other machines keep their own lists; revoke the device there too.",
     ],
     arguments: [{ name: "ID|NAME", about: "device id, or its name if no other device bears it" }],
-    options: [{ flags: "--yes", about: "do not ask" }],
+    options: [{ flags: "--yes", about: "do not ask" }, authorityOption],
     environment: keyStoreEnvironment,
     examples: [
       ["amesh revoke am_1a2b3c4d5e6f7a8b", "by id"],

@@ -1,0 +1,64 @@
+import { loadAuthority } from "../authority/load-authority.js";
+import { authorityEnvironment, dirOption } from "../authority/open-authority.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
+import type { Verb } from "../verb.js";
+
+export const verb: Verb = {
+  manual: {
+    description: [
+      "Runs an issuer of tokens until a signal stops it. On first start it makes an identity, a database and a signing key in its folder. It lets nobody in who was not paired with it (`amesh authority pair`, `amesh add --authority DIR`), and gives nobody a token that no rule of DIR/policy.yaml grants.",
+      "With DATABASE_URL several replicas share one PostgreSQL; give each the same AMESH_AUTHORITY_SECRET_FILE. Tokens are at POST /v1/token, keys at /.well-known/jwks.json; /health, /ready and /metrics answer over HTTP.",
+    ],
+    options: [
+      dirOption,
+      { flags: "--host ADDRESS", about: "address to listen on (HOST; default 127.0.0.1)" },
+      { flags: "--port N", about: "port to listen on (PORT; default 4000)" },
+      {
+        flags: "--issuer URL",
+        about: "the issuer's origin, as tokens name it (default http://localhost:PORT)",
+      },
+      {
+        flags: "--audience HOST",
+        about: "a host that callers name it by (default the issuer's)",
+        repeatable: true,
+      },
+      { flags: "--cert FILE", about: "PEM file with the certificate and its chain: speak TLS" },
+      { flags: "--key FILE", about: "PEM file with the certificate's private key" },
+      { flags: "--trust-proxy", about: "behind one proxy that sets X-Forwarded-For and X-Forwarded-Host" },
+      { flags: "--policy FILE", about: "who may mint what (default DIR/policy.yaml)" },
+      { flags: "--algorithm NAME", about: "of signing keys made from now on: EdDSA (default) or ES256" },
+      { flags: "--rotate-days N", about: "how old a signing key becomes (default 30)" },
+      {
+        flags: "--limit NAME=N",
+        about: "requests a minute: of one caller (6000), of one address (12000)",
+        repeatable: true,
+      },
+      { flags: "--public-revocations", about: "tell the revocation list to everybody, without reasons" },
+    ],
+    environment: [
+      ["HOST", "used where --host is not given"],
+      ["PORT", "used where --port is not given"],
+      ...authorityEnvironment,
+      ...keyStoreEnvironment,
+    ],
+    examples: [
+      ["amesh authority serve --dir ./authority --port 4000", "to try it out"],
+      [
+        "amesh authority serve --dir /var/lib/amesh --issuer https://issuer.example.com --trust-proxy",
+        "behind a proxy with TLS",
+      ],
+    ],
+    exit: [
+      ["0", "stopped by a signal"],
+      ["1", "it cannot listen, or a file cannot be used"],
+      ["2", "an option cannot be read"],
+      ["4", "the package @authmesh/authority is not installed, or a passphrase is missing"],
+      ["5", "the database cannot be reached"],
+    ],
+  },
+
+  async run({ argv }) {
+    const { runAuthority } = await loadAuthority();
+    return runAuthority(argv, { command: "amesh authority serve" });
+  },
+};

@@ -1,0 +1,86 @@
+import { AmeshError } from "@authmesh/core";
+import { openIdentity } from "@authmesh/keystore";
+import { createClient, requestToken } from "@authmesh/sdk";
+import type { Call } from "../call.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
+import type { Verb } from "../verb.js";
+
+const longestLife = 300;
+
+export const verb: Verb = {
+  manual: {
+    description: [
+      "Gets a token from an authority, by a request that this machine's key signs, and prints that token alone. The authority must know this machine (`amesh authority pair` there, `amesh invite` here), and a rule of its policy must grant the token.",
+    ],
+    options: [
+      {
+        flags: "--authority URL",
+        about: "the authority (AMESH_AUTHORITY_URL; default http://localhost:4000)",
+      },
+      { flags: "--aud AUDIENCE", about: "for whom the token is to be" },
+      { flags: "--act ACTION", about: "what is about to be done, such as orders.write" },
+      { flags: "--sub SUBJECT", about: "who calls (default svc://device/ and this machine's id)" },
+      { flags: "--scope SCOPE", about: "a scope that the token is to have", repeatable: true },
+      { flags: "--ttl SECONDS", about: `life of the token, 1 to ${longestLife} (default 120)` },
+      { flags: "--env NAME", about: "the environment that the token is to name" },
+      { flags: "--reason TEXT", about: "why, for those who read the audit" },
+      { flags: "--rqh HASH", about: "bind the token to one request: sha256:… of it" },
+      { flags: "--cnf THUMBPRINT", about: "bind the token to a key that signs each request" },
+    ],
+    environment: [["AMESH_AUTHORITY_URL", "used where --authority is not given"], ...keyStoreEnvironment],
+    examples: [
+      ["amesh token mint --aud api.example.com --act orders.write --ttl 60", "the token alone"],
+      [
+        'curl -H "Authorization: OathMesh $(amesh token mint --aud … --act …)" https://…',
+        "one call; each token is good once",
+      ],
+    ],
+    exit: [
+      ["0", "the token is printed"],
+      ["2", "an option is missing or cannot be read"],
+      ["3", "the authority refuses"],
+      ["4", "there is no identity yet"],
+      ["5", "the authority cannot be reached, or cannot mint now"],
+    ],
+  },
+
+  async run(call) {
+    const authority =
+      call.text("authority") ?? (process.env["AMESH_AUTHORITY_URL"] || "http://localhost:4000");
+    const options = {
+      authority: authorityUrl(authority),
+      audience: required(call, "aud"),
+      action: required(call, "act"),
+      ...named("subject", call.text("sub")),
+      ...named("scope", call.has("scope") ? call.list("scope") : undefined),
+      ...named("ttlSeconds", call.number("ttl", longestLife)),
+      ...named("env", call.text("env")),
+      ...named("reason", call.text("reason")),
+    };
+    const jkt = call.text("cnf");
+    const binding = { ...named("rqh", call.text("rqh")), ...named("cnf", jkt === undefined ? jkt : { jkt }) };
+    const identity = await openIdentity({ promptSecret: call.terminal.questions.secret });
+    // One request is no session: it would cost the key store a signature all the same.
+    const { fetch } = createClient({ identity, session: false });
+    const asking = requestToken(options, binding, fetch);
+    const { token, lifeMs } = await call.terminal.during(`Waiting for ${authority}`, asking);
+    call.terminal.answer({ token, tokenType: "OathMesh", expiresInSeconds: lifeMs / 1000 }, () => token);
+    return undefined;
+  },
+};
+
+function authorityUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new AmeshError("invalid_option", "--authority is not an http or https URL.");
+}
+
+function required(call: Call, option: string): string {
+  const value = call.text(option);
+  if (value) return value;
+  throw new AmeshError("input_required", `--${option} is missing.`, {
+    fix: "Give it; `amesh token mint --help` explains the command.",
+  });
+}
+
+const named = <K extends string, T>(name: K, value: T | undefined) =>
+  (value === undefined ? {} : { [name]: value }) as { readonly [_ in K]?: T };
