@@ -24,6 +24,8 @@ export interface StateOptions {
   readonly env?: Environment | undefined;
   /** Makes what is not there yet. Default false. */
   readonly create?: boolean | undefined;
+  /** Name of the key store for an identity that is made. Default: the best one found. */
+  readonly backend?: string | undefined;
   readonly promptSecret?: PromptSecret | undefined;
 }
 
@@ -54,12 +56,12 @@ const shortestSecret = 43;
  * with another secret, and what keeps the identity from being opened or made
  */
 export async function openAuthorityState(options: StateOptions): Promise<AuthorityState> {
-  const { dir, env = process.env, create = false, promptSecret } = options;
+  const { dir, env = process.env, create = false, backend, promptSecret } = options;
   const exists = existsSync(join(dir, "identity.json"));
   if (!exists && !create) throw new AmeshError("authority_not_found", `There is no authority in ${dir}.`);
   const created = exists
     ? undefined
-    : await createIdentity({ dir, env, friendlyName: `authority on ${hostname()}` });
+    : await createIdentity({ dir, env, backend, friendlyName: `authority on ${hostname()}` });
   const identity = await openIdentity({ dir, env, promptSecret });
   const sealing = new KeySealing(await sealingSecret(identity, env));
   const store = new SqlStore(await openDatabase(placeOf(dir, env)));

@@ -137,7 +137,11 @@ async function execution(
   let stderr = "";
   const status = await runAuthority(["--dir", dir, ...args], {
     env: { HOME: dir, ...env },
-    stderr: { write: (text) => void (stderr += text) },
+    stderr: {
+      write(text) {
+        stderr += text;
+      },
+    },
   });
   return { status, stderr };
 }

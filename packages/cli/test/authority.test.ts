@@ -8,7 +8,7 @@ import { documentOf, failed } from "./fixtures/documents.js";
 
 const host = new TestMachine();
 const dir = join(host.folder, "authority");
-const env = { AUTH_MESH_PASSPHRASE: "correct horse battery staple 9" };
+const env = { AMESH_TPM: undefined, AUTH_MESH_PASSPHRASE: "correct horse battery staple 9" };
 const rule = { name: "all", caller: "**", subject: "**", audience: "api.example.com", action: "orders.*" };
 let url: string;
 let serving: ReturnType<TestMachine["start"]>;
@@ -16,7 +16,7 @@ let serving: ReturnType<TestMachine["start"]>;
 beforeAll(async () => {
   const port = await freePort();
   url = `http://localhost:${port}`;
-  await host.succeed(["authority", "init", "--dir", dir], { env });
+  await host.succeed(["authority", "init", "--dir", dir, "--backend", "encrypted-file"], { env });
   writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: [rule] }));
   serving = host.start(["authority", "serve", "--dir", dir, "--port", String(port), "--json"], env);
   expect(await serving.event("listening")).toMatchObject({ issuer: url });

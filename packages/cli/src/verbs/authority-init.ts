@@ -1,15 +1,21 @@
+import { keyStoreDrivers } from "@authmesh/keystore";
 import { loadAuthority } from "../authority/load-authority.js";
 import { authorityEnvironment, dirOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, identityDocument } from "../layout.js";
 import type { Verb } from "../verb.js";
 
+const backends = keyStoreDrivers.map(({ info }) => info.name);
+
 export const verb: Verb = {
   manual: {
     description: [
       "Makes an authority in a folder: its identity and its database, as the first `amesh authority serve` would. What is there already stays as it is.",
     ],
-    options: [dirOption],
+    options: [
+      dirOption,
+      { flags: "--backend NAME", about: `key store: ${backends.join(", ")} (default: the best one found)` },
+    ],
     environment: [...authorityEnvironment, ...keyStoreEnvironment],
     examples: [["amesh authority init --dir /var/lib/amesh", "before a service manager starts it"]],
     exit: [
@@ -24,7 +30,12 @@ export const verb: Verb = {
     const { terminal } = call;
     const { authorityFolder, openAuthorityState } = await loadAuthority();
     const dir = authorityFolder(call.text("dir"));
-    const state = await openAuthorityState({ dir, create: true, promptSecret: terminal.questions.secret });
+    const state = await openAuthorityState({
+      dir,
+      create: true,
+      backend: call.text("backend"),
+      promptSecret: terminal.questions.secret,
+    });
     const { identity, created } = state;
     terminal.answer(
       { dir, created: created !== undefined, device: identityDocument(identity.identity) },
