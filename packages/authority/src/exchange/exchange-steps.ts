@@ -189,7 +189,8 @@ const replay: Step = {
     const id = typeof jti === "string" && jti !== "" ? `jti ${jti}` : token.signingInput;
     const name = `oidc:${sha256(provider.issuer)}:${sha256(id)}`;
     const refusal = await spendNonce({}, { name, signedAt: issuedAt, windowSeconds }, settings);
-    return refusal?.code === "replay_detected" ? used : refusal;
+    if (refusal?.status !== 401) return refusal;
+    return refusal.code === "replay_detected" ? used : { ...refusal, fix: newToken };
   },
 };
 

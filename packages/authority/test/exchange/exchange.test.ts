@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, sign } from "node:crypto";
 import { InMemoryNonceStore, type JsonValue, type NonceStore, toBase64Url, utf8 } from "@authmesh/core";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
@@ -275,14 +275,15 @@ describe("a subject token", () => {
     );
   });
 
-  it("whose alg is another than its key's is refused", async () => {
+  it("whose alg is another than its key's is refused, though the key signed it", async () => {
     const builds = exchangeOf({
       providers: [{ name: "builds", issuer: gitHub.issuer }],
       rules: [],
     });
-    const [, payload, signature] = (await fromGitHub()).split(".");
+    const [, payload] = (await fromGitHub()).split(".");
     const header = toBase64Url(utf8(JSON.stringify({ alg: "ES256", kid: gitHubKey.kid })));
-    expect(await refusal(`${header}.${payload}.${signature}`, {}, builds)).toBe(
+    const signed = sign("RSA-SHA256", utf8(`${header}.${payload}`), gitHubKey.privateKey);
+    expect(await refusal(`${header}.${payload}.${toBase64Url(signed)}`, {}, builds)).toBe(
       "signature: signature_invalid",
     );
   });
@@ -376,6 +377,18 @@ describe("one subject token", () => {
     expect(outcomes.sort()).toEqual(["allowed", "replay: replay_detected"]);
   });
 
+  it("is refused where it is older than what the store remembers", async () => {
+    const token = await fromGitHub();
+    const anew = exchangeOf(configuration(), new InMemoryNonceStore({ ...clock, replayEpoch: true }));
+    const decision = await decide(token, {}, anew);
+    expect(decision).toMatchObject({
+      step: "replay",
+      failure: { code: "replay_epoch", fix: expect.stringContaining("new ID token") },
+    });
+    clock.sleep(1);
+    expect(await refusal(fromGitHub(), {}, anew)).toBe("allowed");
+  });
+
   it("is refused while the store cannot be asked", async () => {
     const broken: NonceStore = { checkAndRecord: () => Promise.reject(new Error("down")) };
     const down = exchangeOf(configuration(), broken);
@@ -411,6 +424,11 @@ describe("a rule", () => {
     ["below a merge request", { pipeline_source: "parent_pipeline" }],
   ])("denies a job of GitLab %s", async (_, changes) => {
     expect(await refusal(fromGitLab(changes))).toBe("rule: exchange_denied");
+  });
+
+  it("is for the tokens of its own provider", async () => {
+    const posing = gitLab.token(gitHubClaims(gitLab.issuer, seconds()));
+    expect(await refusal(posing)).toBe("rule: exchange_denied");
   });
 
   it("still knows a repository that was renamed, by its id", async () => {
@@ -519,10 +537,9 @@ describe("a provider", () => {
   it("signs with nothing weaker than RSA of 2048 bits", async () => {
     const weak = newKey("weak", "RS256", 1024);
     gitHub.keys = [weak, gitHubKey];
-    const { createSign } = await import("node:crypto");
     const header = toBase64Url(utf8(JSON.stringify({ alg: "RS256", kid: "weak" })));
     const payload = toBase64Url(utf8(JSON.stringify(gitHubClaims(gitHub.issuer, seconds()))));
-    const signed = createSign("RSA-SHA256").update(`${header}.${payload}`).sign(weak.privateKey);
+    const signed = sign("RSA-SHA256", utf8(`${header}.${payload}`), weak.privateKey);
     expect(await refusal(`${header}.${payload}.${toBase64Url(signed)}`)).toBe("signature: key_unknown");
     expect(await refusal(fromGitHub())).toBe("allowed");
   });
