@@ -11,6 +11,7 @@ import type { ClaimsToMint, MintedToken } from "@authmesh/oath";
 import type { Logger } from "@authmesh/sdk";
 import type { Context, Handler } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { problem } from "../http/problem.js";
 import type { Exchange, ExchangeAllowed, ExchangeDecision, ExchangeRefused } from "./exchange.js";
 import { jwtType } from "./exchange-request.js";
 
@@ -69,13 +70,14 @@ async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): 
     rule: decision.rule,
     token: { sub, aud, act, scope, jti, ...(src === undefined ? {} : { src: { ...src } }) },
   });
-  return json(200, "application/json", {
+  const body = {
     access_token: token,
     issued_token_type: jwtType,
     token_type: "OathMesh",
     expires_in: claims.exp - claims.iat,
     ...(scope.length === 0 ? {} : { scope: scope.join(" ") }),
-  });
+  };
+  return Response.json(body, { headers: { "Cache-Control": "no-store" } });
 }
 
 async function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Promise<Response> {
@@ -94,7 +96,7 @@ async function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions):
     step,
     ...(rules.length === 0 ? {} : { rules }),
   });
-  return problem(failure, { step, decision: id });
+  return problem(shown(failure), { step, decision: id });
 }
 
 async function record(
@@ -118,23 +120,9 @@ async function record(
   );
 }
 
-/** RFC 9457. What is amiss with the authority itself is told to nobody but its operator. */
-function problem(told: Failure, more: { readonly step?: string; readonly decision?: string } = {}): Response {
-  const { code } = told;
-  // RFC 8693, section 2.2.2: a subject token that is not good is a bad request; there is no scheme to challenge for.
-  const status = told.status === 401 ? 400 : told.status;
-  const { detail, fix } = status >= 500 ? failure(code) : told;
-  const retryAfter = status === 503 ? { "Retry-After": String(told.retryAfterSeconds ?? 1) } : undefined;
-  return json(
-    status,
-    "application/problem+json",
-    { title: failure(code).detail, status, detail, error: code, fix, ...more },
-    retryAfter,
-  );
-}
-
-const json = (status: number, type: string, body: JsonObject, headers?: Readonly<Record<string, string>>) =>
-  new Response(JSON.stringify(body), {
-    status: status === 0 ? 500 : status,
-    headers: { "Content-Type": type, "Cache-Control": "no-store", ...headers },
-  });
+/** Of the caller's own token, so nothing is kept back; a bad request, as RFC 8693, section 2.2.2, has it. */
+const shown = (refusal: Failure): Failure => ({
+  ...refusal,
+  public: refusal.code,
+  status: refusal.status === 401 ? 400 : refusal.status || 500,
+});

@@ -4,18 +4,28 @@ import { type Failure, failure } from "@authmesh/core";
 export interface ProblemContext {
   /** To find one decision in a log. */
   readonly decision?: string;
+  /** Name of the step that refused. */
+  readonly step?: string;
 }
 
 /**
  * A problem document (RFC 9457; docs/protocol.md, section 8.9). What is amiss with the authority itself is told to
  * nobody but its operator: of a failure from 500 on, only what the catalogue says.
  */
-export function problem(told: Failure, { decision }: ProblemContext = {}): Response {
+export function problem(told: Failure, { decision, step }: ProblemContext = {}): Response {
   const { code, status, retryAfterSeconds } = told;
   const { detail, fix } = status >= 500 ? failure(code) : told;
   const title = failure(code).detail;
   const wait = retryAfterSeconds ?? (status === 503 ? 1 : undefined);
-  const body = { title, status, detail, error: told.public, fix, ...(decision && { decision }) };
+  const body = {
+    title,
+    status,
+    detail,
+    error: told.public,
+    fix,
+    ...(step && { step }),
+    ...(decision && { decision }),
+  };
   return problemResponse(status, body, wait === undefined ? {} : { "Retry-After": String(wait) });
 }
 
