@@ -61,6 +61,11 @@ const components = [
     present: () => runs("redis-server", "--version"),
   },
   {
+    name: "PostgreSQL (the state that replicas of an authority share)",
+    packages: ["postgresql"],
+    present: () => existsSync("/usr/lib/postgresql"),
+  },
+  {
     name: "nginx and Caddy (reverse proxies, with services behind them)",
     packages: ["nginx-light", "caddy"],
     present: () => runs("nginx", "-v") && runs("caddy", "version"),

@@ -1,11 +1,11 @@
 import type { Failure, JsonValue } from "@authmesh/core";
+import { withCode } from "@authmesh/core/records";
 import {
   type AllowListContents,
   type AllowListDraft,
   type AllowListState,
   allowListContents,
 } from "./allow-list-format.js";
-import { withCode } from "@authmesh/core/records";
 
 /** A list of devices that can be read and changed, wherever it is kept: `AllowList` keeps one in a file. */
 export interface DeviceList {

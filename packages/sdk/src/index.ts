@@ -32,7 +32,12 @@ export {
   type SignedInit,
 } from "./client/create-client.js";
 export type { ClientIdentity } from "./client/request-signer.js";
-export { type IssuedToken, requestToken, type SignedSend, type TokenBinding } from "./client/request-token.js";
+export {
+  type IssuedToken,
+  requestToken,
+  type SignedSend,
+  type TokenBinding,
+} from "./client/request-token.js";
 export type { Scheme } from "./client/schemes.js";
 export type { ClientTokenOptions } from "./client/token-options.js";
 export {
