@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
 import type { RevocableToken, Revocation } from "@authmesh/oath";
 import type { AuthorityStore, Generations, RevocationPage } from "../authority-store.js";
@@ -6,6 +5,7 @@ import type { SigningKey } from "../keys/signing-key.js";
 import { attempt } from "./database-failure.js";
 import { readDevices, writeDevices } from "./device-rows.js";
 import { readKeys, writeKeys } from "./key-rows.js";
+import { NonceQueue } from "./nonce-queue.js";
 import {
   dropRevocations,
   hasRevocation,
@@ -19,9 +19,11 @@ import type { Area, Database, Work } from "./tables.js";
 /** The state in SQLite or PostgreSQL: the same questions to both. */
 export class SqlStore implements AuthorityStore {
   readonly #database: Database;
+  readonly #nonces: NonceQueue;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#nonces = new NonceQueue(database);
   }
 
   generations(): Promise<Generations> {
@@ -93,17 +95,7 @@ export class SqlStore implements AuthorityStore {
   }
 
   recordNonce(nonce: string, now: number, until: number): Promise<boolean> {
-    const digest = createHash("sha256").update(nonce).digest("base64url");
-    return attempt(async () => {
-      const { numInsertedOrUpdatedRows = 0n } = await this.#database
-        .insertInto("nonces")
-        .values({ digest, expires_at: until })
-        .onConflict((conflict) =>
-          conflict.column("digest").doUpdateSet({ expires_at: until }).where("nonces.expires_at", "<=", now),
-        )
-        .executeTakeFirst();
-      return numInsertedOrUpdatedRows > 0n;
-    });
+    return this.#nonces.record(nonce, now, until);
   }
 
   forgetNonces(now: number): Promise<void> {
