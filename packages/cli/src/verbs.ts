@@ -31,7 +31,7 @@ export const verbs: readonly VerbRow[] = [
   },
   {
     name: "provision",
-    summary: "make a bootstrap token for a new machine that is to be called",
+    summary: "make a bootstrap token for a new machine to be called",
     load: () => import("./verbs/provision.js"),
   },
   {

@@ -1,14 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readToken } from "@authmesh/oath";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "../../../test/fixtures/free-port.js";
 import { newMachine, TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
 
 const host = new TestMachine();
 const dir = join(host.folder, "authority");
-const env = { AMESH_TPM: undefined, AUTH_MESH_PASSPHRASE: "correct horse battery staple 9" };
+const env = { AMESH_TPM: undefined, NO_COLOR: "1", AUTH_MESH_PASSPHRASE: "correct horse battery staple 9" };
 const rule = { name: "all", caller: "**", subject: "**", audience: "api.example.com", action: "orders.*" };
 let url: string;
 let serving: ReturnType<TestMachine["start"]>;
@@ -98,5 +98,26 @@ describe("amesh authority", () => {
 
   it("keeps the passphrase out of what it writes", () => {
     expect(readFileSync(join(dir, "authority.db"), "latin1")).not.toContain("battery");
+  });
+});
+
+describe("amesh authority pair", () => {
+  it("lets a device in that its operator confirmed, into the authority's list", async () => {
+    const relay = host.start(["relay", "--host", "127.0.0.1", "--port", "0", "--json"]);
+    onTestFinished(() => relay.stop());
+    const at = ["--relay", (await relay.event("listening")).url];
+    const device = await newMachine("Dev Laptop");
+    const pairing = host.startInTerminal(["authority", "pair", "--dir", dir, ...at], env);
+    onTestFinished(() => pairing.stop());
+    const [, code = ""] = /: (\d{6})/.exec(await pairing.shows(/Pairing code: .*\d{6}/)) ?? [];
+    const inviting = device.startInTerminal(["invite", code, ...at], { NO_COLOR: "1" });
+    onTestFinished(() => inviting.stop());
+    const [, verification = ""] = /: (\d{6})/.exec(await inviting.shows(/Verification code: \d{6}/)) ?? [];
+    await pairing.shows("Verification code shown there: ");
+    pairing.type(`${verification}\n`);
+    expect(await Promise.all([pairing.ended, inviting.ended])).toEqual([0, 0]);
+    const { devices } = documentOf(await host.succeed(["list", "--authority", dir, "--json"], { env }));
+    const { deviceId } = (await device.open()).publicKey;
+    expect(devices).toContainEqual(expect.objectContaining({ deviceId, role: "controller", bound: true }));
   });
 });
