@@ -3,6 +3,7 @@ import {
   bearsHttpSignature,
   type Failure,
   failure,
+  type IncomingRequest,
   jwkOf,
   keptLonger,
   sha256,
@@ -22,19 +23,26 @@ import { lifetime } from "./proof-steps.js";
 const binding: TokenStep = {
   number: 12,
   name: "binding",
-  async run(context, settings) {
+  run(context, settings) {
     const { request, claims } = context;
     if (claims.rqh === undefined && settings.requireRequestBinding) return failure("binding_required");
-    if (request === undefined)
-      return claims.rqh === undefined && claims.cnf === undefined
-        ? undefined
-        : failure("binding_mismatch", "The token is bound to a request, and there is none to compare.");
-    if (claims.cnf === undefined && bearsHttpSignature(request))
-      return failure("ambiguous_proof", "The request is signed, and its token names no key to sign with.");
-    await settings.requests.checkTarget(request);
-    return (await requestIsHashed(context, settings)) ?? (await holderSigned(context, settings)) ?? undefined;
+    if (request !== undefined) return requestFits(context, request, settings);
+    return claims.rqh === undefined && claims.cnf === undefined
+      ? undefined
+      : failure("binding_mismatch", "The token is bound to a request, and there is none to compare.");
   },
 };
+
+async function requestFits(
+  context: TokenContext,
+  request: IncomingRequest,
+  settings: TokenSettings,
+): Promise<Failure | undefined> {
+  if (context.claims.cnf === undefined && bearsHttpSignature(request))
+    return failure("ambiguous_proof", "The request is signed, and its token names no key to sign with.");
+  await settings.requests.checkTarget(request);
+  return (await requestIsHashed(context, settings)) ?? (await holderSigned(context, settings));
+}
 
 async function requestIsHashed({ request, claims: { rqh } }: TokenContext, { requests }: TokenSettings) {
   if (rqh === undefined || request === undefined) return undefined;
@@ -142,6 +150,8 @@ const policy: TokenStep = {
   number: 14,
   name: "policy",
   run(context, settings) {
+    // Most verifiers that ask nobody have nobody on trial either.
+    if (settings.policy === "none" && settings.shadowPolicy === undefined) return undefined;
     const input = policyInput(context, settings);
     const decision = decide(settings.policy, input);
     context.decision = decision;
