@@ -1,6 +1,7 @@
-import { AmeshError, checkAudience } from "@authmesh/core";
+import { checkAudience } from "@authmesh/core";
 import type { Call } from "./call.js";
 import type { OptionManual } from "./manual.js";
+import { asPersonsOption } from "./person-option.js";
 
 export const audienceOption: OptionManual = {
   flags: "--audience HOST",
@@ -9,10 +10,5 @@ export const audienceOption: OptionManual = {
 };
 
 /** @throws AmeshError `invalid_option` for what is not a host */
-export function readAudience(call: Call): readonly string[] {
-  try {
-    return checkAudience(call.list("audience"));
-  } catch (error) {
-    throw new AmeshError("invalid_option", (error as TypeError).message, { cause: error });
-  }
-}
+export const readAudience = (call: Call): readonly string[] =>
+  asPersonsOption(() => checkAudience(call.list("audience")));
