@@ -13,3 +13,15 @@ export function parseDuration(text: string): number {
     `${quoteForeign(text)} is not a duration such as 90d, 12h, 30m or 45s.`,
   );
 }
+
+/** The largest unit of which there are at least two: "43 s", "2 min", "3 h", "5 d". */
+export function formatSpan(seconds: number): string {
+  const [unit, length] = spans.find(([, length]) => seconds >= 2 * length) ?? ["s", 1];
+  return `${Math.floor(seconds / length)} ${unit}`;
+}
+
+const spans: readonly (readonly [unit: string, seconds: number])[] = [
+  ["d", 86_400],
+  ["h", 3600],
+  ["min", 60],
+];

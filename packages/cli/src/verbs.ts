@@ -125,6 +125,11 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/audit-tail.js"),
   },
   {
+    name: "token inspect",
+    summary: "show what a token says, with nothing verified",
+    load: () => import("./verbs/token-inspect.js"),
+  },
+  {
     name: "relay",
     summary: "run a pairing relay",
     load: () => import("./verbs/relay.js"),

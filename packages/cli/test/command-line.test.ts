@@ -145,7 +145,7 @@ describe("every command", () => {
     for (const row of verbs) {
       const manual = formatManual(row, (await row.load()).verb.manual);
       const missing = keyStoreEnvironment.filter(([name]) => !manual.includes(`  ${name} `));
-      expect([row.name, missing.length === 0]).toEqual([row.name, !without.includes(row.name)]);
+      expect([row.name, missing.length === 0]).toEqual([row.name, !without.test(row.name)]);
     }
   });
 

@@ -95,15 +95,23 @@ export function claimProblem(
   rules: readonly (readonly [string, ClaimRule])[] = tokenRules,
 ): ClaimProblem | undefined {
   for (const [claim, rule] of rules) {
-    const value = Object.hasOwn(object, claim) ? object[claim] : undefined;
-    if (value === undefined && rule.required)
-      return { code: "claim_missing", claim, detail: `The token has no ${claim}.` };
-    if (value !== undefined && !rule.fits(value)) {
-      const detail = `The claim ${claim} is not as it must be: it ${rule.must}.`;
-      return { code: "claim_invalid", claim, detail };
-    }
+    const problem = problemOf(object, claim, rule);
+    if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** Every claim that is missing or not as it must be. */
+export const claimProblems = (object: JsonObject): readonly ClaimProblem[] =>
+  tokenRules.flatMap(([claim, rule]) => problemOf(object, claim, rule) ?? []);
+
+function problemOf(object: JsonObject, claim: string, rule: ClaimRule): ClaimProblem | undefined {
+  const value = Object.hasOwn(object, claim) ? object[claim] : undefined;
+  if (value === undefined)
+    return rule.required ? { code: "claim_missing", claim, detail: `The token has no ${claim}.` } : undefined;
+  if (rule.fits(value)) return undefined;
+  const detail = `The claim ${claim} is not as it must be: it ${rule.must}.`;
+  return { code: "claim_invalid", claim, detail };
 }
 
 /** The claims that rules know, of a payload that they let pass; frozen. What else it holds is left out. */

@@ -5,7 +5,7 @@
  * @module
  */
 export * from "./audit/index.js";
-export { type ClaimRule, claimRules, sourceRules } from "./claim-rules.js";
+export { type ClaimProblem, type ClaimRule, claimProblems, claimRules, sourceRules } from "./claim-rules.js";
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
 export { trustworthyUrl } from "./issuer/issuer-url.js";
