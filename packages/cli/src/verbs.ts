@@ -130,6 +130,11 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/token-inspect.js"),
   },
   {
+    name: "token verify",
+    summary: "verify a token as a service does, step by step",
+    load: () => import("./verbs/token-verify.js"),
+  },
+  {
     name: "relay",
     summary: "run a pairing relay",
     load: () => import("./verbs/relay.js"),
