@@ -63,7 +63,11 @@ describe("the rules of minting", () => {
     ["a longer life", { ttl: 31 }, "ttl"],
     ["what must be bound to a request", { action: "pay.now", hasProof: true }, "request"],
     ["what must be bound to a key", { action: "pay.now", hasRequestHash: true }, "proof"],
-    ["another subject than its own, where the rule names none", { subject: "svc://x/y", action: "ping" }, "subject"],
+    [
+      "another subject than its own, where the rule names none",
+      { subject: "svc://x/y", action: "ping" },
+      "subject",
+    ],
     ["what no rule names, to a stranger", { caller: "am_0000000000000000" }, "caller am_0000000000000000"],
   ])("do not grant %s, and say why", (_, wish, about) => {
     const verdict = rules({ ...question, ...wish });

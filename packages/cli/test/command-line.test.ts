@@ -138,10 +138,7 @@ describe("every command", () => {
   });
 
   it("lists what decides how a key store is opened, unless it opens none", async () => {
-    const without = [
-      ...["explain", "relay", "audit verify", "audit tail", "token exchange", "token inspect", "token verify"],
-      ...["policy validate", "policy test", "policy explain", "policy schema"],
-    ];
+    const without = /^(explain|audit .*|policy .*|token (exchange|inspect|verify)|relay)$/;
     for (const row of verbs) {
       const manual = formatManual(row, (await row.load()).verb.manual);
       const missing = keyStoreEnvironment.filter(([name]) => !manual.includes(`  ${name} `));

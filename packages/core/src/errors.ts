@@ -823,70 +823,12 @@ export const catalogue = {
     fix: "`amesh policy explain` shows rule by rule why. A service without a policy denies everything.",
   },
 
-  // ── Issuer keys and revocations ───────────────────────────────────────────────────────────────────────────
-  issuer_unreachable: {
-    status: 503,
-    exit: 5,
-    summary: "The issuer's keys cannot be had, and none of them is known that is not too old.",
-    fix: "Check that the issuer runs, that its /.well-known/jwks.json can be reached from here, and the certificate there.",
-  },
-  revocation_unavailable: {
-    status: 503,
-    exit: 5,
-    summary: "Nobody can say whether the token was revoked: the list cannot be asked, or is too old.",
-    fix: "Check the issuer's /v1/revocations or the Redis that holds its list; the detail says which, and why.",
-  },
-
   // ── Policy ────────────────────────────────────────────────────────────────────────────────────────────────
   policy_invalid: {
     status: 0,
     exit: 1,
     summary: "The policy, or the table of cases it is tested with, cannot be read as one.",
     fix: "Run `amesh policy validate FILE`; it names the line. `amesh policy schema` prints what may be written.",
-  },
-
-  // ── Authority ─────────────────────────────────────────────────────────────────────────────────────────────
-  mint_request_invalid: {
-    status: 400,
-    exit: 2,
-    summary: "The request for a token cannot be read.",
-    fix: "Send JSON with aud and act, as docs/protocol.md, section 8.9 has it.",
-  },
-  mint_denied: {
-    status: 403,
-    exit: 3,
-    summary: "No rule of the authority's policy lets this caller have this token.",
-    fix: "Ask who runs the authority for a rule.",
-  },
-  database_unavailable: {
-    status: 503,
-    exit: 5,
-    summary: "The authority's database cannot be used.",
-    fix: "Check that the database runs and can be written; the authority goes on by itself once it does.",
-  },
-  authority_not_ready: {
-    status: 503,
-    exit: 5,
-    summary: "The authority cannot sign tokens now.",
-    fix: "Ask GET /ready of the authority what it waits for.",
-  },
-  authority_not_found: {
-    status: 0,
-    exit: 4,
-    summary: "There is no authority in this folder.",
-    fix: "Run `amesh authority init`, or name its folder with --dir.",
-  },
-  authority_cannot_listen: {
-    status: 0,
-    exit: 1,
-    summary: "The authority cannot listen where it was told to.",
-    fix: "Choose another port with --port N.",
-  },
-  rotation_too_soon: {
-    status: 0,
-    exit: 1,
-    summary: "The next signing key was published only a moment ago, and verifiers may not know it yet.",
-    fix: "Wait, or rotate at once with --force.",
   },
 
   // ── Exchange ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,9 +8,8 @@ export * from "./audit/index.js";
 export { type ClaimProblem, type ClaimRule, claimProblems, claimRules, sourceRules } from "./claim-rules.js";
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
-export { trustworthyUrl } from "./issuer/issuer-url.js";
 export { type ImportedIssuerKey, importIssuerKey, staticKeys, thumbprint } from "./issuer-key.js";
-export { issuerProblem } from "./issuer-url.js";
+export { issuerProblem, trustworthyUrl } from "./issuer-url.js";
 export {
   createJwksSource,
   type ImportKey,

@@ -5,6 +5,12 @@ export const isTrustworthy = ({ protocol, hostname, username, password, hash }: 
   (protocol === "https:" || (protocol === "http:" && loopback.test(hostname))) &&
   `${username}${password}${hash}` === "";
 
+/** The URL that a text names, where that is trustworthy so; undefined for any other text. */
+export function trustworthyUrl(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && isTrustworthy(url) ? url : undefined;
+}
+
 /**
  * Why a text is no issuer: an https URL without query, fragment and password; http only for loopback. A plain
  * half-sentence.
@@ -13,7 +19,7 @@ export function issuerProblem(text: string): string | undefined {
   if (typeof text !== "string" || !URL.canParse(text)) return `${JSON.stringify(text)} is no URL`;
   if (/[?#]/.test(text) || !/^[\x21-\x7e]{1,512}$/.test(text))
     return `${JSON.stringify(text)} has a query, a fragment or more than 512 characters`;
-  if (!isTrustworthy(new URL(text)))
+  if (trustworthyUrl(text) === undefined)
     return `${JSON.stringify(text)} is neither https nor on loopback, or it names a user`;
   return undefined;
 }

@@ -1,10 +1,10 @@
-import { issuerProblem, isTrustworthy } from "../issuer-url.js";
+import { issuerProblem, trustworthyUrl } from "../issuer-url.js";
 
 /** @throws TypeError for what is not a URL that keys and lists may come from */
 export function configuredUrl(name: string, text: string): URL {
-  if (!URL.canParse(text) || !isTrustworthy(new URL(text)))
-    throw new TypeError(`${name} must be an https URL, or http on loopback.`);
-  return new URL(text);
+  const url = trustworthyUrl(text);
+  if (url === undefined) throw new TypeError(`${name} must be an https URL, or http on loopback.`);
+  return url;
 }
 
 /**
