@@ -1,6 +1,7 @@
 import { AmeshError } from "@authmesh/core";
 import { openIdentity } from "@authmesh/keystore";
 import { createClient, requestToken } from "@authmesh/sdk";
+import { authorityUrlEnvironment, authorityUrlOption, readAuthorityUrl } from "../authority/authority-url.js";
 import type { Call } from "../call.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import type { Verb } from "../verb.js";
@@ -13,10 +14,7 @@ export const verb: Verb = {
       "Gets a token from an authority, by a request that this machine's key signs, and prints that token alone. The authority must know this machine (`amesh authority pair` there, `amesh invite` here), and a rule of its policy must grant the token.",
     ],
     options: [
-      {
-        flags: "--authority URL",
-        about: "the authority (AMESH_AUTHORITY_URL; default http://localhost:4000)",
-      },
+      authorityUrlOption,
       { flags: "--aud AUDIENCE", about: "for whom the token is to be" },
       { flags: "--act ACTION", about: "what is about to be done, such as orders.write" },
       { flags: "--sub SUBJECT", about: "who calls (default svc://device/ and this machine's id)" },
@@ -27,7 +25,7 @@ export const verb: Verb = {
       { flags: "--rqh HASH", about: "bind the token to one request: sha256:… of it" },
       { flags: "--cnf THUMBPRINT", about: "bind the token to a key that signs each request" },
     ],
-    environment: [["AMESH_AUTHORITY_URL", "used where --authority is not given"], ...keyStoreEnvironment],
+    environment: [authorityUrlEnvironment, ...keyStoreEnvironment],
     examples: [
       ["amesh token mint --aud api.example.com --act orders.write --ttl 60", "the token alone"],
       [
@@ -45,10 +43,9 @@ export const verb: Verb = {
   },
 
   async run(call) {
-    const authority =
-      call.text("authority") ?? (process.env["AMESH_AUTHORITY_URL"] || "http://localhost:4000");
+    const authority = readAuthorityUrl(call).href;
     const options = {
-      authority: authorityUrl(authority),
+      authority,
       audience: required(call, "aud"),
       action: required(call, "act"),
       ...named("subject", call.text("sub")),
@@ -68,11 +65,6 @@ export const verb: Verb = {
     return undefined;
   },
 };
-
-function authorityUrl(text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
-  throw new AmeshError("invalid_option", "--authority is not an http or https URL.");
-}
 
 function required(call: Call, option: string): string {
   const value = call.text(option);
