@@ -125,6 +125,11 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/audit-tail.js"),
   },
   {
+    name: "revoke-token",
+    summary: "revoke tokens at the authority that issued them",
+    load: () => import("./verbs/revoke-token.js"),
+  },
+  {
     name: "token inspect",
     summary: "show what a token says, with nothing verified",
     load: () => import("./verbs/token-inspect.js"),

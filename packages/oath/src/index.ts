@@ -51,6 +51,7 @@ export { RedisRevocationList, type RedisRevocationListOptions } from "./redis-re
 export { RedisRevocationWriter, type RedisRevocationWriterOptions } from "./redis-revocation-writer.js";
 export { InMemoryReplayCache, type InMemoryReplayCacheOptions } from "./replay.js";
 export { type HashedRequest, requestHash, requestHashOf } from "./request-hash.js";
+export { type RevocationPage, readRevocationPage } from "./revocation/revocation-page.js";
 export type {
   RevocableToken,
   Revocation,
