@@ -142,18 +142,20 @@ describe("a policy on disk", () => {
     ]);
   });
 
-  it("is not read halfway, however slowly it is written", async () => {
+  it("is not taken halfway, however slowly it is written", async () => {
     const path = join(newFolder(), "policy.json");
     const whole = JSON.stringify(policy({ match: "all", name: "z" }));
     writeFileSync(path, JSON.stringify(policy({ match: "all", name: "a" })));
-    const { next, events } = await follow(path);
+    const { next, rule } = await follow(path);
     for (let end = 0; end <= whole.length; end += 8) {
       writeFileSync(path, whole.slice(0, end));
       await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(rule()).toBe("a");
     }
     writeFileSync(path, whole);
-    expect((await next()).type).toBe("dev.authmesh.policy.reloaded");
-    expect(events).toEqual([]);
+    // On a busy machine a half may stay for so long that it is read; it is refused then.
+    while ((await next()).type !== "dev.authmesh.policy.reloaded");
+    expect(rule()).toBe("z");
   });
 
   it("is all files of a folder in the order of their names, whatever else is there", async () => {
