@@ -82,7 +82,7 @@ DEVICE = record(
     bound=one_of(True, False), scopes_=scopes, expiresAt_=time)
 ALLOW_LIST = record(
     version=one_of(1), generation=integer(1, 2**53 - 1), audience_=list_of(text(r"[\x21-\x7e]{1,262}"), 64),
-    maxControllers=integer(1, 1000), devices=list_of(DEVICE, 10000),
+    maxControllers=integer(1, 10000), devices=list_of(DEVICE, 10000),
     revoked=list_of(record(deviceId=an_id, friendlyName=name, revokedAt=time), 100000),
     consumed=list_of(record(jti=text(r"[\x21-\x7e]{1,128}"), expiresAt=time), 10000), updatedAt=time)
 
