@@ -24,3 +24,9 @@ export async function openMachine(call: Call): Promise<Machine> {
   const identity = await openIdentity({ promptSecret: call.terminal.questions.secret });
   return { identity, list: await identity.openAllowList() };
 }
+
+/** The command that shows whom the machine of `openMachine` trusts. */
+export function listCommand(call: Call): string {
+  const authority = call.text("authority");
+  return authority === undefined ? "amesh list" : `amesh list --authority ${authority}`;
+}

@@ -4,6 +4,7 @@ import { addSuccessor } from "../add/successor.js";
 import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { maxControllersOption } from "../max-controllers-option.js";
+import { listCommand } from "../open-machine.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
@@ -65,7 +66,7 @@ export const verb: Verb = {
     const replaces = call.has("replaces");
     if (!replaces && call.has("keep")) throw new AmeshError("invalid_option", "--keep goes with --replaces.");
     await (replaces ? addSuccessor(call) : addNewDevice(call));
-    call.terminal.next("amesh list");
+    call.terminal.next(listCommand(call));
     return undefined;
   },
 };

@@ -3,7 +3,7 @@ import { findDevice, setScopes } from "@authmesh/keystore";
 import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, formatScopes } from "../layout.js";
-import { openMachine } from "../open-machine.js";
+import { listCommand, openMachine } from "../open-machine.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
@@ -45,7 +45,7 @@ export const verb: Verb = {
     call.terminal.answer({ granted: { deviceId, friendlyName, scopes } }, () =>
       done(`${formatDevice(device)} may now: ${formatScopes(scopes) || "nothing that requires a scope"}.`),
     );
-    call.terminal.next("amesh list");
+    call.terminal.next(listCommand(call));
     return undefined;
   },
 };

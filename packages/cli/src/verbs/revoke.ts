@@ -2,7 +2,7 @@ import { findDevice, revokeDevice } from "@authmesh/keystore";
 import { authorityOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice } from "../layout.js";
-import { openMachine } from "../open-machine.js";
+import { listCommand, openMachine } from "../open-machine.js";
 import { unixSeconds } from "../time.js";
 import type { Verb } from "../verb.js";
 
@@ -47,7 +47,7 @@ export const verb: Verb = {
         ...replaced.map((id) => done(`${id}, whose place it had taken, revoked too.`)),
       ].join("\n"),
     );
-    terminal.next("amesh list");
+    terminal.next(listCommand(call));
     return undefined;
   },
 };
