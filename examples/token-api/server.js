@@ -1,9 +1,13 @@
 // An API for whoever has a token of the authority. It knows no device, and keeps no secret.
 import { fileURLToPath } from "node:url";
+import { pollRevocations } from "@authmesh/oath";
+import { FileAuditSink } from "@authmesh/oath/node";
 import { requireAction, verifyToken } from "@authmesh/sdk";
 import express from "express";
 
 const port = Number(process.env.PORT ?? 8081);
+const issuer = process.env.AMESH_ISSUER ?? "http://localhost:4000";
+const audit = new FileAuditSink({ path: "audit.jsonl" });
 const app = express();
 
 app.get("/health", (_req, res) => {
@@ -13,8 +17,10 @@ app.get("/health", (_req, res) => {
 app.use(
   verifyToken({
     audience: "orders",
-    trustedIssuers: [process.env.AMESH_ISSUER ?? "http://localhost:4000"],
+    trustedIssuers: [issuer],
     policy: fileURLToPath(new URL("policy.yaml", import.meta.url)),
+    revocations: pollRevocations({ issuer }),
+    audit,
   }),
 );
 
@@ -28,3 +34,6 @@ app.post("/api/orders", requireAction("orders.write"), express.json(), (req, res
 });
 
 app.listen(port, () => console.log(`listening on port ${port}`));
+
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.once(signal, () => audit.close().then(() => process.exit()));
