@@ -81,6 +81,12 @@ export class Program {
     this.#child.stdin.end();
   }
 
+  /** As power that goes: it can put nothing in order. */
+  async kill() {
+    this.#child.kill("SIGKILL");
+    await this.ended;
+  }
+
   async stop() {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGTERM");
     await this.ended;

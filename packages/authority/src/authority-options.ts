@@ -1,6 +1,6 @@
 import type { AuditSink } from "@authmesh/core";
 import type { Environment, PromptSecret } from "@authmesh/keystore";
-import { issuerProblem, type TokenAlgorithm } from "@authmesh/oath";
+import { issuerProblem, type TokenAlgorithm, type TokenSigner } from "@authmesh/oath";
 import { consoleLogger, type Logger } from "@authmesh/sdk";
 import { tokenAlgorithms } from "./keys/new-signing-key.js";
 
@@ -35,8 +35,12 @@ export interface AuthorityOptions {
   readonly limits?: { readonly caller?: number; readonly address?: number } | undefined;
   /** Tell the revocation list to everybody, without reasons and actors. Default: to devices alone. */
   readonly publicRevocations?: boolean | undefined;
-  /** Where every mint, refusal, revocation and rotation is recorded. Default: nowhere. */
-  readonly audit?: AuditSink | undefined;
+  /**
+   * Where every request, mint, exchange, revocation, rotation and change of devices is recorded (docs/protocol.md,
+   * section 13). Closed with the authority. With `new FanOutAuditSink(sinks, { require })` nothing of that happens that
+   * too few sinks could keep. A function is given what signs with the active key, for checkpoints. Default: nowhere.
+   */
+  readonly audit?: AuditSink | ((signer: TokenSigner) => Promise<AuditSink>) | undefined;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger | undefined;
   readonly promptSecret?: PromptSecret | undefined;

@@ -2,6 +2,7 @@ import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
 import type { RevocableToken, Revocation } from "@authmesh/oath";
 import type { Area } from "./database/tables.js";
 import type { SigningKey } from "./keys/signing-key.js";
+import type { StateEvent } from "./state-event.js";
 
 /** How often each area has changed: who sees a new number reads the area again. */
 export type Generations = Readonly<Record<Area, number>>;
@@ -42,6 +43,8 @@ export interface AuthorityStore {
   revocationsAfter(generation: number, limit: number): Promise<RevocationPage | undefined>;
   /** Writes an entry over the one of the same `by` and `value`, if there is one. @returns its generation */
   addRevocation(entry: Omit<Revocation, "issuer">): Promise<number>;
+  /** Whether there is an entry of this `by` and `value`. */
+  hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean>;
   /** @param at Unix seconds. @returns the generation of the removal; undefined when there is no such entry */
   removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined>;
   /** Whether an entry that is in force refuses the token. @param now Unix seconds */
@@ -57,6 +60,11 @@ export interface AuthorityStore {
   recordNonce(nonce: string, now: number, until: number): Promise<boolean>;
   /** Forgets nonces that are over. @param now Unix milliseconds */
   forgetNonces(now: number): Promise<void>;
+
+  /** What was changed of devices and of the active key, and told no audit yet; the oldest first. */
+  untold(): Promise<readonly StateEvent[]>;
+  /** An audit has it. */
+  forgetTold(event: StateEvent): Promise<void>;
 
   /** The value of a setting; the first caller's `value` stays for ever. */
   settle(name: string, value: string): Promise<string>;

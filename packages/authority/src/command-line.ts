@@ -16,6 +16,7 @@ const flags = {
   key: { type: "string" },
   "trust-proxy": { type: "boolean" },
   policy: { type: "string" },
+  audit: { type: "string" },
   algorithm: { type: "string" },
   "rotate-days": { type: "string" },
   limit: { type: "string", multiple: true },
@@ -41,6 +42,8 @@ Options:
   --key FILE             PEM file with the certificate's private key
   --trust-proxy          behind one proxy that sets X-Forwarded-For and X-Forwarded-Host
   --policy FILE          who may mint what (default DIR/policy.yaml)
+  --audit FILE           where everything it does is recorded (default DIR/audit.jsonl),
+                         - for standard output, or none
   --algorithm NAME       of signing keys made from now on: EdDSA (default) or ES256
   --rotate-days N        how old a signing key becomes (default 30)
   --limit NAME=N         requests a minute: of one caller (6000), of one address (12000)
@@ -68,6 +71,8 @@ Exit status: 0 stopped by a signal, 1 cannot listen or start, 2 usage, 5 no data
 
 export interface Arguments {
   readonly options: AuthorityOptions;
+  /** A file, "-", "none"; undefined for the file in the folder. */
+  readonly audit: string | undefined;
   readonly json: boolean;
   readonly help: boolean;
 }
@@ -98,7 +103,7 @@ export function readArguments(argv: readonly string[], env: Environment): Argume
     limits: Object.fromEntries((values.limit ?? []).map(readLimit)),
     publicRevocations: values["public-revocations"],
   };
-  return { options, json: values.json ?? false, help: values.help ?? false };
+  return { options, audit: values.audit, json: values.json ?? false, help: values.help ?? false };
 }
 
 /** What is a programmer's mistake in a call is a person's on the command line. */

@@ -4,9 +4,8 @@ import type { Server } from "node:http";
 import { Server as TlsServer } from "node:https";
 import { join } from "node:path";
 import { checkAudience, failure } from "@authmesh/core";
-import type { Logger } from "@authmesh/sdk";
+import { auditRecorder, FanOutAuditSink } from "@authmesh/oath/audit";
 import type { Hono } from "hono";
-import { auditRecorder } from "./audit-recorder.js";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
 import { ExchangeOfPolicy } from "./exchange-of-policy.js";
@@ -14,11 +13,11 @@ import { createApp } from "./http/app.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
-import type { SigningKey } from "./keys/signing-key.js";
 import { Metrics } from "./metrics.js";
 import { PolicyFile } from "./mint/policy-file.js";
 import { type AuthorityState, openAuthorityState } from "./open-state.js";
-import { record, type Services } from "./services.js";
+import { record, type Services, tell } from "./services.js";
+import type { StateEvent } from "./state-event.js";
 import { StateWatch } from "./state-watch.js";
 
 /** An issuer of tokens. */
@@ -52,40 +51,52 @@ const drainMs = 10_000;
 export async function createAuthority(given: AuthorityOptions): Promise<Authority> {
   const options = completeOptions(given);
   const state = await openAuthorityState({ ...options, create: true });
+  const keys = new KeyRing({
+    ...state,
+    algorithm: options.algorithm,
+    rotateAfter: options.rotateDays * 86_400,
+    now: options.now,
+  });
+  let audit: FanOutAuditSink | undefined;
   try {
-    return await start(options, state);
+    audit = await openAudit(options, keys);
+    return await start(options, { state, keys, audit });
   } catch (error) {
+    await audit?.close();
     await state.close().catch(() => {});
     throw error;
   }
 }
 
-async function start(options: ReturnType<typeof completeOptions>, state: AuthorityState): Promise<Authority> {
+type Options = ReturnType<typeof completeOptions>;
+
+interface Parts {
+  readonly state: AuthorityState;
+  readonly keys: KeyRing;
+  readonly audit: FanOutAuditSink;
+}
+
+async function openAudit({ audit, logger }: Options, keys: KeyRing): Promise<FanOutAuditSink> {
+  const sink = typeof audit === "function" ? await audit(keys.activeSigner) : audit;
+  return auditRecorder(sink ?? new FanOutAuditSink([]), logger);
+}
+
+async function start(options: Options, { state, keys, audit }: Parts): Promise<Authority> {
   const { issuer, logger, now, host, port, tls, trustProxy, limits, publicRevocations } = options;
-  const { store, devices, sealing } = state;
-  const audit = auditRecorder(options.audit, logger);
+  const { store, devices } = state;
   const metrics = new Metrics();
   const events = { audit, issuer, now };
-  const keys = new KeyRing({
-    store,
-    sealing,
-    algorithm: options.algorithm,
-    rotateAfter: options.rotateDays * 86_400,
-    now,
-    onActive: (active) => inBackground(tellOfRotation(active), logger),
-  });
   const policy = new PolicyFile(options.policy ?? join(state.dir, "policy.yaml"), {
     reloaded: () => {
       logger.info("the policy was read again");
-      inBackground(record(events, { type: "dev.authmesh.policy.reloaded", proven: true, data: {} }), logger);
+      tell(events, { type: "dev.authmesh.policy.reloaded", proven: true, data: {} });
     },
     refused: ({ message, fix }) => {
       logger.error(`the policy stays as it was: ${message}`, { fix });
-      const data = { detail: message };
-      inBackground(record(events, { type: "dev.authmesh.policy.refused", proven: true, data }), logger);
+      tell(events, { type: "dev.authmesh.policy.refused", proven: true, data: { detail: message } });
     },
   });
-  const watch = new StateWatch({ store, devices, keys, policy, logger, now });
+  const watch = new StateWatch({ store, devices, keys, policy, tell: tellOfChange, logger, now });
   await watch.look();
 
   const services: Services = {
@@ -111,7 +122,7 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
       requireHostBinding: true,
       trustProxy,
       logger,
-      ...(options.audit === undefined ? {} : { audit: options.audit }),
+      audit,
     },
     trustedProxies: trustProxy ? 1 : 0,
     limits: { address: new RateLimit(limits.address), caller: new RateLimit(limits.caller) },
@@ -144,13 +155,9 @@ async function start(options: ReturnType<typeof completeOptions>, state: Authori
     },
   };
 
-  /** Once for all replicas, also where it was `amesh keys rotate` that made the key the active one. */
-  async function tellOfRotation({ kid, publicJwk }: SigningKey): Promise<void> {
-    const mine = randomBytes(12).toString("base64url");
-    if ((await store.settle(`rotation_told_${kid}`, mine)) !== mine) return;
-    metrics.add("rotations_total");
-    const data = { kid, alg: publicJwk.alg };
-    await record(events, { type: "dev.authmesh.key.rotated", proven: true, data });
+  async function tellOfChange(event: StateEvent): Promise<void> {
+    await record(events, { ...event, proven: true });
+    if (event.type === "dev.authmesh.key.rotated") metrics.add("rotations_total");
   }
 
   async function stop(): Promise<void> {
@@ -171,9 +178,4 @@ async function drain(server: Server): Promise<void> {
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);
   await closed;
   clearTimeout(cut);
-}
-
-/** What no request waits for. */
-function inBackground(told: Promise<void>, logger: Logger): void {
-  told.catch((error: unknown) => logger.error(`the audit could not be told: ${String(error)}`));
 }

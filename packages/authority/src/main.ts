@@ -1,8 +1,10 @@
+import type { Writable } from "node:stream";
 import { AmeshError, lookUp } from "@authmesh/core";
 import type { Environment } from "@authmesh/keystore";
 import { completeOptions } from "./authority-options.js";
 import { asUsage, helpText, readArguments } from "./command-line.js";
 import { type Authority, createAuthority } from "./create-authority.js";
+import { servedAudit } from "./served-audit.js";
 
 /** What a run of the authority takes from the process around it. */
 export interface AuthorityRun {
@@ -11,7 +13,7 @@ export interface AuthorityRun {
   /** Default: `process.env`. */
   readonly env?: Environment;
   /** Default: `process.stdout`. */
-  readonly stdout?: Output;
+  readonly stdout?: Writable;
   /** Default: `process.stderr`. */
   readonly stderr?: Output;
   /** What `SIGTERM` and `SIGINT` arrive at. Default: `process`. */
@@ -40,11 +42,12 @@ export async function runAuthority(argv: readonly string[], run: AuthorityRun = 
   const { command = "authmesh-authority", env = process.env } = run;
   const { stdout = process.stdout, stderr = process.stderr, signals = process } = run;
   try {
-    const { options, json, help } = readArguments(argv, env);
+    const { options: read, audit, json, help } = readArguments(argv, env);
     if (help) {
       stdout.write(helpText(command));
       return 0;
     }
+    const options = { ...read, audit: servedAudit(audit, read.dir, stdout) };
     asUsage(() => completeOptions(options));
     const authority = await createAuthority(options);
     try {

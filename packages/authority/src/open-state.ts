@@ -27,6 +27,8 @@ export interface StateOptions {
   /** Name of the key store for an identity that is made. Default: the best one found. */
   readonly backend?: string | undefined;
   readonly promptSecret?: PromptSecret | undefined;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** An authority's state, open. */
@@ -56,7 +58,7 @@ const shortestSecret = 43;
  * with another secret, and what keeps the identity from being opened or made
  */
 export async function openAuthorityState(options: StateOptions): Promise<AuthorityState> {
-  const { dir, env = process.env, create = false, backend, promptSecret } = options;
+  const { dir, env = process.env, create = false, backend, promptSecret, now } = options;
   const exists = existsSync(join(dir, "identity.json"));
   if (!exists && !create) throw new AmeshError("authority_not_found", `There is no authority in ${dir}.`);
   const created = exists
@@ -64,7 +66,7 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
     : await createIdentity({ dir, env, backend, friendlyName: `authority on ${hostname()}` });
   const identity = await openIdentity({ dir, env, promptSecret });
   const sealing = new KeySealing(await sealingSecret(identity, env));
-  const store = new SqlStore(await openDatabase(placeOf(dir, env)));
+  const store = new SqlStore(await openDatabase(placeOf(dir, env)), now);
   try {
     await assertSameSecret(store, sealing);
     const devices = new SharedDevices(store);

@@ -1,4 +1,5 @@
-import { type AuditEvent, type AuditEventFields, createAuditEvent } from "@authmesh/core";
+import { type AuditEventFields, createAuditEvent } from "@authmesh/core";
+import type { AuditRecorder } from "@authmesh/oath/audit";
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
@@ -21,16 +22,20 @@ export interface Services {
   readonly now: () => number;
 }
 
-/** What events are told to. */
-export interface AuditRecorder {
-  /** A promise is to be waited for before what the event tells of goes on. It rejects with an AmeshError. */
-  record(event: AuditEvent): Promise<void> | undefined;
+type Telling = Pick<Services, "audit" | "issuer" | "now">;
+/** Without `time`: now. */
+type Told = Omit<AuditEventFields, "time" | "source"> & Partial<Pick<AuditEventFields, "time">>;
+
+/**
+ * Tells the audit what this authority is about to do; to be waited for before it does.
+ *
+ * @throws AmeshError `audit_unavailable`
+ */
+export async function record({ audit, issuer, now }: Telling, fields: Told): Promise<void> {
+  await audit.record(createAuditEvent({ time: now() / 1000, ...fields, source: issuer }));
 }
 
-/** Tells the audit what this authority did, or is about to do. Throws what `AuditRecorder.record` rejects with. */
-export async function record(
-  { audit, issuer, now }: Pick<Services, "audit" | "issuer" | "now">,
-  fields: Omit<AuditEventFields, "time" | "source">,
-): Promise<void> {
-  await audit.record(createAuditEvent({ ...fields, time: now() / 1000, source: issuer }));
+/** Tells the audit what nobody waits for: a refusal stays one, whatever becomes of the event. */
+export function tell(services: Telling, fields: Told): void {
+  record(services, fields).catch(() => {}); // the queue has said in the log that its sink fails
 }

@@ -3,6 +3,7 @@ import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore, Generations } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
 import type { KeyRing } from "./keys/key-ring.js";
+import type { StateEvent } from "./state-event.js";
 
 export interface StateWatchOptions {
   readonly store: AuthorityStore;
@@ -10,6 +11,8 @@ export interface StateWatchOptions {
   readonly keys: KeyRing;
   /** Looked at with the rest; throws nothing. */
   readonly policy: { readonly policy: unknown };
+  /** Tells the audit what was changed. What it throws holds off a new signing key. */
+  readonly tell: (event: StateEvent) => Promise<void>;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -34,16 +37,32 @@ export class StateWatch {
     this.#options = options;
   }
 
-  /** Looks now. Throws what the store does, and `key_mismatch`. */
+  /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
   async look(): Promise<void> {
-    const { store, devices, keys, policy, now } = this.#options;
+    const { store, devices, keys, policy } = this.#options;
     void policy.policy;
     const generations = await store.generations();
-    if (generations.keys !== this.#known?.keys) await keys.refresh();
-    if (generations.devices !== this.#known?.devices) await devices.refresh();
+    const before = this.#known;
+    if (generations.devices !== before?.devices) await devices.refresh();
     else devices.seen();
+    await this.#sweep();
+    if (generations.devices !== before?.devices || generations.keys !== before?.keys) await this.#tell();
+    // A key signs once the audit was told of it.
+    if (generations.keys !== before?.keys) await keys.refresh();
     this.#known = generations;
-    await keys.maintain();
+    if (await keys.maintain()) await this.look();
+  }
+
+  async #tell(): Promise<void> {
+    const { store, tell } = this.#options;
+    for (const event of await store.untold()) {
+      await tell(event);
+      await store.forgetTold(event);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, now } = this.#options;
     if (now() - this.#sweptAt < sweepEveryMs) return;
     this.#sweptAt = now();
     await store.forgetNonces(now());

@@ -1,10 +1,6 @@
 import type { JsonValue } from "@authmesh/core";
-import {
-  type AllowListContents,
-  type AllowListDraft,
-  type AllowListState,
-  readDeviceList,
-} from "@authmesh/keystore";
+import { type AllowListContents, readDeviceList } from "@authmesh/keystore";
+import type { DeviceChanges } from "../devices/device-changes.js";
 import type { Database, Work } from "./tables.js";
 
 /** So many devices fit; what each may do is for policy, so that there is no other limit. */
@@ -28,40 +24,27 @@ export async function readDevices(database: Database | Work, generation: number)
 }
 
 /** Writes what differs, and nothing else: a list may be long, and a change is short. */
-export async function writeDevices(work: Work, before: AllowListState, after: AllowListDraft): Promise<void> {
-  const devices = difference(before.devices, after.devices, ({ deviceId, role }) => `${deviceId} ${role}`);
+export async function writeDevices(work: Work, { devices, revoked }: DeviceChanges): Promise<void> {
   for (const { deviceId, role } of devices.gone)
     await work.deleteFrom("devices").where("device_id", "=", deviceId).where("role", "=", role).execute();
-  for (const { deviceId, role, entry } of devices.written)
+  for (const device of [...devices.added, ...devices.changed]) {
+    const entry = JSON.stringify(device);
     await work
       .insertInto("devices")
-      .values({ device_id: deviceId, role, entry })
+      .values({ device_id: device.deviceId, role: device.role, entry })
       .onConflict((conflict) => conflict.columns(["device_id", "role"]).doUpdateSet({ entry }))
       .execute();
-  const revoked = difference(before.revoked, after.revoked, ({ deviceId }) => deviceId);
+  }
   for (const { deviceId } of revoked.gone)
     await work.deleteFrom("revoked_devices").where("device_id", "=", deviceId).execute();
-  for (const { deviceId, entry } of revoked.written)
+  for (const tombstone of [...revoked.added, ...revoked.changed]) {
+    const entry = JSON.stringify(tombstone);
     await work
       .insertInto("revoked_devices")
-      .values({ device_id: deviceId, entry })
+      .values({ device_id: tombstone.deviceId, entry })
       .onConflict((conflict) => conflict.column("device_id").doUpdateSet({ entry }))
       .execute();
-}
-
-function difference<Item extends object>(
-  before: readonly Item[],
-  after: readonly Item[],
-  nameOf: (item: Item) => string,
-): { readonly gone: readonly Item[]; readonly written: readonly (Item & { readonly entry: string })[] } {
-  const old = new Map(before.map((item) => [nameOf(item), JSON.stringify(item)]));
-  const present = new Set(after.map(nameOf));
-  return {
-    gone: before.filter((item) => !present.has(nameOf(item))),
-    written: after
-      .map((item) => ({ ...item, entry: JSON.stringify(item) }))
-      .filter((item) => old.get(nameOf(item)) !== item.entry),
-  };
+  }
 }
 
 /** What is not even JSON is no entry, and `readDeviceList` says so. */

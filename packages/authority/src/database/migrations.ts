@@ -53,6 +53,11 @@ const steps: Readonly<Record<string, Migration>> = {
         .addColumn("expires_at", "bigint", (column) => column.notNull())
         .execute();
       await database.schema.createIndex("nonces_by_end").on("nonces").column("expires_at").execute();
+      await table("state_events")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("at", "bigint", (column) => column.notNull())
+        .addColumn("event", "text", (column) => column.notNull())
+        .execute();
       await table("settings")
         .addColumn("name", "text", (column) => column.primaryKey())
         .addColumn("value", "text", (column) => column.notNull())

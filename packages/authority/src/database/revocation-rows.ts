@@ -64,7 +64,21 @@ export async function removeRevocation(
   return numUpdatedRows > 0n;
 }
 
-export async function hasRevocation(
+export async function hasEntry(
+  database: Database,
+  { by, value }: Pick<Revocation, "by" | "value">,
+): Promise<boolean> {
+  const row = await database
+    .selectFrom("revocations")
+    .select("generation")
+    .where("by", "=", by)
+    .where("value", "=", value)
+    .where("removed", "=", 0)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function refusesToken(
   database: Database,
   token: Omit<RevocableToken, "iss">,
   now: number,

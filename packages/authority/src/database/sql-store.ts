@@ -1,28 +1,36 @@
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
 import type { RevocableToken, Revocation } from "@authmesh/oath";
 import type { AuthorityStore, Generations, RevocationPage } from "../authority-store.js";
+import { deviceChanges, toldOfDevices } from "../devices/device-changes.js";
+import { toldOfKeys } from "../keys/rotation.js";
 import type { SigningKey } from "../keys/signing-key.js";
+import { type StateChange, type StateEvent, stateEvent } from "../state-event.js";
 import { attempt } from "./database-failure.js";
 import { readDevices, writeDevices } from "./device-rows.js";
 import { readKeys, writeKeys } from "./key-rows.js";
 import { NonceQueue } from "./nonce-queue.js";
 import {
   dropRevocations,
-  hasRevocation,
+  hasEntry,
   hasRevocationsToDrop,
   readRevocations,
+  refusesToken,
   removeRevocation,
   writeRevocation,
 } from "./revocation-rows.js";
+import { deleteStateEvent, readStateEvents, writeStateEvents } from "./state-event-rows.js";
 import type { Area, Database, Work } from "./tables.js";
 
 /** The state in SQLite or PostgreSQL: the same questions to both. */
 export class SqlStore implements AuthorityStore {
   readonly #database: Database;
   readonly #nonces: NonceQueue;
+  readonly #now: () => number;
 
-  constructor(database: Database) {
+  /** @param now milliseconds since the epoch */
+  constructor(database: Database, now: () => number = Date.now) {
     this.#database = database;
+    this.#now = now;
     this.#nonces = new NonceQueue(database);
   }
 
@@ -42,7 +50,9 @@ export class SqlStore implements AuthorityStore {
       const before = await readDevices(work, generation);
       const draft = structuredClone(before);
       const result = change(draft);
-      await writeDevices(work, before, draft);
+      const changes = deviceChanges(before, draft);
+      await writeDevices(work, changes);
+      await this.#tell(work, toldOfDevices(changes));
       return result;
     });
   }
@@ -57,8 +67,10 @@ export class SqlStore implements AuthorityStore {
     return this.#change("keys", async (work) => {
       const before = await readKeys(work);
       const after = change(before);
-      if (after !== undefined) await writeKeys(work, after);
-      return after ?? before;
+      if (after === undefined) return before;
+      await writeKeys(work, after);
+      await this.#tell(work, toldOfKeys(before, after));
+      return after;
     });
   }
 
@@ -76,6 +88,10 @@ export class SqlStore implements AuthorityStore {
     });
   }
 
+  hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean> {
+    return attempt(() => hasEntry(this.#database, entry));
+  }
+
   removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined> {
     return this.#change("revocations", async (work, generation) =>
       (await removeRevocation(work, generation, entry, at)) ? generation : undefined,
@@ -83,7 +99,7 @@ export class SqlStore implements AuthorityStore {
   }
 
   isRevoked(token: Omit<RevocableToken, "iss">, now: number): Promise<boolean> {
-    return attempt(() => hasRevocation(this.#database, token, now));
+    return attempt(() => refusesToken(this.#database, token, now));
   }
 
   forgetRevocations(now: number): Promise<void> {
@@ -104,6 +120,14 @@ export class SqlStore implements AuthorityStore {
     });
   }
 
+  untold(): Promise<readonly StateEvent[]> {
+    return attempt(() => readStateEvents(this.#database));
+  }
+
+  forgetTold({ id }: StateEvent): Promise<void> {
+    return attempt(() => deleteStateEvent(this.#database, id));
+  }
+
   settle(name: string, value: string): Promise<string> {
     return attempt(async () => {
       await this.#database
@@ -122,6 +146,14 @@ export class SqlStore implements AuthorityStore {
 
   close(): Promise<void> {
     return this.#database.destroy();
+  }
+
+  #tell(work: Work, changes: readonly StateChange[]): Promise<void> {
+    const time = this.#now() / 1000;
+    return writeStateEvents(
+      work,
+      changes.map((change) => stateEvent(change, time)),
+    );
   }
 
   /** Raising the generation comes first: it holds off every other writer of the area until this one is done. */

@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from "kysely";
 import type { KeyState } from "../keys/signing-key.js";
 
-/** What the authority keeps (docs/protocol.md, section 8.9). Times are Unix seconds. */
+/** What the authority keeps (docs/protocol.md, section 8.9). Times are Unix seconds unless it says otherwise. */
 export interface Tables {
   readonly generations: GenerationTable;
   readonly devices: DeviceTable;
@@ -9,6 +9,7 @@ export interface Tables {
   readonly signing_keys: SigningKeyTable;
   readonly revocations: RevocationTable;
   readonly nonces: NonceTable;
+  readonly state_events: StateEventTable;
   readonly settings: SettingTable;
 }
 
@@ -58,6 +59,15 @@ interface NonceTable {
   /** SHA-256 of the nonce, in base64url. */
   readonly digest: string;
   readonly expires_at: number;
+}
+
+/** What no audit was told yet. */
+interface StateEventTable {
+  readonly id: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** A `StateEvent` in JSON, without these two. */
+  readonly event: string;
 }
 
 interface SettingTable {

@@ -22,8 +22,8 @@ export interface ExchangeRouteOptions {
   readonly issuer: string;
   /** Mints a token of these claims. What it throws refuses the exchange. */
   readonly mint: (claims: ClaimsToMint, ttlSeconds: number) => Promise<MintedToken>;
-  /** Told of every exchange, granted and refused, and waited for: what it throws refuses the exchange. */
-  readonly onEvent: (event: AuditEvent) => void | Promise<void>;
+  /** Told of every exchange. No token is given out before it is done; what it rejects with refuses the exchange. */
+  readonly onEvent: (event: AuditEvent) => Promise<void> | undefined;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -66,10 +66,11 @@ async function answer(context: Context, options: ExchangeRouteOptions): Promise<
 async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): Promise<Response> {
   const { token, claims } = await options.mint(decision.claims, decision.ttlSeconds);
   const { sub, aud, act, scope = [], src, jti } = claims;
-  await record(decision, "dev.authmesh.token.exchanged", options, {
+  const data = {
     rule: decision.rule,
     token: { sub, aud, act, scope, jti, ...(src === undefined ? {} : { src: { ...src } }) },
-  });
+  };
+  await options.onEvent(eventOf(decision, "dev.authmesh.token.exchanged", options, data));
   const body = {
     access_token: token,
     issued_token_type: jwtType,
@@ -80,7 +81,7 @@ async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): 
   return Response.json(body, { headers: { "Cache-Control": "no-store" } });
 }
 
-async function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Promise<Response> {
+function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Response {
   const { id, failure, step, missed, incoming } = decision;
   const rules = missed.map(({ rule, why }) => `${rule}: ${why}`);
   options.logger.warn(`exchange refused: ${failure.code}: ${failure.detail}`, {
@@ -91,33 +92,29 @@ async function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions):
     ...(rules.length === 0 ? {} : { rules }),
     fix: failure.fix,
   });
-  await record(decision, "dev.authmesh.token.refused", options, {
-    code: failure.code,
-    step,
-    ...(rules.length === 0 ? {} : { rules }),
-  });
+  const data = { code: failure.code, step, ...(rules.length === 0 ? {} : { rules }) };
+  const event = eventOf(decision, "dev.authmesh.token.refused", options, data);
+  options.onEvent(event)?.catch(() => {}); // refused it is in any case
   return problem(shown(failure), { step, decision: id });
 }
 
-async function record(
+function eventOf(
   { id, incoming }: ExchangeDecision,
   type: "dev.authmesh.token.exchanged" | "dev.authmesh.token.refused",
-  { issuer, now, onEvent }: ExchangeRouteOptions,
+  { issuer, now }: ExchangeRouteOptions,
   data: JsonObject,
-): Promise<void> {
+): AuditEvent {
   const { verified, ...said } = incoming ?? { verified: false };
   const job = verified ? { job: said } : incoming === undefined ? {} : { unverified: { job: said } };
-  await onEvent(
-    createAuditEvent({
-      type,
-      id,
-      time: now() / 1000,
-      source: issuer,
-      subject: verified ? incoming?.sub : undefined,
-      proven: verified,
-      data: { ...data, ...job },
-    }),
-  );
+  return createAuditEvent({
+    type,
+    id,
+    time: now() / 1000,
+    source: issuer,
+    subject: verified ? incoming?.sub : undefined,
+    proven: verified,
+    data: { ...data, ...job },
+  });
 }
 
 /** Of the caller's own token, so nothing is kept back; a bad request, as RFC 8693, section 2.2.2, has it. */

@@ -78,12 +78,11 @@ function exchangeOptions({ services, exchange }: AppOptions): ExchangeRouteOptio
   return {
     exchange,
     issuer,
-    async mint(claims, ttlSeconds) {
-      const minted = await mintToken(claims, { issuer, signer: keys.signer, ttlSeconds, now });
-      metrics.add("tokens_total", "exchange");
-      return minted;
+    mint: (claims, ttlSeconds) => mintToken(claims, { issuer, signer: keys.signer, ttlSeconds, now }),
+    async onEvent(event) {
+      await audit.record(event);
+      if (event.type === "dev.authmesh.token.exchanged") metrics.add("tokens_total", "exchange");
     },
-    onEvent: (event) => audit.record(event),
     logger,
     now,
   };

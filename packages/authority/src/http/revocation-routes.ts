@@ -54,13 +54,13 @@ export async function answerRevoke(context: Context, services: Services): Promis
   const body = new Uint8Array(await context.req.arrayBuffer());
   const entry = readDocument(body, shape, "mint_request_invalid", "The revocation", { integers: true });
   const at = Math.floor(services.now() / 1000);
-  const generation = await services.store.addRevocation({ ...entry, actor, at });
   await record(services, {
     type: "dev.authmesh.token.revoked",
     subject: actor,
     proven: true,
-    data: { ...entry, generation },
+    data: entry,
   });
+  const generation = await services.store.addRevocation({ ...entry, actor, at });
   services.metrics.add("revocations_total");
   return context.json({ generation, ...entry, actor, at }, 201, { "Cache-Control": "no-store" });
 }
@@ -76,17 +76,20 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
     "The query of the request",
   );
   const at = Math.floor(services.now() / 1000);
-  const generation = await services.store.removeRevocation(entry, at);
-  if (generation === undefined) return plainProblem(404, "There is no such revocation.", "not_found");
+  if (!(await services.store.hasRevocation(entry))) return noSuchRevocation();
   await record(services, {
     type: "dev.authmesh.revocation.removed",
     subject: actor,
     proven: true,
-    data: { ...entry, generation },
+    data: entry,
   });
+  const generation = await services.store.removeRevocation(entry, at);
+  if (generation === undefined) return noSuchRevocation();
   services.metrics.add("revocations_total");
   return context.json({ generation, ...entry }, 200, { "Cache-Control": "no-store" });
 }
+
+const noSuchRevocation = () => plainProblem(404, "There is no such revocation.", "not_found");
 
 function tell(change: RevocationChange, toEverybody: boolean): object {
   const { generation, by, value, reason, actor, at, expiresAt, removed } = change;

@@ -10,7 +10,7 @@ import {
 import type { AuthorityStore } from "../authority-store.js";
 import type { KeySealing } from "./key-sealing.js";
 import { newSigningKey, openSigningKey } from "./new-signing-key.js";
-import { maintained, rotated, secondsToWait } from "./rotation.js";
+import { activeOf, maintained, rotated, secondsToWait } from "./rotation.js";
 import type { SigningKey } from "./signing-key.js";
 
 export interface KeyRingOptions {
@@ -22,8 +22,6 @@ export interface KeyRingOptions {
   readonly rotateAfter: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Told of the active key, when it is another one than before, whoever made it so. */
-  readonly onActive?: (active: SigningKey) => void;
 }
 
 /** The authority's signing keys, in memory as the database last had them. */
@@ -58,6 +56,19 @@ export class KeyRing {
     return this.#signer;
   }
 
+  /** Signs with whichever key is the active one then; its members throw as `signer` does. */
+  get activeSigner(): TokenSigner {
+    const signer = () => this.signer;
+    return {
+      get publicJwk() {
+        return signer().publicJwk;
+      },
+      get sign() {
+        return signer().sign;
+      },
+    };
+  }
+
   /** A published key. */
   find(kid: string): IssuerKey | undefined {
     return this.#verifying.get(kid);
@@ -68,11 +79,16 @@ export class KeyRing {
     this.#take(await this.#options.store.readKeys());
   }
 
-  /** Does what is due of making, rotating and forgetting keys; whichever replica comes first does it. */
-  async maintain(): Promise<void> {
+  /**
+   * Does what is due of making, rotating and forgetting keys; whichever replica comes first does it.
+   *
+   * @returns whether something was due: `refresh` takes it over
+   */
+  async maintain(): Promise<boolean> {
     const plan = this.#plan();
-    if (maintained(this.#keys, plan) === undefined) return;
-    await this.#change((keys) => maintained(keys, plan));
+    if (maintained(this.#keys, plan) === undefined) return false;
+    await this.#options.store.changeKeys((keys) => maintained(keys, plan));
+    return true;
   }
 
   /**
@@ -83,7 +99,7 @@ export class KeyRing {
    */
   async rotate({ force = false } = {}): Promise<void> {
     const plan = this.#plan();
-    await this.#change((keys) => {
+    const keys = await this.#options.store.changeKeys((keys) => {
       const next = keys.find(({ state }) => state === "next");
       const seconds = next === undefined ? 0 : secondsToWait(next, plan.now);
       if (seconds > 0 && !force)
@@ -93,18 +109,13 @@ export class KeyRing {
         );
       return next === undefined ? maintained(keys, plan) : rotated(keys, plan);
     });
-  }
-
-  async #change(change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined): Promise<void> {
-    this.#take(await this.#options.store.changeKeys(change));
+    this.#take(keys);
   }
 
   #take(keys: readonly SigningKey[]): void {
-    const active = keys.find(({ state }) => state === "active");
-    if (active !== undefined && active.kid !== this.#signer?.publicJwk.kid) {
+    const active = activeOf(keys);
+    if (active !== undefined && active.kid !== this.#signer?.publicJwk.kid)
       this.#signer = openSigningKey(active, this.#options.sealing);
-      this.#options.onActive?.(active);
-    }
     this.#keys = keys;
     const published = keys.filter(({ state }) => state !== "gone").map(({ publicJwk }) => publicJwk);
     this.#published = { keys: published };

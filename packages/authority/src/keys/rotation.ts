@@ -1,4 +1,5 @@
 import { longestLife } from "@authmesh/oath";
+import type { StateChange } from "../state-event.js";
 import type { SigningKey } from "./signing-key.js";
 
 /** Seconds that others may keep the published keys for, as the answer tells them. */
@@ -32,7 +33,7 @@ export function maintained(
   plan: RotationPlan,
 ): readonly SigningKey[] | undefined {
   const { now, rotateAfter, newKey } = plan;
-  const active = keys.find(({ state }) => state === "active");
+  const active = activeOf(keys);
   // Nobody has cached anything of an issuer that never published.
   if (active === undefined) return [{ ...newKey(), state: "active" }, ...withNext(keys, newKey)];
   const next = keys.find(({ state }) => state === "next");
@@ -57,6 +58,21 @@ export function rotated(
   });
   return withNext(moved, newKey);
 }
+
+/** What the audit is told: which key signs from now on. */
+export function toldOfKeys(
+  before: readonly SigningKey[],
+  after: readonly SigningKey[],
+): readonly StateChange[] {
+  const active = activeOf(after);
+  if (active === undefined || active.kid === activeOf(before)?.kid) return [];
+  const { kid, publicJwk } = active;
+  return [{ type: "dev.authmesh.key.rotated", data: { kid, alg: publicJwk.alg } }];
+}
+
+/** The one that signs. */
+export const activeOf = (keys: readonly SigningKey[]): SigningKey | undefined =>
+  keys.find(({ state }) => state === "active");
 
 /** Seconds until caches have surely seen the key. */
 export const secondsToWait = ({ since }: SigningKey, now: number): number =>

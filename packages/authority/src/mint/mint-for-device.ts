@@ -1,6 +1,6 @@
 import { AmeshError, jwkOf, type PublicKey } from "@authmesh/core";
 import { type MintedToken, mintToken, thumbprint } from "@authmesh/oath";
-import { record, type Services } from "../services.js";
+import { record, type Services, tell } from "../services.js";
 import type { MintRequest } from "./mint-request.js";
 import { ownSubject } from "./mint-rules.js";
 
@@ -12,9 +12,10 @@ export interface MintCaller {
 }
 
 /**
- * Mints a token for a device, if the policy grants what it asks for; tells the audit either way.
+ * Mints a token for a device, if the policy grants what it asks for and the audit has the event; a refusal is told to
+ * the audit, too.
  *
- * @throws AmeshError `mint_denied`, `claim_invalid`, `authority_not_ready`
+ * @throws AmeshError `mint_denied`, `claim_invalid`, `authority_not_ready`, `audit_unavailable`
  */
 export async function mintForDevice(
   services: Services,
@@ -60,7 +61,7 @@ export async function mintForDevice(
     return minted;
   } catch (error) {
     if (error instanceof AmeshError)
-      await record(services, {
+      tell(services, {
         type: "dev.authmesh.token.refused",
         subject: deviceId,
         proven: true,

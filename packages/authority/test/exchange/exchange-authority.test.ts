@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { InMemoryNonceStore } from "@authmesh/core";
 import { createJwksSource, createTokenVerifier } from "@authmesh/oath";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { FailingAudit } from "../failing-audit.js";
 import { RunningAuthority } from "../running-authority.js";
 import { temporaryFolder } from "../stores.js";
 import { gitHubClaims, newKey, OidcProvider } from "./oidc-provider.js";
@@ -71,6 +72,18 @@ describe("an authority that exchanges tokens", () => {
       body: { error: "replay_detected" },
     });
     expect((await exchange(listening, await idToken(first.url))).status).toBe(200);
+  });
+
+  it("gives no job a token that a required audit cannot tell of", async () => {
+    const dir = temporaryFolder(onTestFinished);
+    const audit = new FailingAudit();
+    const running = await RunningAuthority.start({ dir, audit: audit.required });
+    writePolicy(dir, "74");
+    await vi.waitUntil(() => audit.events.some(({ type }) => type.endsWith("policy.reloaded")), 5000);
+    const [first, second] = [await idToken(running.url), await idToken(running.url)];
+    const refused = await audit.during("dev.authmesh.token.exchanged", () => exchange(running.url, first));
+    expect(refused).toMatchObject({ status: 503, body: { error: "audit_unavailable", step: "mint" } });
+    expect((await exchange(running.url, second)).status).toBe(200);
   });
 
   it("exchanges nothing before its policy says so", async () => {

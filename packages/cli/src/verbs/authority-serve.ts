@@ -26,6 +26,11 @@ export const verb: Verb = {
       { flags: "--key FILE", about: "PEM file with the certificate's private key" },
       { flags: "--trust-proxy", about: "behind one proxy that sets X-Forwarded-For and X-Forwarded-Host" },
       { flags: "--policy FILE", about: "who may mint what (default DIR/policy.yaml)" },
+      {
+        flags: "--audit FILE",
+        about:
+          "where everything it does is recorded (default DIR/audit.jsonl), - for standard output, or none",
+      },
       { flags: "--algorithm NAME", about: "of signing keys made from now on: EdDSA (default) or ES256" },
       { flags: "--rotate-days N", about: "how old a signing key becomes (default 30)" },
       {

@@ -92,5 +92,5 @@ const tooFew = (kept: number, required: number) =>
  *
  * @throws TypeError for what is no sink
  */
-export const auditRecorder = (sink: AuditSink, logger: Logger): AuditRecorder =>
+export const auditRecorder = (sink: AuditSink, logger: Logger): FanOutAuditSink =>
   sink instanceof FanOutAuditSink ? sink : new FanOutAuditSink([sink], { logger });
