@@ -130,8 +130,7 @@ describe("POST /v1/token", () => {
       headers: { "Content-Type": "application/json" },
       body,
     });
-    expect([400, 401, 403]).toContain(answer.status);
-    expect(["mint_request_invalid", "claim_invalid"]).toContain((await answer.json()).error);
+    expect([answer.status, await answer.json()]).toMatchObject([400, { error: "mint_request_invalid" }]);
   });
 
   it("refuses a body that is too large, before anything else", async () => {

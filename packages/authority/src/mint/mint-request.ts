@@ -1,15 +1,6 @@
 import { AmeshError, isJsonObject, type JsonValue } from "@authmesh/core";
-import {
-  integer,
-  listOf,
-  Misfit,
-  optional,
-  type Reader,
-  readDocument,
-  record,
-  text,
-} from "@authmesh/core/records";
-import { longestLife } from "@authmesh/oath";
+import { integer, Misfit, optional, type Reader, readDocument, record, text } from "@authmesh/core/records";
+import { claimRules, longestLife, type TokenClaims } from "@authmesh/oath";
 
 /** What `POST /v1/token` takes (docs/protocol.md, section 8.9), read and not granted. */
 export interface MintRequest {
@@ -29,8 +20,16 @@ export interface MintRequest {
 /** Larger than any request that is granted. */
 export const maxMintRequestBytes = 16_384;
 
-// What a claim must be is for mintToken to say; here only that a value is of the kind and of bearable size.
-const word = (longest: number) => text(new RegExp(`^[\\x21-\\x7e]{1,${longest}}$`), "a short word of ASCII");
+/** A claim, as tokens have it. */
+const claim =
+  <Name extends "sub" | "aud" | "act" | "scope" | "env" | "reason" | "rqh">(
+    name: Name,
+  ): Reader<NonNullable<TokenClaims[Name]>> =>
+  (value: JsonValue, at: string) => {
+    const { fits, must } = claimRules[name];
+    if (!fits(value)) throw new Misfit(`${at} is not as it must be: it ${must}`);
+    return value as NonNullable<TokenClaims[Name]>;
+  };
 
 const thumbprint = record({ jkt: text(/^[\w-]{43}$/, "a thumbprint of 43 characters") });
 
@@ -41,14 +40,14 @@ const cnf: Reader<NonNullable<MintRequest["cnf"]>> = (value: JsonValue, at: stri
 };
 
 const shape = record({
-  sub: optional(word(262)),
-  aud: word(512),
-  act: word(256),
-  scope: optional(listOf(word(128), 64)),
+  sub: optional(claim("sub")),
+  aud: claim("aud"),
+  act: claim("act"),
+  scope: optional(claim("scope")),
   ttl: optional(integer(1, longestLife)),
-  env: optional(word(128)),
-  reason: optional(text(/^\P{Cc}{1,512}$/u, "a line of 1 to 512 characters")),
-  rqh: optional(text(/^sha256:[0-9a-f]{64}$/, "sha256: and 64 lower-case hex digits")),
+  env: optional(claim("env")),
+  reason: optional(claim("reason")),
+  rqh: optional(claim("rqh")),
   cnf: optional(cnf),
 });
 
