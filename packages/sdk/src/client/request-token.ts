@@ -75,13 +75,17 @@ function issued(url: URL, answer: JsonObject | undefined): IssuedToken {
 }
 
 function refusal(url: URL, status: number, answer: JsonObject | undefined): AmeshError {
-  const { error, detail, fix } = answer ?? {};
+  const { error, title, detail = title, fix = status === 401 ? letIn : undefined } = answer ?? {};
   if (status >= 500) return unreachable(url, `it answers ${status}${named(error)}`);
   const why = typeof detail === "string" ? `: ${foreignText(detail)}` : "";
   return new AmeshError("token_refused", `${url.origin} answers ${status}${named(error)}${why}`, {
     ...(typeof fix === "string" ? { fix: foreignText(fix) } : {}),
   });
 }
+
+/** An authority tells nobody whom it knows; its log says why it did not believe a caller. */
+const letIn =
+  "Let this machine in at the authority: `amesh authority pair`, or `amesh add --authority DIR`. If it knows the machine, its log says what is amiss.";
 
 const named = (error: unknown): string => (typeof error === "string" ? ` ${quoteForeign(error)}` : "");
 
