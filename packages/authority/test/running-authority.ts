@@ -43,7 +43,7 @@ export class RunningAuthority {
     const { rules = [everything], ...others } = options;
     const dir = options.dir ?? temporaryFolder(ended);
     writeRules(dir, rules);
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const events: AuditEvent[] = [];
     const authority = await createAuthority({
       dir,
@@ -57,6 +57,12 @@ export class RunningAuthority {
     ended(() => authority.close());
     await authority.listen();
     return new RunningAuthority(authority, `http://localhost:${port}`, events);
+  }
+
+  /** Starts it again after it was closed: the same folder, the same address. */
+  restart(options: Partial<AuthorityOptions> = {}): Promise<RunningAuthority> {
+    const { dir } = this.authority.state;
+    return RunningAuthority.start({ dir, port: Number(new URL(this.url).port), ...options });
   }
 
   /** A device that may call, and its client. */
@@ -92,15 +98,14 @@ export interface DeviceOptions {
 /** A machine that calls. */
 export class Device {
   readonly key = PrivateKey.generate();
+  readonly identity = {
+    publicKey: this.key.publicKey,
+    sign: async (message: Parameters<PrivateKey["sign"]>[0]) => this.key.sign(message),
+  };
   readonly fetch: typeof fetch;
 
   constructor(options: DeviceOptions = {}) {
-    const { key } = this;
-    const identity = {
-      publicKey: key.publicKey,
-      sign: async (message: Parameters<typeof key.sign>[0]) => key.sign(message),
-    };
-    const client = createClient({ identity, session: false, ...options });
+    const client = createClient({ identity: this.identity, session: false, ...options });
     this.fetch = client.fetch;
   }
 
