@@ -45,7 +45,16 @@ describe("a used token", () => {
     expect(replay.asked).toEqual([[expect.stringMatching(/^om:[\w-]{22}:[\w-]{22}$/), 100 + 20 + 11]]);
   });
 
-  it("is counted to its issuer's share, and apart for every audience and consumer", async () => {
+  it("is counted to its subject's share, so that one caller cannot fill the store for another", async () => {
+    const verifier = verifierWith({ replay: new InMemoryNonceStore({ maxNonces: 10 }) });
+    const verify = async (sub: string) => outcome(await verifier.verify(await mint({ sub })));
+    for (let i = 0; i < 10; i++) expect(await verify("svc://greedy")).toBe("allowed");
+    expect(await verify("svc://modest")).toBe("allowed");
+    expect(await verify("svc://greedy")).toBe("13 replay_store_full");
+    for (let i = 0; i < 4; i++) expect(await verify("svc://modest")).toBe("allowed");
+  });
+
+  it("is counted to its subject's share, and apart for every issuer, audience and consumer", async () => {
     const replay = new Recording();
     const other = createEd25519Signer(new Uint8Array(32).fill(8));
     const elsewhere = "https://other.example.com";
@@ -62,10 +71,11 @@ describe("a used token", () => {
     await verifierWith(options).verify(await mint());
     await verifierWith(options).verify(await mint({}, { issuer: elsewhere, signer: other }));
     await verifierWith({ ...options, replayScope: "gateway" }).verify(await mint());
+    await verifierWith(options).verify(await mint({ sub: "svc://other" }));
     await verifierWith({ ...options, audience: "b" }).verify(await mint({ aud: "b" }));
     const owners = replay.asked.map(([name]) => name.slice(0, name.lastIndexOf(":")));
     expect(owners[0]).toBe(owners[1]);
-    expect(new Set(owners).size).toBe(4);
+    expect(new Set(owners).size).toBe(5);
   });
 
   it("passes a gateway and the service behind it, each once, where each has a scope of its own", async () => {

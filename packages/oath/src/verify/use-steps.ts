@@ -116,7 +116,7 @@ const replay: TokenStep = {
     const { replay: nonces, replayScope, leewaySeconds: clockSkewSeconds, now } = settings;
     const { owner, id, signedAt, until } =
       proof === undefined
-        ? { owner: ["jti", claims.iss], id: claims.jti, signedAt: claims.iat, until: claims.exp }
+        ? { owner: ["jti", claims.iss, claims.sub], id: claims.jti, signedAt: claims.iat, until: claims.exp }
         : {
             owner: ["cnf", toBase64Url(proof.key.bytes)],
             id: proof.nonce,
@@ -132,7 +132,7 @@ const replay: TokenStep = {
   },
 };
 
-/** One short name for whoever's share is counted: an issuer, or the key that a token names. 128 bits. */
+/** One short name for whoever's share is counted: a subject of an issuer, or the key that a token names. 128 bits. */
 const ownerOf = (parts: readonly string[]): string =>
   toBase64Url(sha256(JSON.stringify(parts)).subarray(0, 16));
 
