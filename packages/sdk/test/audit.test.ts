@@ -1,31 +1,9 @@
 import { FanOutAuditSink } from "@authmesh/oath/audit";
-import { type AuditEvent, type AuditSink, checkEventEvidence, createClient, verify } from "@authmesh/sdk";
+import { type AuditSink, checkEventEvidence, createClient, verify } from "@authmesh/sdk";
 import { expect, test, vi } from "vitest";
+import { Kept } from "./fixtures/kept.js";
 import { MemoryTrust, makeIdentity, silent } from "./fixtures/pair.js";
 import { serve } from "./fixtures/servers.js";
-
-/** A sink that keeps what it is given, and fails for as long as it is told to. */
-class Kept implements AuditSink {
-  readonly events: AuditEvent[] = [];
-  batches = 0;
-  trouble: unknown;
-  #arrived = () => {};
-
-  async write(events: readonly AuditEvent[]): Promise<void> {
-    this.batches++;
-    if (this.trouble !== undefined) throw this.trouble;
-    this.events.push(...events);
-    this.#arrived();
-  }
-
-  async until(count: number): Promise<readonly AuditEvent[]> {
-    while (this.events.length < count)
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve;
-      });
-    return this.events;
-  }
-}
 
 test("every decision is recorded, with what was asked, and with evidence where it is wanted", async () => {
   const caller = makeIdentity();

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AuditEvent } from "@authmesh/core";
 import type { OathMeshContext, TokenDecision } from "@authmesh/oath";
+import { FanOutAuditSink } from "@authmesh/oath/audit";
 import {
   type Logger,
   requireAction,
@@ -21,6 +22,7 @@ import {
 import express from "express";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { http1 } from "../adapters/wire.js";
+import { Kept } from "../fixtures/kept.js";
 import { serve } from "../fixtures/servers.js";
 import { audience, issuer, newSigner, TokenBench, type TokenExchange } from "./token-exchange.js";
 
@@ -290,6 +292,29 @@ describe("who is told of a decision", () => {
     });
     expect(events[1]).not.toHaveProperty("subject");
     expect(events[1]?.data).not.toHaveProperty("claims");
+  });
+
+  test("the sinks that are required, or nobody is let in, and the others learn why", async () => {
+    const [first, second] = [new Kept(), new Kept()];
+    const audit = new FanOutAuditSink([first, second], { require: 2, waitMs: 300, logger: notes().logger });
+    onTestFinished(() => audit.close());
+    const decided: TokenDecision[] = [];
+    const { send, seen } = await api({ audit, onDecision: (decision) => void decided.push(decision) });
+    expect((await send()).status).toBe(200);
+    expect([first.events.length, second.events.length]).toEqual([1, 1]); // before the answer, not after
+    second.trouble = new Error("gone");
+    const refused = await send();
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    const { status, error, decision } = await refused.json();
+    expect([status, error, decision]).toEqual([503, "audit_unavailable", decided[1]?.id]);
+    expect(seen).toHaveLength(1);
+    const [, allowed, instead] = await first.until(3);
+    expect(allowed).toMatchObject({ type: "dev.authmesh.request.allowed" });
+    expect(instead).toMatchObject({
+      type: "dev.authmesh.request.refused",
+      id: decision,
+      data: { code: "audit_unavailable" },
+    });
   });
 
   test("a flood of copies of a token fills no log", async () => {
