@@ -25,8 +25,10 @@ const usual =
 const timestampPattern = /^[1-9][0-9]{9,11}$/;
 const keyPattern = /^(?:[A-Za-z0-9+/]{44}|[A-Za-z0-9_-]{44})$/;
 
-/** Whether an Authorization value is of the scheme AuthMesh, well written or not. */
-export const hasAuthMeshScheme = (value: string): boolean => /^authmesh(?: |$)/i.test(value);
+/** Whether an Authorization value is of a scheme of ours, AuthMesh or OathMesh, well written or not. */
+export const hasSchemeOfOurs = (value: string): boolean => /^authmesh(?: |$)/i.test(value) || isToken(value);
+
+const isToken = (value: string): boolean => /^oathmesh(?: |$)/i.test(value);
 
 /**
  * Reads an Authorization value.
@@ -34,7 +36,7 @@ export const hasAuthMeshScheme = (value: string): boolean => /^authmesh(?: |$)/i
  * @returns the header, or the failure `malformed_header` or `unsupported_version`
  */
 export function parseAuthMeshHeader(value: string): AuthMeshHeader | Failure {
-  if (value.length > longest) return malformed(`it is longer than ${longest} characters`);
+  if (value.length > longest) return notOurs(value, `it is longer than ${longest} characters`);
   const [whole, key, timestamp, nonce, sig] = usual.exec(value) ?? [];
   return whole === undefined
     ? readMembers(value)
@@ -43,7 +45,7 @@ export function parseAuthMeshHeader(value: string): AuthMeshHeader | Failure {
 
 function readMembers(value: string): AuthMeshHeader | Failure {
   scheme.lastIndex = 0;
-  if (!scheme.test(value)) return malformed("it is not of the scheme AuthMesh");
+  if (!scheme.test(value)) return notOurs(value, "it is not of the scheme AuthMesh");
 
   const members = new Map<string, string>();
   let offset = scheme.lastIndex;
@@ -95,6 +97,16 @@ export function formatAuthMeshHeader(
 ): string {
   return `AuthMesh v="1",id="${key}",ts="${timestamp}",nonce="${nonce}",sig="${signature}"`;
 }
+
+/** Who shows a token here took one verifier for another. */
+const notOurs = (value: string, why: string): Failure =>
+  isToken(value)
+    ? failure(
+        "malformed_header",
+        "The Authorization header holds a token, and this route verifies devices.",
+        "Verify tokens with verifyToken; or call this route without one: amesh.fetch signs the request with the device's key.",
+      )
+    : malformed(why);
 
 const malformed = (why: string): Failure =>
   failure("malformed_header", `The Authorization header cannot be read: ${why}.`);

@@ -27,7 +27,7 @@ export const catalogue = {
     status: 400,
     exit: 3,
     summary: "The request carries two proofs, and they could be of two callers.",
-    fix: 'Send either an AuthMesh header or one HTTP signature with tag="amesh".',
+    fix: 'Send one of these alone: an AuthMesh header, an HTTP signature with tag="amesh", a token.',
   },
   malformed_header: {
     status: 400,

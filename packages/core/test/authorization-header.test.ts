@@ -18,6 +18,16 @@ const replaced = (part: string, by: string): string => {
 };
 
 describe("the AuthMesh header", () => {
+  it.each(["OathMesh a.b.c", "oathmesh", `OathMesh ${"x".repeat(2000)}`])(
+    "is not %.20s, a token, and that is what the refusal says",
+    (value) =>
+      expect(parseAuthMeshHeader(value)).toMatchObject({
+        code: "malformed_header",
+        detail: expect.stringContaining("holds a token"),
+        fix: expect.stringContaining("verifyToken"),
+      }),
+  );
+
   it("is one line of five members", () => {
     expect(good).toBe(`AuthMesh v="1",id="${key}",ts="1743160800",nonce="${nonce}",sig="${signature}"`);
   });

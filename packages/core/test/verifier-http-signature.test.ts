@@ -407,11 +407,11 @@ describe("an HTTP signature is refused", () => {
     expect([outcome(decision), "step" in decision && decision.step]).toEqual([code, step]);
   });
 
-  it("beside an AuthMesh header, also where one of them is broken", async () => {
+  it("beside an AuthMesh header or a token, also where one of them is broken", async () => {
     const header = value(await send(), "authorization");
     for (const call of [{}, { parameters: { created: undefined } }]) {
       const wire = await sendSigned(call);
-      for (const authorization of [header, "AuthMesh x", "authmesh"]) {
+      for (const authorization of [header, "AuthMesh x", "authmesh", "OathMesh a.b.c", "oathmesh"]) {
         const decision = await verifierWith()(withHeaders(wire, { authorization: [authorization] }));
         expect(decision).toMatchObject({
           allowed: false,

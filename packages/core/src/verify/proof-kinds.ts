@@ -1,4 +1,4 @@
-import { hasAuthMeshScheme } from "../authorization-header.js";
+import { hasSchemeOfOurs } from "../authorization-header.js";
 import type { StepResult } from "../decision.js";
 import { bearsHttpSignature } from "../http-signature/profile.js";
 import type { IncomingRequest } from "../request.js";
@@ -21,8 +21,9 @@ const kind = (isPresented: ProofKind["isPresented"], steps: readonly Step[]): Pr
   passed: steps.map(({ name }) => ({ step: name, outcome: "passed" })),
 });
 
+/** A token, which is for another verifier, is a proof all the same: it could be of another caller. */
 const authMeshHeader = kind(
-  (request) => request.headers("authorization").some(hasAuthMeshScheme),
+  (request) => request.headers("authorization").some(hasSchemeOfOurs),
   authMeshSteps,
 );
 

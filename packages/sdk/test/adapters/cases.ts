@@ -263,6 +263,22 @@ const headers: readonly Case[] = [
     { sent: { authorization: (value) => [value.slice(0, -10)] } },
     refused(400, "malformed_header"),
   ),
+  {
+    name: "an HTTP message signature",
+    run: async (bench) => bench.sendWith({}, await bench.signature({})),
+    expected: accepted("GET"),
+  },
+  {
+    name: "an HTTP message signature beside a token",
+    run: async (bench) =>
+      bench.sendWith({}, [["Authorization", "OathMesh a.b.c"], ...(await bench.signature({}))]),
+    expected: refused(400, "ambiguous_proof"),
+  },
+  one(
+    "a token alone",
+    { sent: { authorization: () => ["OathMesh a.b.c"] } },
+    refused(400, "malformed_header"),
+  ),
   one("two proofs", { sent: { authorization: (value) => [value, value] } }, refused(400, "malformed_header")),
   one(
     "two hosts",

@@ -1,6 +1,6 @@
 /** One signed request against a server under test, and what came of it. */
 import { createHash } from "node:crypto";
-import { signRequest } from "@authmesh/core";
+import { signHttpRequest, signRequest } from "@authmesh/core";
 import type { ClientIdentity } from "@authmesh/sdk";
 import { MemoryTrust, makeIdentity } from "../fixtures/pair.js";
 import type { Transport } from "./wire.js";
@@ -74,19 +74,28 @@ export class Bench {
     return JSON.stringify({ by, method: method ?? "", body: sha256(body) } satisfies Seen);
   };
 
+  /** The request as it is signed. */
+  outgoing({ method = "GET", path = "/echo", body, type, encoding, host = this.host }: Exchange) {
+    return {
+      method,
+      url: new URL(path, `http://${host}`),
+      body,
+      contentType: type,
+      contentEncoding: encoding,
+    };
+  }
+
   async authorization(exchange: Exchange): Promise<string> {
-    const { method = "GET", path = "/echo", body, type, encoding, by = this.caller, at = 0 } = exchange;
+    const { by = this.caller, at = 0 } = exchange;
     const now = () => Date.now() + at * 1000;
-    return signRequest(
-      {
-        method,
-        url: new URL(path, `http://${exchange.host ?? this.host}`),
-        body,
-        contentType: type,
-        contentEncoding: encoding,
-      },
-      { key: by.publicKey.base64, sign: by.sign, now },
-    );
+    return signRequest(this.outgoing(exchange), { key: by.publicKey.base64, sign: by.sign, now });
+  }
+
+  /** The headers of an HTTP message signature by the caller's device. */
+  async signature(exchange: Exchange): Promise<readonly (readonly [string, string])[]> {
+    const { sign, publicKey } = this.caller;
+    const headers = await signHttpRequest(this.outgoing(exchange), { deviceId: publicKey.deviceId, sign });
+    return Object.entries(headers);
   }
 
   async send(exchange: Exchange): Promise<Outcome> {

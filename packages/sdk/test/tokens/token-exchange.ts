@@ -91,7 +91,7 @@ export class TokenBench {
         sub: "svc://billing/worker",
         aud: audience,
         act: "orders.write",
-        ...(bound ? { rqh: requestHashOf(this.#outgoing(exchange)) } : {}),
+        ...(bound ? { rqh: requestHashOf(this.#bench.outgoing(exchange)) } : {}),
         ...(holder === undefined ? {} : { cnf: { jkt: holder.jkt } }),
         ...claims,
       },
@@ -108,7 +108,7 @@ export class TokenBench {
       signedBy === "nobody"
         ? {}
         : {
-            ...(await signHttpRequest(this.#outgoing(exchange), {
+            ...(await signHttpRequest(this.#bench.outgoing(exchange), {
               publicKey: signedBy.publicKey,
               sign: signedBy.sign,
               ...(covers ? { authorization } : {}),
@@ -128,15 +128,5 @@ export class TokenBench {
 
   sendWith(exchange: TokenExchange, headers: readonly (readonly [string, string])[]): Promise<Outcome> {
     return this.#bench.sendWith(exchange, headers);
-  }
-
-  #outgoing({ method = "GET", path = "/echo", body, type, encoding, host = this.host }: TokenExchange) {
-    return {
-      method,
-      url: new URL(path, `http://${host}`),
-      body,
-      contentType: type,
-      contentEncoding: encoding,
-    };
   }
 }
