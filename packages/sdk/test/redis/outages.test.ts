@@ -12,6 +12,8 @@ async function duration(act: () => Promise<unknown>): Promise<number> {
   return performance.now() - started;
 }
 
+const nextTurn = () => new Promise<string>((resolve) => setImmediate(resolve, "not at once"));
+
 describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
   it("that is killed refuses, in bounded time, and is used again once it is back", async () => {
     const server = await RedisServer.start(onTestFinished);
@@ -23,7 +25,7 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
       await duration(async () => {
         for (let i = 0; i < 5; i++) expect(await check(`during ${i}`)).toMatch(unavailable);
       }),
-    ).toBeLessThan(5 * 100 + 200);
+    ).toBeLessThan(5000);
     expect(log).toHaveLength(1);
     expect(log[0]).toMatch(/^the nonce store cannot be asked: .*; requests are refused until it is back$/);
     await server.start();
@@ -46,7 +48,9 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
     server.pause();
     const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => check(`during ${i}`)));
     expect(answers.every((answer) => unavailable.test(answer))).toBe(true);
-    expect(await duration(() => check("while open"))).toBeLessThan(50);
+    // What waits for nothing is there before the next turn of the event loop, however busy the machine is.
+    const atOnce = () => Promise.race([check("while open"), nextTurn()]);
+    await expect.poll(atOnce, { interval: 5, timeout: 10_000 }).toMatch(unavailable);
     server.resume();
     await until(watched, "fresh");
     expect(await check("before")).toBe("seen");
@@ -59,16 +63,16 @@ describe("a Redis that is slow", () => {
   it("is waited for, up to the timeout", async () => {
     const server = await RedisServer.start(onTestFinished);
     const line = await SlowLine.to(server.port, onTestFinished);
-    const watched = openStore({ redisUrl: line.url, timeoutMs: 250 });
+    const watched = openStore({ redisUrl: line.url, timeoutMs: 800 });
     await until(watched, "fresh");
     line.delayMs = 60;
     expect(await watched.check("slow")).toBe("fresh");
-    line.delayMs = 600;
+    line.delayMs = 5000;
     const took = await duration(async () =>
       expect(await watched.check("too slow")).toMatch(/no answer in time/),
     );
-    expect(took).toBeGreaterThan(240);
-    expect(took).toBeLessThan(450);
+    expect(took).toBeGreaterThan(780);
+    expect(took).toBeLessThan(4000);
   });
 
   it("is not asked more than so many things at once", async () => {
@@ -82,9 +86,12 @@ describe("a Redis that is slow", () => {
     expect(await check("before")).toBe("fresh");
     server.pause();
     const answers = Array.from({ length: 50 }, (_, i) => check(`during ${i}`));
-    const refusedAtOnce = answers.slice(20);
-    expect(await duration(() => Promise.all(refusedAtOnce))).toBeLessThan(80);
-    expect(await refusedAtOnce[0]).toMatch(/20 checks wait/);
+    const answered: number[] = [];
+    await Promise.all(answers.map((answer, i) => answer.then(() => answered.push(i))));
+    // Those beyond the limit are refused before any of the others has waited its time.
+    const beyond = Array.from({ length: 30 }, (_, i) => 20 + i);
+    expect(answered.slice(0, 30).sort()).toEqual(beyond);
+    for (const i of beyond) expect(await answers[i]).toMatch(/20 checks wait/);
     expect(await answers[0]).toMatch(/no answer in time/);
   });
 });
