@@ -52,6 +52,10 @@ const maxBytes = 8 * 1024 * 1024;
 /** Answers until an attempt counts as failed. The next one goes on where it ended. */
 const mostPages = 2000;
 const longestPauseMs = 30_000;
+/** What an authority answers to whom it does not know. */
+const refusals = new Set([400, 401, 403]);
+const shownToDevices =
+  "Give pollRevocations a `fetch` that signs as a device of the issuer, or run the authority with --public-revocations.";
 
 /**
  * Keeps a copy of an issuer's revocation list by asking what changed (docs/protocol.md, section 8.7). The copy answers as long as it is
@@ -177,7 +181,11 @@ class PolledList implements PolledRevocations {
     if (status === 304 && tag !== undefined) return "unchanged";
     if (status === 410 && tag !== undefined) return "gone";
     if (status !== 200)
-      throw new AmeshError("revocation_unavailable", `${url.origin}${url.pathname}: it answers ${status}.`);
+      throw new AmeshError(
+        "revocation_unavailable",
+        `${url.origin}${url.pathname}: it answers ${status}.`,
+        refusals.has(status) ? { fix: shownToDevices } : {},
+      );
     return readRevocationPage(value, this.#options.issuer, generation);
   }
 

@@ -223,6 +223,20 @@ describe("an issuer that is away", () => {
     await expect(async () => open().find(token())).rejects.toEqual(unavailable);
   });
 
+  it.each([400, 401, 403])(
+    "that shows its list to devices alone is answered %i, and it is said what to do",
+    async (status) => {
+      const { server, open } = await scene();
+      server.answer = (response) => void response.writeHead(status).end();
+      await expect(open().preWarm()).rejects.toMatchObject({
+        failure: {
+          detail: expect.stringContaining(`/v1/revocations: it answers ${status}.`),
+          fix: expect.stringContaining("--public-revocations"),
+        },
+      });
+    },
+  );
+
   it("is asked less and less often, and no more after close", async () => {
     const { clock, server, open, poll } = await scene({ maxStaleSeconds: 20 });
     const source = open();
