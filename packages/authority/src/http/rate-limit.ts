@@ -23,7 +23,8 @@ export class RateLimit {
   take(name: string): number | undefined {
     const now = this.#monotonic();
     const paidAt = Math.max(now, this.#paidAt.get(name) ?? now);
-    const early = paidAt + this.#intervalMs - now - Math.max(this.#burstMs, this.#intervalMs);
+    // The difference first: of somebody new it is 0, whatever a sum with the clock would be rounded to.
+    const early = paidAt - now + this.#intervalMs - Math.max(this.#burstMs, this.#intervalMs);
     if (early > 0) return Math.ceil(early / 1000);
     if (this.#paidAt.size >= mostNames && !this.#paidAt.has(name)) {
       this.#forget(now);
