@@ -56,6 +56,11 @@ const components = [
       ),
   },
   {
+    name: "curl and jq (what the quick start is typed with)",
+    packages: ["curl", "jq"],
+    present: () => runs("curl", "--version") && runs("jq", "--version"),
+  },
+  {
     name: "redis-server (the store that several instances share)",
     packages: ["redis-server"],
     present: () => runs("redis-server", "--version"),
