@@ -966,4 +966,13 @@ export function quoteForeign(text: string): string {
   );
 }
 
+/**
+ * A sentence of another machine that is meant for people, for an error: on one line, cut at 1,000 code units, with nothing that
+ * is unseen or moves the cursor.
+ *
+ * @returns undefined for what is no text
+ */
+export const foreignSentence = (text: unknown): string | undefined =>
+  typeof text === "string" ? text.slice(0, 1000).replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ") : undefined;
+
 const escapeUnit = (unit: number): string => `\\u${unit.toString(16).padStart(4, "0")}`;

@@ -51,6 +51,7 @@ export {
   type ErrorCode,
   type Failure,
   failure,
+  foreignSentence,
   lookUp,
   quoteForeign,
 } from "./errors.js";
@@ -102,8 +103,10 @@ export * from "./pairing/one-time-code.js";
 export * from "./pairing/relay-messages.js";
 export type { PairingEffect, PairingInput } from "./pairing/vocabulary.js";
 export { PrivateKey } from "./private-key.js";
+export { type ProblemContext, problemDocument, problemType } from "./problem-document.js";
 export { jwkOf, type P256Jwk } from "./public-jwk.js";
 export { deviceIdOf, PublicKey } from "./public-key.js";
+export { readBody } from "./read-body.js";
 export { publicKeyOfJwk, readPublicKey } from "./read-public-key.js";
 export type { RedisCommands } from "./redis-commands.js";
 export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";

@@ -1,4 +1,4 @@
-import type { Decision, Failure } from "@authmesh/core";
+import type { Decision, Failure, problemType } from "@authmesh/core";
 
 export type Refusal = Extract<Decision, { allowed: false }>;
 
@@ -14,7 +14,7 @@ const bodyLeftUnread = new Set(["payload_too_large", "body_timeout", "body_incom
 
 /** What the body of a refusal is, and how it is called. */
 interface RefusalBody {
-  readonly type: "application/json" | "application/problem+json";
+  readonly type: "application/json" | typeof problemType;
   readonly content: object;
   /** The value of WWW-Authenticate, for a 401. */
   readonly challenge: string;

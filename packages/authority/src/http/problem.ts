@@ -1,32 +1,11 @@
-import { type Failure, failure } from "@authmesh/core";
+import { type Failure, type ProblemContext, problemDocument, problemType } from "@authmesh/core";
 
-/** What a problem document has beside the failure. */
-export interface ProblemContext {
-  /** To find one decision in a log. */
-  readonly decision?: string;
-  /** Name of the step that refused. */
-  readonly step?: string;
-}
-
-/**
- * A problem document (RFC 9457; docs/protocol.md, section 8.9). What is amiss with the authority itself is told to
- * nobody but its operator: of a failure from 500 on, only what the catalogue says.
- */
-export function problem(told: Failure, { decision, step }: ProblemContext = {}): Response {
-  const { code, status, retryAfterSeconds } = told;
-  const { detail, fix } = status >= 500 ? failure(code) : told;
-  const title = failure(code).detail;
+/** A problem document on a failure (docs/protocol.md, section 8.9), with the time to wait where there is one. */
+export function problem(told: Failure, context?: ProblemContext): Response {
+  const { status, retryAfterSeconds } = told;
   const wait = retryAfterSeconds ?? (status === 503 ? 1 : undefined);
-  const body = {
-    title,
-    status,
-    detail,
-    error: told.public,
-    fix,
-    ...(step && { step }),
-    ...(decision && { decision }),
-  };
-  return problemResponse(status, body, wait === undefined ? {} : { "Retry-After": String(wait) });
+  const headers: Readonly<Record<string, string>> = wait === undefined ? {} : { "Retry-After": String(wait) };
+  return problemResponse(status, problemDocument(told, context), headers);
 }
 
 /** What HTTP itself says no to: a path that is not there, a method that it does not take. */
@@ -49,5 +28,5 @@ export async function problemOfRefusal(refusal: Response): Promise<Response> {
 const problemResponse = (status: number, body: object, headers: Readonly<Record<string, string>> = {}) =>
   new Response(JSON.stringify(body), {
     status,
-    headers: { "Content-Type": "application/problem+json", "Cache-Control": "no-store", ...headers },
+    headers: { "Content-Type": problemType, "Cache-Control": "no-store", ...headers },
   });

@@ -2,17 +2,17 @@ import {
   AmeshError,
   describeNetworkFailure,
   failure,
+  foreignSentence,
   isJsonObject,
   type JsonObject,
   lookUp,
   parseStrictJson,
+  readBody,
 } from "@authmesh/core";
 import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import { createClient } from "@authmesh/sdk";
 import type { Call } from "../call.js";
 import { explainRefusal } from "../request/refusal.js";
-import { readBody } from "../response-body.js";
-import { visible } from "../terminal/visible.js";
 
 /** Asks an authority for a JSON object. `path` begins with a slash. */
 export type AskAuthority = (method: string, path: string, body?: object) => Promise<JsonObject>;
@@ -71,13 +71,9 @@ function readObject(bytes: Uint8Array): JsonObject | undefined {
 function problemOf({ status }: Response, answer: JsonObject | undefined): AmeshError {
   const { error, title, detail, fix } = answer ?? {};
   const code = typeof error === "string" ? lookUp(error)?.code : undefined;
-  if (code !== undefined) return new AmeshError(failure(code, oneLine(detail), oneLine(fix)));
-  const said = oneLine(title) ?? "What answers is no authority.";
+  if (code !== undefined) return new AmeshError(failure(code, foreignSentence(detail), foreignSentence(fix)));
+  const said = foreignSentence(title) ?? "What answers is no authority.";
   return new AmeshError("service_error", `The authority answered ${status}. ${said}`, {
     fix: "Check the authority's URL; the reason is in its log.",
   });
 }
-
-/** A sentence of the authority, which may be longer than other foreign text. */
-const oneLine = (text: unknown): string | undefined =>
-  typeof text === "string" ? visible(text.slice(0, 1000).replace(/\s+/g, " ")) : undefined;

@@ -1,6 +1,5 @@
-import { AmeshError, parseStrictJson } from "@authmesh/core";
+import { AmeshError, parseStrictJson, readBody } from "@authmesh/core";
 import { describeNetworkFailure } from "@authmesh/sdk";
-import { readBody } from "../response-body.js";
 
 /** What a relay's /health told. */
 export interface RelayHealth {
@@ -30,7 +29,7 @@ export async function askRelay(url: string): Promise<RelayHealth> {
   return { url, aheadSeconds: ((sent + received) / 2 - time) / 1000, roundTripMillis: received - sent };
 }
 
-async function get(url: string): Promise<Buffer | undefined> {
+async function get(url: string): Promise<Uint8Array | undefined> {
   try {
     const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(patience) });
     return await readBody(response, 4096);

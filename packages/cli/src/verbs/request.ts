@@ -1,12 +1,11 @@
 import { once } from "node:events";
-import { AmeshError, decodeUtf8, lookUp } from "@authmesh/core";
+import { AmeshError, decodeUtf8, lookUp, readBody, toBase64 } from "@authmesh/core";
 import { type OpenIdentity, openIdentity } from "@authmesh/keystore";
 import { createClient, describeNetworkFailure } from "@authmesh/sdk";
 import { reportFailure } from "../failure-report.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { type DescribedRequest, maxBodyBytes, readRequest } from "../request/read-request.js";
 import { explainRefusal, type Refusal } from "../request/refusal.js";
-import { readBody } from "../response-body.js";
 import type { Terminal } from "../terminal/terminal.js";
 import { visible } from "../terminal/visible.js";
 import type { Verb } from "../verb.js";
@@ -113,9 +112,9 @@ async function print(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Pr
 }
 
 /** The body as text where it is text. */
-function bodyDocument(body: Buffer): { readonly body: string } | { readonly bodyBase64: string } {
+function bodyDocument(body: Uint8Array): { readonly body: string } | { readonly bodyBase64: string } {
   const text = decodeUtf8(body);
-  return text === undefined ? { bodyBase64: body.toString("base64") } : { body: text };
+  return text === undefined ? { bodyBase64: toBase64(body) } : { body: text };
 }
 
 const tooLong = () =>

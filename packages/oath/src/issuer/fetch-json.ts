@@ -1,9 +1,9 @@
 import {
   AmeshError,
-  concatBytes,
   describeNetworkFailure,
   type JsonValue,
   parseStrictJson,
+  readBody,
 } from "@authmesh/core";
 import { within } from "../timing/within.js";
 
@@ -49,7 +49,7 @@ export async function fetchJson(url: URL, options: FetchJsonOptions): Promise<Js
     });
     const { status } = response;
     if (status !== 200) return { status, headers: response.headers, value: undefined };
-    const body = await readAtMost(maxBytes, response);
+    const body = await readBody(response, maxBytes);
     if (body === undefined) throw fail(`the answer is larger than ${maxBytes} bytes`);
     const { value, problem } = parseStrictJson(body, { maxLength: maxBytes });
     if (problem !== undefined) throw fail(`the answer cannot be read: ${problem}`);
@@ -62,19 +62,5 @@ export async function fetchJson(url: URL, options: FetchJsonOptions): Promise<Js
   } finally {
     signal?.removeEventListener("abort", end);
     end(); // whatever is left of the answer, nobody reads it
-  }
-}
-
-/** @returns undefined when there is more */
-async function readAtMost(limit: number, response: Response): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-    if (done) return concatBytes(...chunks);
-    length += value.length;
-    if (length > limit) return undefined;
-    chunks.push(value);
   }
 }

@@ -1,11 +1,13 @@
 import {
   AmeshError,
-  concatBytes,
   describeNetworkFailure,
+  failure,
+  foreignSentence,
   isJsonObject,
   type JsonObject,
   parseStrictJson,
   quoteForeign,
+  readBody,
 } from "@authmesh/core";
 import { within } from "@authmesh/oath/timing";
 import type { ClientTokenOptions } from "./token-options.js";
@@ -77,10 +79,11 @@ function issued(url: URL, answer: JsonObject | undefined): IssuedToken {
 function refusal(url: URL, status: number, answer: JsonObject | undefined): AmeshError {
   const { error, title, detail = title, fix = status === 401 ? letIn : undefined } = answer ?? {};
   if (status >= 500) return unreachable(url, `it answers ${status}${named(error)}`);
-  const why = typeof detail === "string" ? `: ${foreignText(detail)}` : "";
-  return new AmeshError("token_refused", `${url.origin} answers ${status}${named(error)}${why}`, {
-    ...(typeof fix === "string" ? { fix: foreignText(fix) } : {}),
-  });
+  const why = foreignSentence(detail);
+  const said = why === undefined ? "" : `: ${why}`;
+  return new AmeshError(
+    failure("token_refused", `${url.origin} answers ${status}${named(error)}${said}`, foreignSentence(fix)),
+  );
 }
 
 /** An authority tells nobody whom it knows; its log says why it did not believe a caller. */
@@ -93,18 +96,10 @@ function unreachable(url: URL, why: string, cause?: unknown): AmeshError {
   return new AmeshError("authority_unreachable", `${url.origin}: ${why}.`, { cause });
 }
 
-/** An authority's sentence, which may be longer than other foreign text; nothing in it moves a cursor. */
-const foreignText = (text: string): string => text.slice(0, 500).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
-
 /** @returns undefined for what is not JSON, or more than anybody needs to say */
-async function readAnswer({ body }: Response): Promise<JsonObject | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > longestAnswer) return undefined;
-    chunks.push(chunk);
-  }
-  const { value } = parseStrictJson(concatBytes(...chunks), { maxLength: longestAnswer });
+async function readAnswer(response: Response): Promise<JsonObject | undefined> {
+  const bytes = await readBody(response, longestAnswer);
+  if (bytes === undefined) return undefined;
+  const { value } = parseStrictJson(bytes, { maxLength: longestAnswer });
   return isJsonObject(value) ? value : undefined;
 }

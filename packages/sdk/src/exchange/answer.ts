@@ -1,10 +1,10 @@
 import {
   AmeshError,
-  concatBytes,
   describeNetworkFailure,
   isJsonObject,
   type JsonObject,
   parseStrictJson,
+  readBody,
 } from "@authmesh/core";
 
 export interface Answer {
@@ -32,7 +32,7 @@ export async function ask(url: URL, { fetch, ...init }: Question): Promise<Answe
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const bytes = await readBody(response);
+    const bytes = await readBody(response, maxBytes);
     if (bytes === undefined)
       throw new AmeshError("service_error", `The answer of ${url.origin} is longer than ${maxBytes} bytes.`);
     const { value } = parseStrictJson(bytes, { maxLength: maxBytes });
@@ -42,16 +42,4 @@ export async function ask(url: URL, { fetch, ...init }: Question): Promise<Answe
     if (reason === undefined) throw cause;
     throw new AmeshError("service_unreachable", `${url.origin} cannot be reached: ${reason}.`, { cause });
   }
-}
-
-/** Undefined when it is too long. */
-async function readBody(response: Response): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > maxBytes) return undefined; // leaving the loop cancels the rest
-    chunks.push(chunk);
-  }
-  return concatBytes(...chunks);
 }

@@ -1,4 +1,4 @@
-import { AmeshError, failure, type JsonObject, lookUp } from "@authmesh/core";
+import { AmeshError, failure, foreignSentence, type JsonObject, lookUp } from "@authmesh/core";
 import { trustworthyUrl } from "@authmesh/oath";
 import { type Answer, ask } from "./answer.js";
 
@@ -95,11 +95,5 @@ function refuse({ status, body }: Answer): never {
     throw new AmeshError("service_error", `The authority answered ${status}.`, {
       fix: "Check the authority's URL; the reason is in its log.",
     });
-  throw new AmeshError(failure(code, plain(detail), plain(fix)));
+  throw new AmeshError(failure(code, foreignSentence(detail), foreignSentence(fix)));
 }
-
-/** Text of the authority that is fit to be shown; undefined for any other. */
-const plain = (text: unknown): string | undefined =>
-  typeof text === "string" && text.length <= 2048 && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)
-    ? text
-    : undefined;

@@ -1,4 +1,4 @@
-import { catalogue } from "@authmesh/core";
+import { failure as known, problemDocument, problemType } from "@authmesh/core";
 import type { TokenRefused } from "@authmesh/oath";
 import { answer, type RefusalResponse } from "../refusal-response.js";
 
@@ -7,13 +7,12 @@ import { answer, type RefusalResponse } from "../refusal-response.js";
  * (docs/protocol.md, section 8).
  */
 export function problemResponse({ id, failure }: Pick<TokenRefused, "id" | "failure">): RefusalResponse {
-  const { code, status, error, step } = failure;
-  const { summary, fix } = catalogue[code];
-  // What fails within a server, and what its policy says, is for its operator.
-  const told = status >= 500 || code === "policy_denied" ? { detail: summary, fix } : failure;
+  const { code, error, step } = failure;
+  // What a policy says is for its operator.
+  const told = code === "policy_denied" ? known(code) : failure;
   return answer(id, failure, {
-    type: "application/problem+json",
+    type: problemType,
     challenge: `OathMesh error="${error}"`,
-    content: { title: summary, status, detail: told.detail, error, step, fix: told.fix, decision: id },
+    content: problemDocument(told, { error, step, decision: id }),
   });
 }

@@ -1,7 +1,6 @@
-import { AmeshError, type ErrorCode } from "@authmesh/core";
+import { AmeshError, type ErrorCode, readBody } from "@authmesh/core";
 import { type ClientIdentity, createClient, describeNetworkFailure, type Logger } from "@authmesh/sdk";
 import { refusalCode, retryAfterSeconds } from "../../request/refusal.js";
-import { readBody } from "../../response-body.js";
 import type { ProbeRequest } from "./probe-request.js";
 
 /** What came back. */
@@ -96,7 +95,7 @@ export class ServiceConnection {
       redirect: "manual",
       signal: AbortSignal.timeout(patience),
     });
-    const body = (await readBody(response, longestAnswer)) ?? Buffer.alloc(0);
+    const body = (await readBody(response, longestAnswer)) ?? new Uint8Array();
     const decision = response.headers.get("authmesh-decision");
     const time = Date.parse(response.headers.get("date") ?? "");
     const code = body.length === 0 ? codesByStatus[response.status] : refusalCode(body);
