@@ -958,9 +958,9 @@ export class AmeshError extends Error {
 
 const toFailure = failure;
 
-/** Foreign text for a log line or an error: what is unseen or moves the cursor is escaped, cut at 64 code units. */
-export function quoteForeign(text: string): string {
-  const cut = text.length > 64 ? `${text.slice(0, 64)}…` : text;
+/** Foreign text for a log line or an error: what is unseen or moves the cursor is escaped, cut at `maxLength` code units. */
+export function quoteForeign(text: string, maxLength = 64): string {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
   return JSON.stringify(cut).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     Array.from({ length: character.length }, (_, i) => escapeUnit(character.charCodeAt(i))).join(""),
   );

@@ -1,5 +1,6 @@
 import { canonicalJson, createRunningHash, type JsonValue, toHex, utf8 } from "@authmesh/core";
-import { type CompiledRule, compileRule, textFields, traceCondition } from "./compile-rule.js";
+import { type CompiledRule, compileRule, traceCondition } from "./compile-rule.js";
+import { isDecidable, undecidable } from "./decidable.js";
 import { assertPolicyDocument, type PolicyDocument } from "./policy-document.js";
 import type { PolicyDecision, PolicyEngine, PolicyInput, PolicyTrace, RuleTrace } from "./policy-engine.js";
 import { RuleIndex } from "./rule-index.js";
@@ -24,10 +25,6 @@ function digestOf({ version, rules }: PolicyDocument): string {
 }
 
 const noRule: PolicyDecision = Object.freeze({ allowed: false, reason: "No rule allows it." });
-const undecidable: PolicyDecision = Object.freeze({
-  allowed: false,
-  reason: "What is asked is not something a policy can decide on.",
-});
 
 class RulePolicy implements PolicyEngine {
   readonly digest: string;
@@ -90,23 +87,3 @@ function decisionOf({ name, effect }: CompiledRule): PolicyDecision {
     reason: `The rule ${name} ${allowed ? "allows" : "denies"} it.`,
   });
 }
-
-/** Milliseconds that a `Date` can hold, in seconds. */
-const latest = 8_640_000_000_000;
-
-/** An input that is not of its type comes from a mistake, and a mistake must not open anything. */
-function isDecidable(input: PolicyInput): boolean {
-  if (typeof input !== "object" || input === null) return false;
-  const { subject, action, issuer, audience, scopes, method, path, time } = input;
-  return (
-    [subject, action, issuer, audience].every((text) => typeof text === "string") &&
-    Array.isArray(scopes) &&
-    scopes.every((scope) => typeof scope === "string") &&
-    isTextOrAbsent(method) &&
-    isTextOrAbsent(path) &&
-    textFields.every((field) => isTextOrAbsent(field.read(input))) &&
-    Math.abs(time) <= latest
-  );
-}
-
-const isTextOrAbsent = (value: unknown): boolean => value === undefined || typeof value === "string";

@@ -57,6 +57,8 @@ export interface RuleSource {
 
 /** Rules of a whole policy, all files of a folder together. */
 export const maxRules = 10_000;
+/** What a rule may be called, as a regular expression. */
+export const ruleName = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$";
 const maxPatterns = 1000;
 
 // What other languages of patterns give a meaning to is refused, so that nobody finds out late that here it has none.
@@ -162,10 +164,7 @@ const conditionNames = Object.keys(conditionShapes);
 const rule = also(
   record(
     {
-      name: text(
-        "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-        "a name of letters, digits, `_`, `.` and `-`, at most 64",
-      ),
+      name: text(ruleName, "a name of letters, digits, `_`, `.` and `-`, at most 64"),
       effect: oneOf("allow", "deny"),
       description: text(`^[^${unseen}]{0,1024}$`, "a line of at most 1,024 characters"),
       match: oneOf("all"),

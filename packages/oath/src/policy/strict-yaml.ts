@@ -103,7 +103,7 @@ function findRefusedToken(text: string): { problem: string; offset: number } | u
 
 const zeroWidth: ReadonlySet<string> = new Set([CST.DOCUMENT, CST.FLOW_END, CST.SCALAR]);
 
-function positionIn(text: string, offset: number): Position {
+export function positionIn(text: string, offset: number): Position {
   const before = text.slice(0, offset);
   return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
 }
