@@ -1,5 +1,6 @@
-/** Does a policy of 1,000 rules decide in less than 20 µs, and how much does the index help? */
+/** Does a policy of 1,000 rules decide in less than 20 µs, how much does the index help, and what does Cedar take? */
 import { compilePolicy, type PolicyDocument, type PolicyInput, type PolicyRule } from "@authmesh/oath";
+import { cedarPolicy } from "@authmesh/oath/cedar";
 import { compare, print } from "./compare.js";
 
 const count = 1000;
@@ -41,8 +42,12 @@ const inputs = Array.from({ length: 256 }, (_, i) => asked((i * 389) % (count + 
 
 const engine = compilePolicy(policy(rules));
 const scan = scanner(rules);
-for (const input of inputs)
-  if (engine.decide(input).allowed !== scan(input)) throw new Error("the two sides do not agree");
+const cedar = cedarPolicy(rules.map(inCedar).join("\n"));
+for (const input of inputs) {
+  const { allowed } = engine.decide(input);
+  if (allowed !== scan(input) || allowed !== cedar.decide(input).allowed)
+    throw new Error("the sides do not agree");
+}
 
 let turn = 0;
 const next = () => inputs[turn++ & 255] as PolicyInput;
@@ -53,6 +58,14 @@ await compare({
   peer: () => void scan(next()),
   peerName: "RegExps, rule by rule",
   calls: 300,
+});
+await compare({
+  question: `The same ${count} rules in Cedar`,
+  ours: () => void engine.decide(next()),
+  peer: () => void cedar.decide(next()),
+  peerName: "cedar-wasm, policy by policy",
+  calls: 10,
+  rounds: 15,
 });
 const worst = compilePolicy(policy(unfiled));
 const start = performance.now();
@@ -106,6 +119,27 @@ function scanner(rules: readonly PolicyRule[]): (input: PolicyInput) => boolean 
     );
     return found?.allows ?? false;
   };
+}
+
+/**
+ * The other peer: the same rules in Cedar. Its `*` stops nowhere, its forbid comes first, and it knows no days of the
+ * week; none of it matters to these inputs.
+ */
+function inCedar({ name, effect, subject, action, audience, env, source }: PolicyRule): string {
+  const fits = (value: string, patterns: string | readonly string[] | undefined) => {
+    const one = (pattern: string) => `${value} like "${pattern.replaceAll("**", "*")}"`;
+    return patterns === undefined ? [] : [`(${[patterns].flat().map(one).join(" || ")})`];
+  };
+  const conditions = [
+    ...fits("context.subject", subject),
+    ...fits("context.action", action),
+    ...fits("context.audience", audience),
+    ...fits("context.env", env),
+    ...fits("context.source.repository", source?.repository),
+    ...fits("context.source.ref", source?.ref),
+  ];
+  const head = `${effect === "allow" ? "permit" : "forbid"} (principal, action, resource)`;
+  return `@id("${name}") ${head} when { ${conditions.join(" && ")} };`;
 }
 
 function policy(rules: readonly PolicyRule[]): PolicyDocument {

@@ -70,6 +70,12 @@ describe("a policy in Cedar", () => {
   });
 
   it.each([
+    [
+      "texts",
+      'context.subject like "svc://billing/*" && context.action like "orders.*"',
+      { subject: "svc://b/x" },
+    ],
+    ["the audience", 'context.audience like "*-api"', { audience: "orders" }],
     ["scopes", 'context.scopes.contains("orders:rw")', { scopes: ["users:r"] }],
     ["issuer", 'context.issuer == "https://issuer.example"', { issuer: "https://other.example" }],
     ["env", 'context has env && context.env == "prod"', { env: "dev" }],
@@ -150,7 +156,7 @@ describe("a policy in Cedar", () => {
 
   describe("with a schema", () => {
     const schema = `
-      type Request = { scopes: Set<String>, issuer: String, time: datetime, path?: String };
+      type Request = { subject: String, action: String, audience: String, scopes: Set<String>, issuer: String, time: datetime, path?: String };
       entity Caller, Audience;
       action "orders.write" appliesTo { principal: Caller, resource: Audience, context: Request };`;
 

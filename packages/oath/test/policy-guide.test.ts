@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 import { compilePolicy, type PolicyInput } from "@authmesh/oath";
+import { cedarPolicy } from "@authmesh/oath/cedar";
 import { parsePolicy, parsePolicyCases, runPolicyCases } from "@authmesh/oath/node";
 import { describe, expect, it } from "vitest";
 import { input, wednesday } from "./fixtures/policies.js";
 
-const yamlOf = (page: string): readonly string[] => {
+const blocksOf = (page: string, language: string): readonly string[] => {
   const text = readFileSync(new URL(`../../../docs/guide/${page}.md`, import.meta.url), "utf8");
-  return [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block as string);
+  const fence = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g");
+  return [...text.matchAll(fence)].map(([, block]) => block as string);
 };
+const yamlOf = (page: string): readonly string[] => blocksOf(page, "yaml");
 
 describe("the guide to policies", () => {
   const [document = "", cases = ""] = yamlOf("policy");
@@ -48,5 +51,24 @@ describe("the guide to policies", () => {
     const saturday = { env: "prod", time: Date.parse("2026-01-10T12:00:00Z") / 1000 };
     expect(decide(4, saturday).rule).toBe("frozen");
     expect(decide(4, { ...saturday, time: wednesday }).rule).toBeUndefined();
+  });
+
+  it("shows a policy in Cedar that keeps to its schema and decides as it says", () => {
+    const [text = ""] = blocksOf("policy", "cedar");
+    const [schema = ""] = blocksOf("policy", "cedarschema");
+    const parents = [{ type: "Team", id: "billing" }];
+    const entities = [{ uid: { type: "Caller", id: "svc://billing/worker" }, attrs: {}, parents }];
+    const engine = cedarPolicy(text, { entities, schema });
+    const source = {
+      type: "github-actions",
+      repository: "acme/shop",
+      ref: "x",
+      workflow: "y",
+      environment: "z",
+    };
+    const full = input({ source, env: "prod", tenant: "@acme", method: "POST", path: "/orders/7" });
+    expect(engine.decide(full).rule).toBe("billing-writes-orders");
+    expect(engine.decide(input())).toEqual({ allowed: false, reason: "No policy permits it." });
+    expect(engine.decide({ ...full, time: wednesday - 5 * 3600 }).rule).toBe("nobody-at-night");
   });
 });

@@ -12,6 +12,10 @@ export interface CedarRequest {
 export function cedarRequest(input: PolicyInput): CedarRequest {
   const { subject, action, audience, scopes, issuer, source, env, tenant, method, path, time } = input;
   const context = {
+    // Once more, as text: entities can be compared, but not with a pattern.
+    subject,
+    action,
+    audience,
     scopes: [...scopes],
     issuer,
     source: source ? present(pickSource(source)) : undefined,
