@@ -39,8 +39,13 @@ export interface AuthorityStore {
     change: (keys: readonly SigningKey[]) => readonly SigningKey[] | undefined,
   ): Promise<readonly SigningKey[]>;
 
-  /** The last changes after a generation, in their order; undefined where some of them were dropped. */
-  revocationsAfter(generation: number, limit: number): Promise<RevocationPage | undefined>;
+  /**
+   * The last changes after a generation, in their order.
+   *
+   * @param from the generation that this reading began with: only what was dropped after that one is missed. Default: `generation`
+   * @returns undefined where changes were dropped that the reader misses
+   */
+  revocationsAfter(generation: number, limit: number, from?: number): Promise<RevocationPage | undefined>;
   /** Writes an entry over the one of the same `by` and `value`, if there is one. @returns its generation */
   addRevocation(entry: Omit<Revocation, "issuer">): Promise<number>;
   /** Whether there is an entry of this `by` and `value`. */

@@ -137,6 +137,9 @@ describe.each(backends)("the state in $name", (backend) => {
     await store.forgetRevocations(now + 86_401);
     expect((await store.revocationsAfter(0, 100))?.changes).toMatchObject([{ value: "c" }]);
     expect(await store.revocationsAfter(2, 100)).toBeUndefined();
+    expect(await store.revocationsAfter(2, 100, 1)).toBeUndefined();
+    // Who began after the removal, and is still reading, never read what was removed.
+    expect((await store.revocationsAfter(2, 100, 0))?.changes).toMatchObject([{ value: "c" }]);
     expect((await store.revocationsAfter(3, 100))?.changes).toHaveLength(1);
   });
 

@@ -163,7 +163,10 @@ describe("a list that is read", () => {
       ]),
     );
     expect((await listRevocations(ask, 50)).map(({ value }) => value)).toEqual(["b", "d"]);
-    expect(asked).toEqual(["/v1/revocations?after=0&limit=2000", "/v1/revocations?after=2&limit=2000"]);
+    expect(asked).toEqual([
+      "/v1/revocations?after=0&from=0&limit=2000",
+      "/v1/revocations?after=2&from=0&limit=2000",
+    ]);
   });
 
   it("is refused when it began anew in between", async () => {

@@ -158,12 +158,15 @@ class PolledList implements PolledRevocations {
   }
 
   async #catchUp(): Promise<void> {
+    // Of an attempt that failed halfway it is not known how long ago that was.
+    let from = this.#next.generation;
     for (let asked = 0; asked < mostPages; asked++) {
       const at = momentOf(this.#clocks);
-      const page = await this.#ask(this.#next);
-      if (page === "gone" || (page !== "unchanged" && !this.#next.apply(page)))
+      const page = await this.#ask(this.#next, from);
+      if (page === "gone" || (page !== "unchanged" && !this.#next.apply(page))) {
         this.#next = this.#emptyCopy();
-      else if (page === "unchanged" || !page.more) {
+        from = 0;
+      } else if (page === "unchanged" || !page.more) {
         this.#complete = this.#next;
         this.#completeAt = at;
         return;
@@ -172,9 +175,10 @@ class PolledList implements PolledRevocations {
     throw new AmeshError("revocation_unavailable", `The list is not complete after ${mostPages} answers.`);
   }
 
-  async #ask({ generation, tag }: ListCopy): Promise<RevocationPage | "unchanged" | "gone"> {
+  async #ask({ generation, tag }: ListCopy, from: number): Promise<RevocationPage | "unchanged" | "gone"> {
     const url = new URL(this.#url);
     url.searchParams.set("after", String(generation));
+    if (from !== generation) url.searchParams.set("from", String(from));
     url.searchParams.set("limit", String(changesAtOnce));
     const headers: Record<string, string> = tag === undefined ? {} : { "if-none-match": tag };
     const { status, value } = await fetchJson(url, { ...this.#request, headers });

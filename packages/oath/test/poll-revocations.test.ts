@@ -82,9 +82,10 @@ describe("a list that is polled", () => {
     expect(events.at(-1)).toEqual({ type: "current", generation: 3, entries: 1 });
   });
 
-  it("is transferred in pages, to the last entry", async () => {
+  it("is transferred in pages, to the last entry, whatever was removed and dropped before", async () => {
     const { lists, server, open } = await scene();
     lists.change(...Array.from({ length: 11_000 }, (_, i) => add(entry("jti", `jti-${i}`))));
+    lists.horizon = 10_500;
     const source = open();
     await source.preWarm();
     expect(server.asked).toHaveLength(6);

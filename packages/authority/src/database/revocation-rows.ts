@@ -11,10 +11,9 @@ const floorSetting = "revocations_floor";
 export async function readRevocations(
   database: Database,
   last: number,
-  after: number,
-  limit: number,
+  { from, after, limit }: { readonly from: number; readonly after: number; readonly limit: number },
 ): Promise<RevocationPage | undefined> {
-  if (after > last || (after > 0 && after < (await floorOf(database)))) return undefined;
+  if (after > last || (from > 0 && from < (await floorOf(database)))) return undefined;
   const rows = await database
     .selectFrom("revocations")
     .selectAll()

@@ -74,10 +74,14 @@ export class SqlStore implements AuthorityStore {
     });
   }
 
-  revocationsAfter(generation: number, limit: number): Promise<RevocationPage | undefined> {
+  revocationsAfter(
+    generation: number,
+    limit: number,
+    from = generation,
+  ): Promise<RevocationPage | undefined> {
     return attempt(async () => {
       const { revocations: last } = await this.generations();
-      return readRevocations(this.#database, last, generation, limit);
+      return readRevocations(this.#database, last, { from, after: generation, limit });
     });
   }
 

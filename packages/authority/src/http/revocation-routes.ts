@@ -34,7 +34,8 @@ export async function answerRevocations(
 ): Promise<Response> {
   const after = queryNumber(context, "after", 0, Number.MAX_SAFE_INTEGER, 0);
   const limit = queryNumber(context, "limit", 1, mostChanges, mostChanges);
-  const page = await store.revocationsAfter(after, limit);
+  const from = queryNumber(context, "from", 0, after, after);
+  const page = await store.revocationsAfter(after, limit, from);
   if (page === undefined)
     return plainProblem(410, "These changes are not known any more.", "revocations_gone");
   const { last, changes } = page;

@@ -32,7 +32,7 @@ export async function listRevocations(ask: AskAuthority, now: number): Promise<r
   let after = 0;
   let log: string | undefined;
   for (let asked = 0; asked < mostPages; asked++) {
-    const answer = await ask("GET", `${path}?after=${after}&limit=${changesAtOnce}`);
+    const answer = await ask("GET", `${path}?after=${after}&from=0&limit=${changesAtOnce}`);
     const issuer = typeof answer["issuer"] === "string" ? answer["issuer"] : "";
     const page = readRevocationPage(answer, issuer, after);
     log ??= page.log;
