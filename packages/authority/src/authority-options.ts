@@ -9,8 +9,9 @@ export interface AuthorityOptions {
   /** Folder of its identity, its database and, by default, its policy. Made on first start. */
   readonly dir: string;
   /**
-   * Where DATABASE_URL (a PostgreSQL in place of the file in the folder) and AMESH_AUTHORITY_SECRET_FILE (what replicas
-   * seal signing keys with) are looked for. Default `process.env`.
+   * Where DATABASE_URL (a PostgreSQL in place of the file in the folder), AMESH_AUTHORITY_SECRET_FILE (what replicas
+   * seal signing keys with) and AMESH_AUTHORITY_REDIS_URL (where verifiers find a copy of the revocation list) are looked
+   * for. Default `process.env`.
    */
   readonly env?: Environment | undefined;
   /** Default "127.0.0.1". */
@@ -35,6 +36,8 @@ export interface AuthorityOptions {
   readonly limits?: { readonly caller?: number; readonly address?: number } | undefined;
   /** Tell the revocation list to everybody, without reasons and actors. Default: to devices alone. */
   readonly publicRevocations?: boolean | undefined;
+  /** What keys in Redis begin with: 1 to 32 letters, digits and _ . : -. Default "ar:". */
+  readonly redisPrefix?: string | undefined;
   /**
    * Where every request, mint, exchange, revocation, rotation and change of devices is recorded (docs/protocol.md,
    * section 13). Closed with the authority. With `new FanOutAuditSink(sinks, { require })` nothing of that happens that
@@ -51,10 +54,13 @@ export interface AuthorityOptions {
 /** Fills in the defaults. @throws TypeError for an option that cannot be */
 export function completeOptions(options: AuthorityOptions) {
   const { port = 4000, tls, rotateDays = 30, algorithm = "EdDSA", limits = {} } = options;
+  const { redisPrefix = "ar:" } = options;
   requireInteger("port", port, 0, 65_535);
   requireInteger("rotateDays", rotateDays, 1, 365);
   if (!tokenAlgorithms.includes(algorithm))
     throw new TypeError(`algorithm is one of ${tokenAlgorithms.join(", ")}.`);
+  if (!/^[\w.:-]{1,32}$/.test(redisPrefix))
+    throw new TypeError("redisPrefix is 1 to 32 letters, digits and _ . : -");
   const { caller = 6_000, address = 12_000 } = limits;
   requireInteger("limits.caller", caller, 1, 10_000_000);
   requireInteger("limits.address", address, 1, 10_000_000);
@@ -67,6 +73,7 @@ export function completeOptions(options: AuthorityOptions) {
     audience: options.audience ?? hostsOf(issuer),
     trustProxy: options.trustProxy ?? false,
     publicRevocations: options.publicRevocations ?? false,
+    redisPrefix,
     algorithm,
     rotateDays,
     limits: { caller, address },

@@ -21,6 +21,7 @@ const flags = {
   "rotate-days": { type: "string" },
   limit: { type: "string", multiple: true },
   "public-revocations": { type: "boolean" },
+  "redis-prefix": { type: "string" },
   json: { type: "boolean" },
   "no-input": { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -48,6 +49,7 @@ Options:
   --rotate-days N        how old a signing key becomes (default 30)
   --limit NAME=N         requests a minute: of one caller (6000), of one address (12000)
   --public-revocations   tell the revocation list to everybody, without reasons
+  --redis-prefix TEXT    what keys in Redis begin with (default ar:)
   --json                 also print {"event":"listening","issuer":…,"port":…} on stdout
   -h, --help             print this text
 
@@ -56,6 +58,9 @@ Environment:
   DATABASE_URL           postgres://…: where the state is, for several replicas
   AMESH_AUTHORITY_SECRET_FILE
                          file with the secret that replicas seal signing keys with
+  AMESH_AUTHORITY_REDIS_URL, AMESH_AUTHORITY_REDIS_URL_FILE
+                         redis://…, or a file with that: where verifiers find a copy
+                         of the revocation list
   AUTH_MESH_PASSPHRASE, AMESH_PASSPHRASE_FILE
                          passphrase of the identity's key file
 
@@ -102,6 +107,7 @@ export function readArguments(argv: readonly string[], env: Environment): Argume
       values["rotate-days"] === undefined ? undefined : readInteger("--rotate-days", values["rotate-days"]),
     limits: Object.fromEntries((values.limit ?? []).map(readLimit)),
     publicRevocations: values["public-revocations"],
+    redisPrefix: values["redis-prefix"],
   };
   return { options, audit: values.audit, json: values.json ?? false, help: values.help ?? false };
 }

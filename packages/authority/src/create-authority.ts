@@ -9,6 +9,7 @@ import type { Hono } from "hono";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
 import { ExchangeOfPolicy } from "./exchange-of-policy.js";
+import { openRevocationFeed } from "./feed/open-revocation-feed.js";
 import { createApp } from "./http/app.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
@@ -45,7 +46,7 @@ const drainMs = 10_000;
  * await authority.listen();
  *
  * @throws AmeshError `database_unavailable`, `key_mismatch`, `authority_policy_invalid`, `authority_cannot_listen` for a
- * certificate that cannot be used, and what keeps the identity from being opened or made
+ * certificate that cannot be used, `package_missing` without a client library for Redis where one is named, and what keeps the identity from being opened or made
  * @throws TypeError for options that make no sense
  */
 export async function createAuthority(given: AuthorityOptions): Promise<Authority> {
@@ -99,6 +100,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   const watch = new StateWatch({ store, devices, keys, policy, tell: tellOfChange, logger, now });
   await watch.look();
 
+  const log = await store.settle("revocations_log", randomBytes(12).toString("base64url"));
   const services: Services = {
     issuer,
     store,
@@ -127,10 +129,12 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     trustedProxies: trustProxy ? 1 : 0,
     limits: { address: new RateLimit(limits.address), caller: new RateLimit(limits.caller) },
     publicRevocations,
-    log: await store.settle("revocations_log", randomBytes(12).toString("base64url")),
+    log,
     notReady: () => devices.check() ?? (keys.hasSigner ? undefined : failure("authority_not_ready")),
   });
   const server = createServer(app, tls);
+  const { redisPrefix: prefix } = options;
+  const feed = await openRevocationFeed({ store, issuer, log, prefix, metrics, logger, now }, options.env);
   let stopRenewing = () => {};
   let closing: Promise<void> | undefined;
 
@@ -142,6 +146,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     async listen() {
       const address = await listenOn(server, host, port);
       watch.start();
+      feed?.start();
       if (tls !== undefined && server instanceof TlsServer)
         stopRenewing = renewCertificate(server, tls, (error) =>
           logger.error(`the renewed certificate cannot be used: ${String(error)}`),
@@ -164,6 +169,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     stopRenewing();
     await drain(server);
     await watch.close();
+    await feed?.close();
     exchanging.close();
     await audit.close();
     await state.close();

@@ -5,6 +5,8 @@ interface Family {
   readonly help: string;
   /** The label's name and all its values: a caller can add none. */
   readonly label?: readonly [name: string, values: readonly string[]];
+  /** Only series that have a value are told. */
+  readonly sparse?: true;
 }
 
 const families = {
@@ -13,6 +15,12 @@ const families = {
     type: "counter",
     help: "Requests refused, by code.",
     label: ["code", Object.keys(catalogue)],
+    sparse: true,
+  },
+  revocation_feed_behind_since_seconds: {
+    type: "gauge",
+    help: "Unix time since when Redis lacks some of the revocation list. 0: it has all.",
+    sparse: true,
   },
   revocations_total: { type: "counter", help: "Changes of the revocation list made here." },
   rotations_total: {
@@ -56,12 +64,11 @@ export class Metrics {
   }
 
   *#renderFamilies(): Iterable<string> {
-    for (const [name, { type, help, label }] of Object.entries<Family>(families)) {
+    for (const [name, { type, help, label, sparse }] of Object.entries<Family>(families)) {
       yield* head(name, type, help);
-      // Of the codes only those that occurred: there are more than a hundred.
       for (const value of label?.[1] ?? [""]) {
         const count = this.#values.get(`${name} ${value}`);
-        if (count === undefined && name === "refusals_total") continue;
+        if (count === undefined && sparse) continue;
         const series = label === undefined ? "" : `{${label[0]}="${value}"}`;
         yield `amesh_authority_${name}${series} ${count ?? 0}`;
       }

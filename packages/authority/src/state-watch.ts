@@ -1,8 +1,8 @@
-import { AmeshError } from "@authmesh/core";
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore, Generations } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
 import type { KeyRing } from "./keys/key-ring.js";
+import { Repetition } from "./repetition.js";
 import type { StateEvent } from "./state-event.js";
 
 export interface StateWatchOptions {
@@ -27,14 +27,19 @@ export class StateWatch {
   readonly #options: StateWatchOptions;
   #known: Generations | undefined;
   #sweptAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #isClosed = false;
-  /** Said once, until it works again. */
-  #trouble: string | undefined;
+  readonly #repetition: Repetition;
 
   constructor(options: StateWatchOptions) {
     this.#options = options;
+    this.#repetition = new Repetition({
+      work: () => this.look(),
+      everyMs: lookEveryMs,
+      words: {
+        failed: "the state cannot be brought up to date",
+        recovered: "the state is up to date again",
+      },
+      logger: options.logger,
+    });
   }
 
   /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
@@ -71,38 +76,10 @@ export class StateWatch {
 
   /** Goes on looking until it is closed. Keeps no process alive. */
   start(): void {
-    if (this.#isClosed) return;
-    this.#timer = setTimeout(() => {
-      this.#looking = this.look()
-        .then(
-          () => this.#recovered(),
-          (error: unknown) => this.#failed(error),
-        )
-        .then(() => this.start());
-    }, lookEveryMs);
-    this.#timer.unref();
+    this.#repetition.start();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    await this.#looking;
-  }
-
-  #failed(error: unknown): void {
-    const known = error instanceof AmeshError ? error : undefined;
-    const detail =
-      known?.message ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
-    if (detail === this.#trouble) return;
-    this.#trouble = detail;
-    this.#options.logger.error(`the state cannot be brought up to date: ${detail}`, {
-      code: known?.code,
-      fix: known?.fix,
-    });
-  }
-
-  #recovered(): void {
-    if (this.#trouble !== undefined) this.#options.logger.info("the state is up to date again");
-    this.#trouble = undefined;
+  close(): Promise<void> {
+    return this.#repetition.close();
   }
 }

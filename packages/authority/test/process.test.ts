@@ -115,6 +115,7 @@ describe("authmesh-authority", () => {
     ["--issuer=http://issuer.example.com", 2],
     ["--algorithm=HS256", 2],
     ["--cert=/nowhere", 2],
+    ["--redis-prefix=a b", 2],
     ["--limit=x=1", 2],
   ])("says what is wrong with %s", async (arg, status) => {
     const result = await execution([arg]);

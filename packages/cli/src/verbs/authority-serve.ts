@@ -39,11 +39,14 @@ export const verb: Verb = {
         repeatable: true,
       },
       { flags: "--public-revocations", about: "tell the revocation list to everybody, without reasons" },
+      { flags: "--redis-prefix TEXT", about: "what keys in Redis begin with (default ar:)" },
     ],
     environment: [
       ["HOST", "used where --host is not given"],
       ["PORT", "used where --port is not given"],
       ...authorityEnvironment,
+      ["AMESH_AUTHORITY_REDIS_URL", "redis://…: where verifiers find a copy of the revocation list"],
+      ["AMESH_AUTHORITY_REDIS_URL_FILE", "file with that URL"],
       ...keyStoreEnvironment,
     ],
     examples: [
