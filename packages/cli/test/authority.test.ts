@@ -51,7 +51,8 @@ describe("amesh authority", () => {
     expect(
       documentOf(await host.succeed(["list", "--authority", dir, "--json"], { env })).devices,
     ).toMatchObject([{ deviceId: key.deviceId }]);
-    await host.succeed(["revoke", key.deviceId, "--authority", dir, "--yes"], { env });
+    const revoked = await host.succeed(["revoke", key.deviceId, "--authority", dir, "--yes"], { env });
+    expect(revoked.stderr).toContain(`Next: amesh revoke-token --sub svc://device/${key.deviceId} --reason`);
     let after = await device.run(mint);
     for (let i = 0; i < 5 && after.status === 0; i++) after = await device.run(mint);
     expect(after.status).toBe(3);

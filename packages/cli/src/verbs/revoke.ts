@@ -47,7 +47,11 @@ export const verb: Verb = {
         ...replaced.map((id) => done(`${id}, whose place it had taken, revoked too.`)),
       ].join("\n"),
     );
-    terminal.next(listCommand(call));
+    terminal.next(
+      call.text("authority") === undefined
+        ? listCommand(call)
+        : `amesh revoke-token --sub svc://device/${deviceId} --reason "device revoked", for tokens that it has already`,
+    );
     return undefined;
   },
 };
