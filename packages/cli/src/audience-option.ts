@@ -11,4 +11,4 @@ export const audienceOption: OptionManual = {
 
 /** @throws AmeshError `invalid_option` for what is not a host */
 export const readAudience = (call: Call): readonly string[] =>
-  asPersonsOption(() => checkAudience(call.list("audience")));
+  call.has("audience") ? asPersonsOption(() => checkAudience(call.list("audience"))) : [];

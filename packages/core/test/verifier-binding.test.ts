@@ -35,9 +35,9 @@ describe("a request captured at one server", () => {
   });
 
   it("is accepted by a server that takes its name from Host: why the audience is configuration", async () => {
-    expect(outcome(await verifierWith({ audience: [] })(await capture()))).toBe("allowed");
+    expect(outcome(await verifierWith({ audience: undefined })(await capture()))).toBe("allowed");
     expect(
-      outcome(await verifierWith({ audience: [] })(forHost(await capture(), "billing.example.com"))),
+      outcome(await verifierWith({ audience: undefined })(forHost(await capture(), "billing.example.com"))),
     ).toBe("host_mismatch");
   });
 
@@ -127,13 +127,13 @@ describe("X-Forwarded-Host", () => {
   );
 
   it("leaves the Host what it says where there is no audience", async () => {
-    const verify = verifierWith({ audience: [], trustProxy: true });
+    const verify = verifierWith({ audience: undefined, trustProxy: true });
     expect(outcome(await verify(await forwarded("api.example.com")))).toBe("allowed");
     expect(outcome(await verify(await forwarded("www.example.com")))).toBe("allowed");
   });
 
   it("names nobody where there is no audience", async () => {
-    const verify = verifierWith({ audience: [], trustProxy: true });
+    const verify = verifierWith({ audience: undefined, trustProxy: true });
     const wire = forHost(await forwarded("api.example.com"), "billing.example.com");
     expect(outcome(await verify(wire))).toBe("host_mismatch");
   });
@@ -180,13 +180,19 @@ describe("a device that does not always bind", () => {
 describe("a binding required without an audience", () => {
   it("lets nobody in, not even a request that fits its own Host", async () => {
     for (const trust of [new DevicesInMemory(laptop.entry()), unbound()]) {
-      const decision = await verifierWith({ audience: [], trust, requireHostBinding: true })(await send());
+      const decision = await verifierWith({ audience: undefined, trust, requireHostBinding: true })(
+        await send(),
+      );
       expect(decision).toMatchObject({ failure: { code: "verifier_not_ready", status: 500 } });
     }
   });
 
   it("is satisfied by the audience of the sealed state", async () => {
-    const options = { audience: [], trust: audienceOfTheSeal("api.example.com"), requireHostBinding: true };
+    const options = {
+      audience: undefined,
+      trust: audienceOfTheSeal("api.example.com"),
+      requireHostBinding: true,
+    };
     expect(outcome(await verifierWith(options)(await send()))).toBe("allowed");
   });
 });

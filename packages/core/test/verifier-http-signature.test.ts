@@ -101,7 +101,7 @@ describe("a request with an HTTP signature", () => {
       { audience: ["a.example", "api.example.com"] },
     ],
     ["for the host in capitals", { headers: { host: "API.Example.com" } }],
-    ["for the host it names, where there is no audience", {}, { audience: [] }],
+    ["for the host it names, where there is no audience", {}, { audience: undefined }],
     [
       "for X-Forwarded-Host behind a trusted proxy",
       { headers: { host: "a.example", "x-forwarded-host": "api.example.com" } },
@@ -305,7 +305,7 @@ describe("an HTTP signature is refused", () => {
       "binding",
       { headers: { host: undefined } },
       same,
-      { audience: [] },
+      { audience: undefined },
     ],
     [
       "where a binding is demanded and there is no audience",
@@ -313,7 +313,7 @@ describe("an HTTP signature is refused", () => {
       "binding",
       {},
       same,
-      { audience: [], requireHostBinding: true },
+      { audience: undefined, requireHostBinding: true },
     ],
     ["with another body", "signature_invalid", "body", {}, bodyOf('{"amount":900}')],
     [

@@ -216,7 +216,7 @@ describe("a request is refused", () => {
       "verifier_not_ready",
       "binding",
       same,
-      { audience: [], requireHostBinding: true },
+      { audience: undefined, requireHostBinding: true },
     ],
     [
       "a revoked device whose entry is left",

@@ -16,7 +16,7 @@ export interface AllowListSettings {
 /** @throws TypeError */
 export function checkSettings({ maxControllers, audience }: AllowListSettings): AllowListSettings {
   if (maxControllers !== undefined) checkMaxControllers(maxControllers);
-  return { maxControllers, audience: audience && checkAudience(audience) };
+  return { maxControllers, audience: audience?.length ? checkAudience(audience) : audience };
 }
 
 /**

@@ -61,6 +61,9 @@ export function createJwksSource(
   options: JwksSourceOptions & { readonly importKey?: ImportKey<unknown> },
 ): JwksSource<unknown> {
   const { importKey = importIssuerKey } = options;
+  // The letters of one text would be taken for URLs.
+  if (!Array.isArray(options.issuers))
+    throw new TypeError("The trusted issuers must be an array of one or several URLs.");
   const closing = new AbortController();
   const sources = new Map<string, IssuerKeys<unknown>>();
   for (const each of options.issuers) {

@@ -3,7 +3,7 @@ import {
   Ed25519PrivateKey,
   type JsonObject,
   jwkOf,
-  type PrivateKey,
+  PrivateKey,
   PublicKey,
   type Signable,
   toBase64Url,
@@ -25,8 +25,14 @@ export function createEd25519Signer(seed: Uint8Array): TokenSigner {
   return { publicJwk, sign: async (signingInput) => key.sign(signingInput) };
 }
 
-/** Signs tokens with ES256. */
+/**
+ * Signs tokens with ES256.
+ *
+ * @throws TypeError for what is no `PrivateKey` of core
+ */
 export function createP256Signer(key: PrivateKey): TokenSigner {
+  if (!(key instanceof PrivateKey))
+    throw new TypeError("createP256Signer takes a PrivateKey of @authmesh/core: PrivateKey.fromBytes(…).");
   return { publicJwk: publicJwkOf(key.publicKey), sign: async (signingInput) => key.sign(signingInput) };
 }
 

@@ -185,7 +185,13 @@ describe("an option", () => {
     ["leewaySeconds that is a fraction", { leewaySeconds: 0.5 }],
     ["maxTokenBytes without end", { maxTokenBytes: Number.POSITIVE_INFINITY }],
     ["maxVerifiedTokens below nothing", { maxVerifiedTokens: -1 }],
+    ["policy that is null", { policy: null }],
+    ["shadowPolicy that is null", { shadowPolicy: null }],
+    ["revocations that are null", { revocations: null }],
+    ["now that is a number", { now: 5 }],
     ["hosts that are none", { hosts: "a b" }],
+    ["hosts without any", { hosts: [] }],
+    ["hosts that are null", { hosts: null }],
     ["pathPrefix with a slash at its end", { pathPrefix: "/api/" }],
     ["maxBodyBytes below nothing", { maxBodyBytes: -1 }],
   ])("%s is a mistake of the programmer", (_, wrong) => {

@@ -1,7 +1,6 @@
 import {
   type Allowed,
   type AmeshError,
-  checkAudience,
   createVerifier,
   type Decision,
   type Failure,
@@ -11,7 +10,7 @@ import {
   type TrustStore,
 } from "@authmesh/core";
 import { machine } from "#machine";
-import { audienceFromEnvironment } from "./audience-variable.js";
+import { configuredHosts } from "./audience-variable.js";
 import { logUnexpected, reportDecision } from "./decision-report.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
@@ -40,12 +39,13 @@ export interface RequestGuard {
 export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   refuseUnknownOptions(options, optionNames);
   const logger = harmless(options.logger ?? consoleLogger);
-  const audience = checkAudience(options.audience ?? audienceFromEnvironment());
+  const named = configuredHosts(options.audience, "audience");
+  const audience = named ?? [];
   const { allowList } = options;
   const local = typeof allowList === "object" ? undefined : machine.localTrust(allowList, logger);
   const trust: TrustStore = local ?? (allowList as TrustStore);
   const nonces = options.nonceStore ?? memoryOfThisProcess(logger, forNonces);
-  const verifier = createVerifier({ ...options, audience, trust, nonces });
+  const verifier = createVerifier({ ...options, audience: named, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
   const audit = openAudit(options.audit, logger);

@@ -462,6 +462,7 @@ test.each([
   ["clockSkewSeconds", { clockSkewSeconds: 301 }],
   ["clockSkewSeconds", { clockSkewSeconds: 1.5 }],
   ["audience", { audience: "https://api.example.com" }],
+  ["audience", { audience: [] }],
   ["contentEncodings", { contentEncodings: ["lzma"] }],
   ["scope", { scope: "orders" }],
   ["maxBodyBytes", { maxBodyBytes: -1 }],

@@ -45,7 +45,7 @@ export function checkRequestOptions(options: RequestOptions): RequestSettings {
     maxPendingBodies: integer("maxPendingBodies", options.maxPendingBodies ?? 256, 1, 1_000_000),
     contentEncodings: names("contentEncodings", options.contentEncodings ?? []),
     allowOverrideHeaders: names("allowOverrideHeaders", options.allowOverrideHeaders ?? []),
-    now: options.now ?? Date.now,
+    now: clock(options.now ?? Date.now),
     pendingBodies: 0,
   };
 }
@@ -53,24 +53,36 @@ export function checkRequestOptions(options: RequestOptions): RequestSettings {
 /**
  * Normalises the hosts of an audience; a string is one or several with commas between them.
  *
- * @throws TypeError for what is not a host, and for a string without any
+ * @param option what it is called where it was given
+ * @returns none where nothing was given, which is undefined alone
+ * @throws TypeError for what is not a host, and for a string or a list without any: what came out empty by mistake
+ *   must not switch the comparison off
  */
-export function checkAudience(audience: string | readonly string[] | undefined): readonly string[] {
-  const hosts = typeof audience === "string" ? splitHosts(audience) : (audience ?? []);
-  if (typeof audience === "string" && hosts.length === 0)
-    throw new TypeError(`audience: there is no host in ${JSON.stringify(audience)}.`);
+export function checkAudience(
+  audience: string | readonly string[] | undefined,
+  option = "audience",
+): readonly string[] {
+  if (audience === undefined) return [];
+  const hosts = typeof audience === "string" ? splitHosts(audience) : audience;
+  if (!Array.isArray(hosts) || hosts.length === 0)
+    throw new TypeError(`${option}: there is no host in ${JSON.stringify(audience)}.`);
   return hosts.map((host) => {
     const normal = typeof host === "string" ? normalizeHost(host) : undefined;
     if (normal?.endsWith(":443")) {
-      throw new TypeError(`audience: ${JSON.stringify(host)}: leave out the default port, as clients do.`);
+      throw new TypeError(`${option}: ${JSON.stringify(host)}: leave out the default port, as clients do.`);
     }
     if (normal === undefined) {
       throw new TypeError(
-        `audience: ${JSON.stringify(host)} is not a host such as "api.example.com" or "localhost:3000".`,
+        `${option}: ${JSON.stringify(host)} is not a host such as "api.example.com" or "localhost:3000".`,
       );
     }
     return normal;
   });
+}
+
+function clock(now: () => number): () => number {
+  if (typeof now !== "function") throw new TypeError("now must be a function.");
+  return now;
 }
 
 export function flag(name: string, value: boolean): boolean {

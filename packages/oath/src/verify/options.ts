@@ -1,4 +1,4 @@
-import { type NonceStore, type RequestOptions, RequestReader } from "@authmesh/core";
+import { checkAudience, type NonceStore, type RequestOptions, RequestReader } from "@authmesh/core";
 import { issuerProblem } from "../issuer-url.js";
 import type { KeySource, TokenAlgorithm } from "../keys.js";
 import type { PolicyDecision, PolicyEngine, PolicyInput } from "../policy/policy-engine.js";
@@ -101,14 +101,19 @@ export function checkTokenOptions(options: TokenVerifierOptions): TokenSettings 
   insist(typeof keys?.find === "function", "keys must be a KeySource.");
   insist(typeof replay?.checkAndRecord === "function", "replay must be a NonceStore.");
   insist(
-    revocations === undefined || typeof revocations.find === "function",
+    revocations === undefined || typeof revocations?.find === "function",
     "revocations must be a RevocationSource.",
   );
-  for (const engine of [policy, shadowPolicy])
-    insist(
-      engine === undefined || engine === "none" || typeof engine.decide === "function",
-      'policy must be a PolicyEngine or "none".',
-    );
+  insist(
+    policy === undefined || policy === "none" || typeof policy?.decide === "function",
+    'policy must be a PolicyEngine or "none".',
+  );
+  insist(
+    shadowPolicy === undefined || typeof shadowPolicy?.decide === "function",
+    "shadowPolicy must be a PolicyEngine.",
+  );
+  insist(onShadow === undefined || typeof onShadow === "function", "onShadow must be a function.");
+  insist(typeof now === "function", "now must be a function.");
   insist(tokenUse === "once" || tokenUse === "until-expiry", 'tokenUse must be "once" or "until-expiry".');
   insist(typeof replayScope === "string", "replayScope must be text.");
   insist(typeof requireRequestBinding === "boolean", "requireRequestBinding must be true or false.");
@@ -140,7 +145,7 @@ function readerOf(options: TokenVerifierOptions, clockSkewSeconds: number, now: 
   const { hosts, trustProxy, pathPrefix, maxBodyBytes, bodyTimeoutSeconds, maxPendingBodies } = options;
   const { contentEncodings, allowOverrideHeaders } = options;
   return new RequestReader({
-    audience: hosts,
+    audience: hosts === undefined ? undefined : checkAudience(hosts, "hosts"),
     trustProxy,
     pathPrefix,
     clockSkewSeconds,

@@ -103,8 +103,6 @@ export function createClient(options: ClientOptions = {}): Client {
   const logger = harmless(options.logger ?? consoleLogger);
   const transport = options.fetch ?? globalThis.fetch;
   const audience = options.audience === undefined ? undefined : checkAudience(options.audience);
-  // What came out empty by mistake must not make sessions good everywhere.
-  if (audience?.length === 0) throw new TypeError("audience: there is no host in it.");
   const token = options.token === undefined ? undefined : checkTokenOptions(options.token);
   const authority = token === undefined ? [] : [new URL(token.authority).host];
   let opened: Promise<SignerSource> | undefined;

@@ -1,6 +1,5 @@
 import {
   type AuditEvent,
-  checkAudience,
   createAuditEvent,
   type Failure,
   failure,
@@ -13,7 +12,7 @@ import {
   type TokenRefused,
 } from "@authmesh/oath";
 import { machine } from "#machine";
-import { audienceFromEnvironment } from "../audience-variable.js";
+import { configuredHosts } from "../audience-variable.js";
 import { logUnexpected, reportDecision } from "../decision-report.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { auditSource, openAudit, whyNotKept } from "../open-audit.js";
@@ -41,8 +40,8 @@ const forTokens = {
 export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   const { audit: sink, logger: given, onDecision, keys, replay, policy, ...others } = options;
   const logger = harmless(given ?? consoleLogger);
-  const hosts = checkAudience(options.hosts ?? audienceFromEnvironment());
-  const source = auditSource(hosts);
+  const hosts = configuredHosts(options.hosts, "hosts");
+  const source = auditSource(hosts ?? []);
   const audit = openAudit(sink, logger);
   /** For events that nothing waits for. */
   const tellAudit = (event: AuditEvent) => void audit?.record(event)?.catch(() => {});

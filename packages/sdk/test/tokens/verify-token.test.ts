@@ -174,7 +174,10 @@ describe("options", () => {
     ["no audience", { audience: [] }, /audience/],
     ["an issuer that is no URL", { trustedIssuers: ["tokens"] }, /issuer/i],
     ["keys over plain HTTP", { keys: undefined, trustedIssuers: ["http://tokens.example.com"] }, /https/],
-    ["a host that is none", { hosts: "a b" }, /audience|host/],
+    ["issuers as one text", { keys: undefined, trustedIssuers: "https://tokens.example.com" }, /array/],
+    ["a host that is none", { hosts: "a b" }, /^hosts: /],
+    ["hosts without any", { hosts: [] }, /^hosts: there is no host/],
+    ["a policy that is null", { policy: null }, /^policy must be/],
     ["a sink that is none", { audit: {} }, /audit/],
   ] as const)("%s is a TypeError", (_, options, message) => {
     expect(() => verifyToken({ ...good, ...options } as unknown as VerifyTokenOptions)).toThrow(
