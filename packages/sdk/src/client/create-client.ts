@@ -27,7 +27,8 @@ export interface ClientOptions {
   readonly scheme?: Scheme;
   /**
    * Prove requests by tokens (docs/protocol.md, section 8), which this client obtains from an authority by its own key.
-   * Default: by that key alone.
+   * Default: by that key alone. Tokens with neither `proof` nor `bind` go over https alone, or to loopback, and to the
+   * hosts of `audience`; without an audience to the origin alone that was called first.
    */
   readonly token?: ClientTokenOptions;
   /**
@@ -89,7 +90,7 @@ const mostRedirects = 20;
  *
  * @throws AmeshError from `fetch`: `identity_not_found` and what else keeps the key from being opened,
  *   `malformed_target`, `body_too_large_to_sign`, `redirect_refused`; `host_mismatch` for a host that is not in
- *   `audience`, before anything is sent; `authority_unreachable` and `token_refused`, where it calls with tokens
+ *   `audience`, and for one to which a token without `proof` and `bind` does not go, before anything is sent; `authority_unreachable` and `token_refused`, where it calls with tokens
  * @throws TypeError for an unknown option or scheme, a `token` that makes no sense, a `session` that is neither true nor false, and an audience that
  *   is not made of hosts
  */
@@ -186,6 +187,7 @@ export function createClient(options: ClientOptions = {}): Client {
           ...systemClocks,
           ...(options.now === undefined ? {} : { now: options.now }),
           logger,
+          hostsAreNamed: audience !== undefined,
           send: (url, init) => provenFetch(url, init, schemes[scheme], transport),
         });
 

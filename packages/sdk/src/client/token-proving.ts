@@ -2,6 +2,7 @@ import { jwkOf, type OutgoingRequest, PublicKey, signHttpRequest } from "@authme
 import { requestHashOf, thumbprint } from "@authmesh/oath";
 import type { Clocks } from "@authmesh/oath/timing";
 import type { Logger } from "../logger.js";
+import { BearerOrigin } from "./bearer-origin.js";
 import { KeptToken } from "./kept-token.js";
 import type { ClientSigner } from "./request-signer.js";
 import { requestToken, type SignedSend, type TokenBinding } from "./request-token.js";
@@ -12,15 +13,21 @@ interface Around extends Clocks {
   /** Sends a request to the authority, signed by this machine's key. */
   readonly send: SignedSend;
   readonly logger: Logger;
+  /** Whether the client may call hosts alone that it was told. */
+  readonly hostsAreNamed: boolean;
 }
 
 /**
  * Proves requests by tokens of an authority (docs/protocol.md, section 8): a new one for each, or one that serves until
  * it expires.
  */
-export function tokenProving(options: ClientTokenOptions, { send, logger, ...clocks }: Around): Proving {
+export function tokenProving(
+  options: ClientTokenOptions,
+  { send, logger, hostsAreNamed, ...clocks }: Around,
+): Proving {
   const { bind, proof = false, tokenUse = "once" } = options;
   const serves = bind === undefined && (proof || tokenUse === "until-expiry");
+  const bearer = bind === undefined && !proof ? new BearerOrigin(hostsAreNamed) : undefined;
   const obtain = (binding: TokenBinding) => requestToken(options, binding, send);
   /** By the key that the token names. A session that follows another one has a key of its own. */
   let kept: { readonly jkt: string | undefined; readonly token: KeptToken } | undefined;
@@ -41,6 +48,7 @@ export function tokenProving(options: ClientTokenOptions, { send, logger, ...clo
   return {
     headers: proof ? ["Authorization", "Signature-Input", "Signature", "Content-Digest"] : ["Authorization"],
     async prove(request, signer) {
+      bearer?.admit(request.url);
       const jkt = proof ? thumbprint(jwkOf(PublicKey.fromBase64(signer.key))) : undefined;
       const authorization = `OathMesh ${await tokenFor(request, jkt)}`;
       const signature = proof ? await signFor(authorization, request, signer) : {};

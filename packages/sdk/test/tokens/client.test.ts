@@ -287,6 +287,55 @@ describe("a client whose key goes along with its token", () => {
   });
 });
 
+describe("a token that is good for whoever has it", () => {
+  test.each([
+    ["once", {}],
+    ["until it expires", { tokenUse: "until-expiry" }],
+  ] as const)("goes to the origin alone that was called first: %s", async (_, token) => {
+    const { client, url, issuer } = await world({ token, service: token });
+    let stolen = 0;
+    const elsewhere = await serve((_request, response) => {
+      stolen++;
+      response.end();
+    });
+    expect((await client.fetch(url)).status).toBe(200);
+    const { minted } = issuer;
+    const error = await failureOf(client.fetch(elsewhere.url));
+    expect([error.code, error.fix]).toEqual(["host_mismatch", expect.stringContaining("audience")]);
+    expect(await failureOf(client.headers(elsewhere.url.replace("http", "ws")))).toMatchObject({
+      code: "host_mismatch",
+    });
+    expect([stolen, issuer.minted]).toEqual([0, minted]);
+    expect((await client.headers(url.replace("http", "ws")))["Authorization"]).toMatch(/^OathMesh /);
+  });
+
+  test("goes to every host of the client's audience", async () => {
+    const elsewhere = await serve((_request, response) => void response.end());
+    const here = await serve((_request, response) => void response.end());
+    const { client } = await world({ client: { audience: [elsewhere.host, here.host] } });
+    for (const { url } of [elsewhere, here]) expect((await client.fetch(url)).status).toBe(200);
+  });
+
+  test.each([{}, { audience: "orders.example.com" }])("goes nowhere without TLS: %j", async (given) => {
+    const { client, issuer } = await world({ client: given });
+    const error = await failureOf(client.fetch("http://orders.example.com/"));
+    expect([error.code, error.fix]).toEqual(["host_mismatch", expect.stringContaining("proof: true")]);
+    expect(issuer.minted).toBe(0);
+  });
+
+  test.each([{ proof: true }, { bind: "request" }] as const)("is no bound one: %j", async (token) => {
+    const called: string[] = [];
+    const send: ClientOptions["fetch"] = async (url, init) => {
+      if (url.startsWith("http://127.")) return fetch(url, init);
+      called.push(url);
+      return new Response();
+    };
+    const { client } = await world({ token, client: { fetch: send } });
+    for (const host of ["one", "two"]) await client.fetch(`http://${host}.example.com/`);
+    expect(called).toHaveLength(2);
+  });
+});
+
 describe("an authority", () => {
   test("that refuses is quoted, with what mends it", async () => {
     const { client, url, issuer } = await world();
