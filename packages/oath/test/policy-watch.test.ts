@@ -16,7 +16,7 @@ import { newFolder } from "./fixtures/folder.js";
 import { input, policy } from "./fixtures/policies.js";
 
 const yaml = (name: string) => `version: 1\nrules:\n  - { name: ${name}, effect: allow, match: all }\n`;
-const silent = { info() {}, error() {} };
+const silent = { info() {}, warn() {}, error() {} };
 
 /** A policy that is followed, and what it tells, one after the other. */
 async function follow(path: string, options: OpenPolicyOptions = {}) {
@@ -79,6 +79,33 @@ describe("a policy on disk", () => {
     expect(rule()).toBe("b");
     expect(engine.explain(input()).decision.rule).toBe("b");
   });
+
+  it("warns of a file that is gone, for what it denied is denied no more", async () => {
+    const folder = newFolder();
+    writeFileSync(join(folder, "1.yaml"), yaml("a"));
+    writeFileSync(join(folder, "2.yaml"), yaml("b"));
+    const warnings: string[] = [];
+    const logger = { ...silent, warn: (message: string) => void warnings.push(message) };
+    const { next } = await follow(folder, { logger });
+    writeFileSync(join(folder, "1.yaml"), yaml("c"));
+    expect((await next()).data).not.toHaveProperty("gone");
+    unlinkSync(join(folder, "2.yaml"));
+    expect((await next()).data).toMatchObject({ files: ["1.yaml"], gone: ["2.yaml"] });
+    expect(warnings).toEqual(["a new policy decides, without 2.yaml"]);
+  });
+
+  it.each(["10-deny.YAML", "10-deny.Yml", "10-deny.JSON", "10-deny.PKL"])(
+    "is not read without a file that is called %s",
+    async (name) => {
+      const folder = newFolder();
+      writeFileSync(join(folder, "20-allow.yaml"), yaml("a"));
+      const { engine, next } = await follow(folder);
+      writeFileSync(join(folder, name), yaml("b"));
+      expect((await next()).data.problem).toContain(name);
+      expect(engine.refused).toContain("lower case");
+      await expect(openPolicy(folder)).rejects.toMatchObject({ code: "policy_invalid" });
+    },
+  );
 
   it("decides anew when a volume of Kubernetes swaps its link", async () => {
     const folder = newFolder();
@@ -223,7 +250,7 @@ describe("a policy on disk", () => {
       told();
       throw new Error("no");
     };
-    const { engine } = await follow(path, { logger: { info: fail, error: fail }, onEvent: fail });
+    const { engine } = await follow(path, { logger: { info: fail, warn: fail, error: fail }, onEvent: fail });
     writeFileSync(path, yaml("b"));
     await isTold;
     expect(engine.decide(input()).rule).toBe("b");

@@ -49,7 +49,8 @@ const formats: Readonly<Record<string, PolicyFormat | "pkl">> = {
 
 /**
  * Reads a policy from a file, or from the `.json`, `.yaml`, `.yml` and `.pkl` files of a folder in the order of their
- * names; whatever else is there, hidden files and folders inside are passed over.
+ * names; whatever else is there, hidden files and folders inside are passed over. A name that ends so in capital letters
+ * is refused.
  *
  * @throws AmeshError `policy_invalid`, `storage_failed`
  */
@@ -124,8 +125,12 @@ async function pathsOf(path: string): Promise<readonly string[]> {
     throw invalid(`${path} is not a policy: its name does not end in ${Object.keys(formats).join(", ")}.`);
   }
   const names = (await filed(path, readdir(path)))
-    .filter((name) => !name.startsWith(".") && Object.hasOwn(formats, extname(name)))
+    .filter((name) => !name.startsWith(".") && Object.hasOwn(formats, extname(name).toLowerCase()))
     .sort();
+  // Passed over without a word, its denials would be missing.
+  const shouting = names.find((name) => !Object.hasOwn(formats, extname(name)));
+  if (shouting !== undefined)
+    throw invalid(`${quoteForeign(join(path, shouting))}: write the end of its name in lower case.`);
   if (names.length === 0)
     throw invalid(`${path} has no policy in it: no file that ends in ${Object.keys(formats).join(", ")}.`);
   if (names.length > maxFiles) throw invalid(`${path} has more than ${maxFiles} files.`);

@@ -18,6 +18,8 @@ export interface PolicyEvent {
     /** The policy that decides from now on. */
     readonly after?: string;
     readonly files?: readonly string[];
+    /** Files of the policy before that are not there any more, where some are not. */
+    readonly gone?: readonly string[];
     readonly rules?: number;
     /** Why it was refused. */
     readonly problem?: string;
@@ -27,13 +29,14 @@ export interface PolicyEvent {
 /** Any common logger. */
 export interface PolicyLogger {
   info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
   error(message: string, fields?: object): void;
 }
 
 export interface OpenPolicyOptions extends PklOptions {
   /** Told of every policy that is taken or refused after the first; what it throws is ignored. */
   readonly onEvent?: (event: PolicyEvent) => void;
-  /** Default: standard error, for what is refused only. */
+  /** Default: standard error, for what is refused, and for files that are gone. */
   readonly logger?: PolicyLogger;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
@@ -55,6 +58,7 @@ const settleMs = 50;
 
 const standardError: PolicyLogger = {
   info() {},
+  warn: (message, fields) => console.error(`amesh: ${message} ${JSON.stringify(fields)}`),
   error: (message, fields) => console.error(`amesh: ${message} ${JSON.stringify(fields)}`),
 };
 
@@ -158,12 +162,15 @@ class WatchedPolicy implements OpenPolicy {
   }
 
   #accept(loaded: LoadedPolicy): void {
-    const before = this.digest;
+    const { digest: before, files: filesBefore } = this;
     this.#loaded = loaded;
     this.#refused = undefined;
     const { files, document, engine } = loaded;
+    const gone = filesBefore.filter((file) => !files.includes(file));
     const fields = { before, after: engine.digest, files, rules: document.rules.length };
-    this.#tell("reloaded", fields, "info", "a new policy decides");
+    if (gone.length === 0) this.#tell("reloaded", fields, "info", "a new policy decides");
+    // What it denied is denied no more; a file that went by mistake looks the same.
+    else this.#tell("reloaded", { ...fields, gone }, "warn", `a new policy decides, without ${gone.join(", ")}`);
   }
 
   #refuse(problem: string): void {
