@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readToken } from "@authmesh/oath";
+import { readToken, requestHashOf } from "@authmesh/oath";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "../../../test/fixtures/free-port.js";
 import { newMachine, TestMachine } from "./fixtures/amesh.js";
@@ -43,6 +43,19 @@ describe("amesh authority", () => {
     const document = documentOf(await device.succeed([...mint, ...more]));
     expect(document).toMatchObject({ tokenType: "OathMesh", expiresInSeconds: 30 });
     expect(readToken(document.token).claims).toMatchObject({ sub: "svc://billing/worker", reason: "test" });
+
+    const body = join(device.folder, "order.json");
+    writeFileSync(body, '{"amount":100}');
+    const request = ["--url", "https://api.example.com/orders?b=2", "--method", "POST", "--body", body];
+    const bound = await device.succeed([...mint, ...request, "--content-type", "application/json"]);
+    expect(readToken(bound.stdout.trim()).claims?.rqh).toBe(
+      requestHashOf({
+        method: "POST",
+        url: new URL("https://api.example.com/orders?b=2"),
+        body: '{"amount":100}',
+        contentType: "application/json",
+      }),
+    );
 
     const denied = await device.run([...mint.slice(0, -1), "users.delete"]);
     expect(denied.status).toBe(3);
@@ -90,6 +103,8 @@ describe("amesh authority", () => {
     [["--aud", "x"], "--act is missing"],
     [["--aud", "x", "--act", "x", "--authority", "ftp://x"], "--authority"],
     [["--aud", "x", "--act", "x", "--ttl", "301"], "--ttl"],
+    [["--aud", "x", "--act", "x", "--method", "POST"], "--url"],
+    [["--aud", "x", "--act", "x", "--url", "https://a.example", "--rqh", "sha256:0"], "--rqh"],
   ])("refuses token mint %s", async (args, about) => {
     const device = await newMachine("worker");
     const result = await device.run(["token", "mint", ...args]);

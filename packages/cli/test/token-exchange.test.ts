@@ -5,13 +5,20 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createExchange, exchangeRoute, readExchangeConfig } from "@authmesh/authority";
 import { InMemoryNonceStore } from "@authmesh/core";
-import { createEd25519Signer, createTokenVerifier, mintToken, readToken, staticKeys } from "@authmesh/oath";
+import {
+  createEd25519Signer,
+  createTokenVerifier,
+  mintToken,
+  readToken,
+  requestHashOf,
+  staticKeys,
+} from "@authmesh/oath";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { gitHubClaims, newKey, OidcProvider } from "../../authority/test/exchange/oidc-provider.js";
 import { type Result, TestMachine } from "./fixtures/amesh.js";
-import { documentOf } from "./fixtures/documents.js";
+import { documentOf, failed } from "./fixtures/documents.js";
 
 const audience = "https://api.example";
 const signer = createEd25519Signer(new Uint8Array(32).fill(7));
@@ -126,6 +133,15 @@ describe("amesh token exchange", () => {
     const { claims } = readToken(stdout.trim());
     expect(claims).toMatchObject({ rqh: bindings[1], cnf: { jkt: bindings[3] } });
     expect((await exchange(["--oidc-token-file", "-"], {}, await idToken())).status).toBe(0);
+  });
+
+  it("binds the token to the request that it is told of", async () => {
+    const variable = { AMESH_ID_TOKEN: await idToken() };
+    const { stdout } = await exchange(["--url", "https://api.example.com/o", "--method", "DELETE"], variable);
+    const request = { method: "DELETE", url: new URL("https://api.example.com/o") };
+    expect(readToken(stdout.trim()).claims?.rqh).toBe(requestHashOf(request));
+    const twice = await exchange(["--oidc-token-file", "-", "--url", "https://a.example", "--body", "-"]);
+    expect(twice).toEqual({ status: 2, ...failed("invalid_option", "Put one of them into a file") });
   });
 
   it("says what the authority says when it refuses", async () => {

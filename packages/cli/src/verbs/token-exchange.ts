@@ -2,6 +2,7 @@ import { AmeshError, decodeUtf8 } from "@authmesh/core";
 import { exchangeToken, obtainJobToken } from "@authmesh/sdk/exchange";
 import type { Call } from "../call.js";
 import { readSource } from "../input-source.js";
+import { readRequestHash, requestBindingOptions } from "../token/request-binding.js";
 import type { Verb } from "../verb.js";
 
 /** Longer than any CI's token. */
@@ -22,7 +23,7 @@ export const verb: Verb = {
       { flags: "--sub SUBJECT", about: "insist that the authority gives this subject" },
       { flags: "--env NAME", about: "insist that the authority gives this env" },
       { flags: "--ttl SECONDS", about: `life of the token, 1 to ${longestLife} (default 120)` },
-      { flags: "--rqh HASH", about: "bind the token to one request: sha256:… of it" },
+      ...requestBindingOptions,
       { flags: "--cnf THUMBPRINT", about: "bind the token to a key that signs each request" },
       {
         flags: "--oidc-audience AUDIENCE",
@@ -70,7 +71,7 @@ export const verb: Verb = {
       ...optional("subject", call.text("sub")),
       ...optional("env", call.text("env")),
       ...optional("ttlSeconds", call.number("ttl", longestLife)),
-      ...optional("requestHash", call.text("rqh")),
+      ...optional("requestHash", await readRequestHash(call, call.text("oidc-token-file") === "-")),
       ...optional("keyThumbprint", call.text("cnf")),
     };
     const oidcToken = await idTokenOf(call, authority);

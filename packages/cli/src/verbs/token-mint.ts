@@ -4,6 +4,7 @@ import { createClient, requestToken } from "@authmesh/sdk";
 import { authorityUrlEnvironment, authorityUrlOption, readAuthorityUrl } from "../authority/authority-url.js";
 import type { Call } from "../call.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
+import { readRequestHash, requestBindingOptions } from "../token/request-binding.js";
 import type { Verb } from "../verb.js";
 
 const longestLife = 300;
@@ -22,7 +23,7 @@ export const verb: Verb = {
       { flags: "--ttl SECONDS", about: `life of the token, 1 to ${longestLife} (default 120)` },
       { flags: "--env NAME", about: "the environment that the token is to name" },
       { flags: "--reason TEXT", about: "why, for those who read the audit" },
-      { flags: "--rqh HASH", about: "bind the token to one request: sha256:… of it" },
+      ...requestBindingOptions,
       { flags: "--cnf THUMBPRINT", about: "bind the token to a key that signs each request" },
     ],
     environment: [authorityUrlEnvironment, ...keyStoreEnvironment],
@@ -31,6 +32,10 @@ export const verb: Verb = {
       [
         'curl -H "Authorization: OathMesh $(amesh token mint --aud … --act …)" https://…',
         "one call; each token is good once",
+      ],
+      [
+        "amesh token mint --aud … --act … --url https://api.example.com/o --method POST --body order.json --content-type application/json",
+        "good for this one request",
       ],
     ],
     exit: [
@@ -55,7 +60,10 @@ export const verb: Verb = {
       ...named("reason", call.text("reason")),
     };
     const jkt = call.text("cnf");
-    const binding = { ...named("rqh", call.text("rqh")), ...named("cnf", jkt === undefined ? jkt : { jkt }) };
+    const binding = {
+      ...named("rqh", await readRequestHash(call)),
+      ...named("cnf", jkt === undefined ? jkt : { jkt }),
+    };
     const identity = await openIdentity({ promptSecret: call.terminal.questions.secret });
     // One request is no session: it would cost the key store a signature all the same.
     const { fetch } = createClient({ identity, session: false });

@@ -3,7 +3,8 @@ import { createTokenVerifier, type TokenVerifierOptions } from "@authmesh/oath";
 import { loadPolicy } from "@authmesh/oath/node";
 import type { Call } from "../call.js";
 import { asPersonsOption } from "../person-option.js";
-import { readBoundRequest, requestOptions } from "../token/bound-request.js";
+import { boundRequest } from "../token/bound-request.js";
+import { readRequestParts, requestOptions } from "../token/request-parts.js";
 import { readToken, tokenArgument } from "../token/token-argument.js";
 import { openKeys } from "../token/token-keys.js";
 import { reportDecision } from "../token/verdict.js";
@@ -29,7 +30,7 @@ export const verb: Verb = {
         about: "the issuer's keys (default: fetched from ISSUER/.well-known/jwks.json)",
       },
       { flags: "--policy PATH", about: "the policy to ask, a file or a folder (default: none is asked)" },
-      ...requestOptions,
+      ...requestOptions("the request that the token is presented with, as its caller sends it"),
       { flags: "--explain", about: "show every step" },
     ],
     examples: [
@@ -59,7 +60,8 @@ export const verb: Verb = {
   async run(call) {
     const token = await readToken(call);
     const options = await readOptions(call);
-    const request = await readBoundRequest(call, token);
+    const parts = await readRequestParts(call, (call.args[0] ?? "-") === "-");
+    const request = parts && boundRequest(parts, token);
     const verifying = asPersonsOption(() => createTokenVerifier(options)).verify(token, request);
     const decision = await call.terminal.during("Waiting for the issuer's keys", verifying);
     options.keys.close?.();
