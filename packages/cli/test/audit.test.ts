@@ -60,7 +60,7 @@ describe("amesh audit verify", () => {
     );
     const whole = await machine.run(["audit", "verify", path, ...kept(), "--signatures"]);
     expect(whole.stdout).toBe(
-      "OK    1 events hold evidence.\nOK    Signed through number 3.\nOK    4 lines, numbers 1 to 4: no change was found.\n",
+      "OK    Evidence in 1 event.\nOK    Signed through number 3.\nOK    4 lines, numbers 1 to 4: no change was found.\n",
     );
   });
 
@@ -70,6 +70,7 @@ describe("amesh audit verify", () => {
     const { status, stdout } = await machine.run(["audit", "verify", log, "--signatures"]);
     expect(status).toBe(1);
     expect(stdout).toContain(`FAIL  ${log}:2: evidence: What was signed is of another method or target`);
+    expect(stdout).toMatch(/FAIL {2}\d+ lines.*: \d+ findings\.$/m);
     expect(stdout).toContain(`FAIL  ${log}:3: edited: Number 2 is not what number 3 was written behind`);
   });
 

@@ -65,6 +65,7 @@ describe("amesh token verify", () => {
       expect(results[i]).toEqual({ status, ...failed(code, /./) });
       expect(results[i]?.stderr).toMatch(step);
     }
+    expect(results[4]?.stderr).toContain("--issuer URL");
   });
 
   it("explains every step", async () => {

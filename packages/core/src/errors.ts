@@ -152,7 +152,7 @@ export const catalogue = {
     status: 401,
     public: "unauthorized",
     exit: 3,
-    summary: "The nonce was used before.",
+    summary: "The nonce, or the token, was used before.",
     fix: "Sign every attempt anew; amesh.fetch does. A retry of the same bytes by a proxy looks like an attack.",
   },
   replay_epoch: {

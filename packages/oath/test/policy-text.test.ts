@@ -66,7 +66,7 @@ describe("the text of a policy", () => {
     [
       "a second document",
       "version: 1\nrules: []\n---\nversion: 1\n",
-      /^3:1: It is not YAML: Source contains multiple documents/,
+      /^3:1: It has more than one document \(---\)/,
     ],
     ["wrong indentation", "version: 1\n rules: []\n", /^\d+:\d+: It is not YAML: /],
     ["nothing", "", "It is empty, not an object."],

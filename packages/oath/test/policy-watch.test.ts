@@ -146,7 +146,7 @@ describe("a policy on disk", () => {
     const path = join(folder, "policy.yaml");
     writeFileSync(path, yaml("a"));
     const said: [string, object | undefined][] = [];
-    const logger = { info() {}, error: (message: string, fields?: object) => said.push([message, fields]) };
+    const logger = { ...silent, error: (message: string, fields?: object) => said.push([message, fields]) };
     const { engine, next, events, rule } = await follow(path, { logger });
     writeFileSync(path, yaml("b").replace("effect", "efect"));
     const problem = `${path}:3:16: rules[0].efect is not a member there is. Did you mean effect? And 1 more.`;

@@ -150,6 +150,8 @@ describe("the token of a request", () => {
     ["is none when nothing follows", ["OathMesh"], "1 claim_missing:token"],
     ["is none with more behind it", ["OathMesh $ $"], "1 claim_missing:token"],
     ["is one", ["OathMesh $", "OathMesh $"], "1 token_malformed"],
+    ["is one, also where a comma joins two headers", ["OathMesh $, OathMesh $"], "1 token_malformed"],
+    ["is one, also where the other is empty", ["OathMesh $, "], "1 token_malformed"],
     ["stands alone", ["OathMesh $", "Basic eA=="], "1 token_malformed"],
   ])("%s", async (_, values, expected) => {
     const token = await mint();

@@ -6,6 +6,7 @@ import {
   type Failure,
   failure,
   type IncomingRequest,
+  newDecisionId,
   requestAuditEvent,
   type TrustStore,
 } from "@authmesh/core";
@@ -94,7 +95,7 @@ function untold({ caller, warnings: _, ...decision }: Allowed, problem: Failure)
   const { kind, id, name } = caller;
   const steps = [...decision.steps, { step: "audit", outcome: "refused" } as const];
   const fresh = {
-    id: globalThis.crypto.randomUUID(),
+    id: newDecisionId(),
     allowed: false,
     failure: problem,
     step: "audit",
@@ -107,7 +108,7 @@ function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger)
   logUnexpected(error, logger);
   return {
     allowed: false,
-    id: globalThis.crypto.randomUUID(),
+    id: newDecisionId(),
     failure: failure("unexpected_error"),
     step: "verifier",
     steps: [],

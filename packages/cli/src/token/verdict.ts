@@ -62,6 +62,8 @@ function refuse(decision: TokenRefused, notAsked: readonly string[], call: Call)
 
 /** The catalogue's words are for whoever sends a request. */
 function fixHere({ failure, claimed }: TokenRefused, call: Call): string {
+  if (failure.code === "issuer_untrusted")
+    return "Name the issuer as the service does: --issuer URL, letter by letter as in iss.";
   if (failure.code !== "binding_mismatch") return failure.fix;
   if (claimed?.claims.cnf !== undefined)
     return "Only the service sees the signature of the token's holder; up to this step the token is good.";

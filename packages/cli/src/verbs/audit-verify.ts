@@ -83,7 +83,9 @@ interface Limits {
 function describe(report: LogReport, { keys, checkpoint }: Limits): Finding[] {
   const { lines, first, head, signedThrough, evidence, notices, findings, findingCount } = report;
   const count = (value: number) => value.toLocaleString("en-US");
+  const counted = (value: number, noun: string) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
   const range = head === undefined ? "" : `, numbers ${first} to ${head.sequence}`;
+  const checked = `${counted(lines, "line")}${range}`;
   return [
     ...findings.map(({ kind, file, line, detail }) => ({
       verdict: "FAIL" as const,
@@ -98,7 +100,7 @@ function describe(report: LogReport, { keys, checkpoint }: Limits): Finding[] {
     })),
     ...(evidence === 0
       ? []
-      : [{ verdict: "OK" as const, detail: `${count(evidence)} events hold evidence.` }]),
+      : [{ verdict: "OK" as const, detail: `Evidence in ${counted(evidence, "event")}.` }]),
     ...(signedThrough === undefined
       ? []
       : [{ verdict: "OK" as const, detail: `Signed through number ${signedThrough}.` }]),
@@ -114,7 +116,10 @@ function describe(report: LogReport, { keys, checkpoint }: Limits): Finding[] {
           },
         ]),
     findingCount === 0
-      ? { verdict: "OK", detail: `${count(lines)} lines${range}: no change was found.` }
-      : { verdict: "FAIL", detail: `${count(lines)} lines${range}: ${count(findingCount)} findings.` },
+      ? { verdict: "OK", detail: `${checked}: no change was found.` }
+      : {
+          verdict: "FAIL",
+          detail: `${checked}: ${counted(findingCount, "finding")}.`,
+        },
   ];
 }

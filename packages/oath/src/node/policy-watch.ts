@@ -170,7 +170,8 @@ class WatchedPolicy implements OpenPolicy {
     const fields = { before, after: engine.digest, files, rules: document.rules.length };
     if (gone.length === 0) this.#tell("reloaded", fields, "info", "a new policy decides");
     // What it denied is denied no more; a file that went by mistake looks the same.
-    else this.#tell("reloaded", { ...fields, gone }, "warn", `a new policy decides, without ${gone.join(", ")}`);
+    else
+      this.#tell("reloaded", { ...fields, gone }, "warn", `a new policy decides, without ${gone.join(", ")}`);
   }
 
   #refuse(problem: string): void {

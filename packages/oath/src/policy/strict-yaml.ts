@@ -59,8 +59,13 @@ export function parseStrictYaml(text: string): YamlDocument | YamlProblem {
     lineCounter: lines,
   });
   const [error] = [...document.errors, ...document.warnings];
-  if (error !== undefined)
-    return { problem: `it is not YAML: ${error.message}`, position: positionAt(error.pos[0]) };
+  if (error !== undefined) {
+    const problem =
+      error.code === "MULTIPLE_DOCS"
+        ? "it has more than one document (---)"
+        : `it is not YAML: ${error.message}`;
+    return { problem, position: positionAt(error.pos[0]) };
+  }
   try {
     const value = toPlain(document.contents);
     return { value, find: (at, inName) => findPosition(document.contents, at, inName, positionAt) };

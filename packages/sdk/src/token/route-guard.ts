@@ -1,4 +1,4 @@
-import { failure, LogThrottle } from "@authmesh/core";
+import { failure, LogThrottle, newDecisionId } from "@authmesh/core";
 import type { OathMeshContext, TokenAllowed, TokenFailure, TokenRefused } from "@authmesh/oath";
 import { consoleLogger } from "../logger.js";
 import type { RefusalResponse } from "../refusal-response.js";
@@ -36,7 +36,7 @@ export function refusalOfRoute(
   if (refusal === undefined) return undefined;
   const refused: TokenRefused = {
     allowed: false,
-    id: globalThis.crypto.randomUUID(),
+    id: newDecisionId(),
     steps: [...decision.steps, { step: "route", outcome: "refused" }],
     ...(decision.target === undefined ? {} : { target: decision.target }),
     failure: atRoute(refusal),
@@ -57,7 +57,7 @@ const throttle = new LogThrottle<string>();
 
 /** A mistake of the application's: nobody passes, whatever the request holds. */
 function unverified(): RefusalResponse {
-  const [id, mistake] = [globalThis.crypto.randomUUID(), failure("token_unverified")];
+  const [id, mistake] = [newDecisionId(), failure("token_unverified")];
   if (throttle.admit(mistake.code, performance.now()) !== undefined)
     consoleLogger.error(`${mistake.code}: ${mistake.detail}`, { decision: id, fix: mistake.fix });
   return problemResponse({ id, failure: atRoute(mistake) });

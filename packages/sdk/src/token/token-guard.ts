@@ -4,6 +4,7 @@ import {
   type Failure,
   failure,
   type IncomingRequest,
+  newDecisionId,
 } from "@authmesh/core";
 import {
   createTokenVerifier,
@@ -95,7 +96,7 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
 function untold({ steps, target, claims }: TokenAllowed, problem: Failure): TokenRefused {
   return {
     allowed: false,
-    id: globalThis.crypto.randomUUID(),
+    id: newDecisionId(),
     failure: { ...problem, step: 0, error: problem.code },
     steps: [...steps, { step: "audit", outcome: "refused" }],
     ...(target === undefined ? {} : { target }),
@@ -109,7 +110,7 @@ function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger)
   const mistake = failure("unexpected_error");
   return {
     allowed: false,
-    id: globalThis.crypto.randomUUID(),
+    id: newDecisionId(),
     failure: { ...mistake, step: 0, error: mistake.code },
     steps: [],
     target,

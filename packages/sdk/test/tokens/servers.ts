@@ -15,7 +15,7 @@ import express5 from "express";
 import express4 from "express4";
 import { type FastifyInstance, fastify } from "fastify";
 import { Hono } from "hono";
-import type { Difference, RunningServer } from "../adapters/adapter.js";
+import type { RunningServer } from "../adapters/adapter.js";
 import { bridged, contentOf, listen, serveHttp1 } from "../adapters/servers.js";
 import { http1, type Transport } from "../adapters/wire.js";
 import { http2 } from "../adapters/wire-http2.js";
@@ -37,16 +37,7 @@ export interface TokenAdapter {
     mount: string | undefined,
     needs: RouteNeeds,
   ): Promise<RunningServer>;
-  readonly differs?: Readonly<Record<string, Difference>>;
 }
-
-/** The Fetch standard joins headers of one name, and what comes of it is no token. */
-const joinedHeaders: TokenAdapter["differs"] = {
-  "two tokens": {
-    because: "Headers join what came twice, and the joined value is no token",
-    outcome: { status: 401, error: "claim_missing:token", handled: 0 },
-  },
-};
 
 /** A whole tree of what a route needs: only what is asked for. */
 const needed = <Guard>(
@@ -145,7 +136,6 @@ const fastifyOver = (name: string, transport: Transport): TokenAdapter => ({
 const hono: TokenAdapter = {
   name: "Hono on @hono/node-server",
   transport: http1,
-  differs: joinedHeaders,
   start(bench, options, mount, needs) {
     const { verifyToken, requireAction, requireScope } = honoTokens;
     const guarded = new Hono();
@@ -190,7 +180,6 @@ async function answer(
 const fetchStyle: TokenAdapter = {
   name: "a handler of the Fetch standard",
   transport: http1,
-  differs: joinedHeaders,
   start(bench, options, mount = "", needs) {
     const guarded = fetchTokens.protectToken(
       (request) => answer(bench, request, request.oathmeshContext, needs),
@@ -203,7 +192,6 @@ const fetchStyle: TokenAdapter = {
 const appRouter: TokenAdapter = {
   name: "withOathMesh",
   transport: http1,
-  differs: joinedHeaders,
   start(bench, options, mount = "", needs) {
     const oathmesh = withOathMesh(options);
     return serveFetch(mount, async (request) => {
