@@ -1,11 +1,14 @@
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
-import type { RevocableToken, Revocation } from "@authmesh/oath";
+import type { Revocation } from "@authmesh/oath";
 import type { Area } from "./database/tables.js";
 import type { SigningKey } from "./keys/signing-key.js";
 import type { StateEvent } from "./state-event.js";
 
 /** How often each area has changed: who sees a new number reads the area again. */
 export type Generations = Readonly<Record<Area, number>>;
+
+/** What an entry of the revocation list is about. */
+export type Revocable = Pick<Revocation, "by" | "value">;
 
 /** One change of the revocation list (docs/protocol.md, section 8.7). */
 export interface RevocationChange extends Omit<Revocation, "issuer"> {
@@ -52,8 +55,8 @@ export interface AuthorityStore {
   hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean>;
   /** @param at Unix seconds. @returns the generation of the removal; undefined when there is no such entry */
   removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined>;
-  /** Whether an entry that is in force refuses the token. @param now Unix seconds */
-  isRevoked(token: Omit<RevocableToken, "iss">, now: number): Promise<boolean>;
+  /** One of these that an entry in force revokes. @param now Unix seconds */
+  findRevoked(named: readonly Revocable[], now: number): Promise<Revocable | undefined>;
   /** Drops entries and removals that nobody needs any more. @param now Unix seconds */
   forgetRevocations(now: number): Promise<void>;
 

@@ -717,6 +717,12 @@ export const catalogue = {
     summary: "The authority cannot sign tokens now.",
     fix: "Ask GET /ready of the authority what it waits for.",
   },
+  signing_key_revoked: {
+    status: 503,
+    exit: 5,
+    summary: "The key that the authority signs with is revoked, so that nobody would take its tokens.",
+    fix: "On the authority's machine: `amesh keys rotate --dir DIR`, with --force where it is too soon.",
+  },
   authority_not_found: {
     status: 0,
     exit: 4,

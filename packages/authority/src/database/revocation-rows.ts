@@ -1,5 +1,5 @@
-import type { RevocableToken, Revocation, RevocationSubject } from "@authmesh/oath";
-import type { RevocationChange, RevocationPage } from "../authority-store.js";
+import type { Revocation, RevocationSubject } from "@authmesh/oath";
+import type { Revocable, RevocationChange, RevocationPage } from "../authority-store.js";
 import type { Database, Work } from "./tables.js";
 
 /** How long a removal is told, in seconds: who did not ask meanwhile begins anew (docs/protocol.md, section 8.7). */
@@ -77,24 +77,20 @@ export async function hasEntry(
   return row !== undefined;
 }
 
-export async function refusesToken(
+export async function findRevoked(
   database: Database,
-  token: Omit<RevocableToken, "iss">,
+  named: readonly Revocable[],
   now: number,
-): Promise<boolean> {
-  const named = (["sub", "jti", "kid", "tenant"] as const).flatMap((by) => {
-    const value = token[by];
-    return value === undefined ? [] : [{ by, value }];
-  });
+): Promise<Revocable | undefined> {
   const row = await database
     .selectFrom("revocations")
-    .select("generation")
+    .select(["by", "value"])
     .where("removed", "=", 0)
     .where((is) => is.or([is("expires_at", "is", null), is("expires_at", ">", now)]))
     .where((is) => is.or(named.map(({ by, value }) => is.and([is("by", "=", by), is("value", "=", value)]))))
     .limit(1)
     .executeTakeFirst();
-  return row !== undefined;
+  return row && { by: row.by as RevocationSubject, value: row.value };
 }
 
 export async function hasRevocationsToDrop(database: Database, now: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
-import type { RevocableToken, Revocation } from "@authmesh/oath";
-import type { AuthorityStore, Generations, RevocationPage } from "../authority-store.js";
+import type { Revocation } from "@authmesh/oath";
+import type { AuthorityStore, Generations, Revocable, RevocationPage } from "../authority-store.js";
 import { deviceChanges, toldOfDevices } from "../devices/device-changes.js";
 import { toldOfKeys } from "../keys/rotation.js";
 import type { SigningKey } from "../keys/signing-key.js";
@@ -11,10 +11,10 @@ import { readKeys, writeKeys } from "./key-rows.js";
 import { NonceQueue } from "./nonce-queue.js";
 import {
   dropRevocations,
+  findRevoked,
   hasEntry,
   hasRevocationsToDrop,
   readRevocations,
-  refusesToken,
   removeRevocation,
   writeRevocation,
 } from "./revocation-rows.js";
@@ -102,8 +102,8 @@ export class SqlStore implements AuthorityStore {
     );
   }
 
-  isRevoked(token: Omit<RevocableToken, "iss">, now: number): Promise<boolean> {
-    return attempt(() => refusesToken(this.#database, token, now));
+  findRevoked(named: readonly Revocable[], now: number): Promise<Revocable | undefined> {
+    return attempt(() => findRevoked(this.#database, named, now));
   }
 
   forgetRevocations(now: number): Promise<void> {

@@ -1,11 +1,11 @@
 import { AmeshError, clientAddress, type Failure, failure } from "@authmesh/core";
-import { mintToken } from "@authmesh/oath";
 import { type VerifyOptions, verify } from "@authmesh/sdk/hono";
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Exchange } from "../exchange/exchange.js";
 import { type ExchangeRouteOptions, exchangeRoute } from "../exchange/exchange-route.js";
 import { publishedMaxAge } from "../keys/rotation.js";
+import { issueToken } from "../mint/issue-token.js";
 import type { Services } from "../services.js";
 import { metadata, paths } from "./discovery.js";
 import { answerIntrospect } from "./introspect-route.js";
@@ -74,11 +74,11 @@ export function createApp(options: AppOptions): Hono {
 }
 
 function exchangeOptions({ services, exchange }: AppOptions): ExchangeRouteOptions {
-  const { issuer, keys, metrics, audit, logger, now } = services;
+  const { issuer, metrics, audit, logger, now } = services;
   return {
     exchange,
     issuer,
-    mint: (claims, ttlSeconds) => mintToken(claims, { issuer, signer: keys.signer, ttlSeconds, now }),
+    mint: (claims, ttlSeconds) => issueToken(services, claims, ttlSeconds),
     async onEvent(event) {
       await audit.record(event);
       if (event.type === "dev.authmesh.token.exchanged") metrics.add("tokens_total", "exchange");

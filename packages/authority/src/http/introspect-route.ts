@@ -1,6 +1,7 @@
 import { AmeshError } from "@authmesh/core";
 import { readToken, type TokenClaims } from "@authmesh/oath";
 import type { Context } from "hono";
+import { revocables } from "../mint/issue-token.js";
 import type { Services } from "../services.js";
 
 /** How far clocks may differ, in seconds. */
@@ -40,6 +41,6 @@ async function activeClaims(
   const seconds = Math.floor(now() / 1000);
   const begins = Math.max(claims.iat, claims.nbf ?? 0);
   if (claims.exp <= seconds || begins > seconds + leeway) return undefined;
-  const { sub, jti, tenant } = claims;
-  return (await store.isRevoked({ sub, jti, tenant, kid: header.kid }, seconds)) ? undefined : claims;
+  const revoked = await store.findRevoked(revocables({ ...claims, kid: header.kid }), seconds);
+  return revoked === undefined ? claims : undefined;
 }

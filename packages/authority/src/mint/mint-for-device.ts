@@ -1,6 +1,7 @@
 import { AmeshError, jwkOf, type PublicKey } from "@authmesh/core";
-import { type MintedToken, mintToken, thumbprint } from "@authmesh/oath";
+import { type MintedToken, thumbprint } from "@authmesh/oath";
 import { record, type Services, tell } from "../services.js";
+import { issueToken } from "./issue-token.js";
 import type { MintRequest } from "./mint-request.js";
 import { ownSubject } from "./mint-rules.js";
 
@@ -15,7 +16,7 @@ export interface MintCaller {
  * Mints a token for a device, if the policy grants what it asks for and the audit has the event; a refusal is told to
  * the audit, too.
  *
- * @throws AmeshError `mint_denied`, `claim_invalid`, `authority_not_ready`, `audit_unavailable`
+ * @throws AmeshError `mint_denied`, `audit_unavailable`, and what `issueToken` throws
  */
 export async function mintForDevice(
   services: Services,
@@ -38,14 +39,16 @@ export async function mintForDevice(
     });
     if (!verdict.granted) throw new AmeshError("mint_denied", verdict.detail, { fix: verdict.fix });
     const jkt = cnf === "request-key" ? thumbprint(jwkOf(requestKey)) : cnf?.jkt;
-    const minted = await mintToken(
+    const minted = await issueToken(
+      services,
       {
         ...asked,
         ...(reason !== undefined && { reason }),
         ...(rqh !== undefined && { rqh }),
         ...(jkt !== undefined && { cnf: { jkt } }),
       },
-      { issuer: services.issuer, signer: services.keys.signer, ttlSeconds: verdict.ttl, now: services.now },
+      verdict.ttl,
+      ownSubject(deviceId),
     );
     const { jti, exp } = minted.claims;
     await record(services, {
