@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { Server as TlsServer } from "node:https";
 import { join } from "node:path";
-import { checkAudience, failure } from "@authmesh/core";
+import { checkAudience } from "@authmesh/core";
 import { auditRecorder, FanOutAuditSink } from "@authmesh/oath/audit";
 import type { Hono } from "hono";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
@@ -17,6 +17,7 @@ import { KeyRing } from "./keys/key-ring.js";
 import { Metrics } from "./metrics.js";
 import { PolicyFile } from "./mint/policy-file.js";
 import { type AuthorityState, openAuthorityState } from "./open-state.js";
+import { Readiness } from "./readiness.js";
 import { record, type Services, tell } from "./services.js";
 import type { StateEvent } from "./state-event.js";
 import { StateWatch } from "./state-watch.js";
@@ -97,7 +98,9 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       tell(events, { type: "dev.authmesh.policy.refused", proven: true, data: { detail: message } });
     },
   });
-  const watch = new StateWatch({ store, devices, keys, policy, tell: tellOfChange, logger, now });
+  const nonces = new DatabaseNonceStore(store, now);
+  const readiness = new Readiness({ store, devices, keys, nonces, audit, now });
+  const watch = new StateWatch({ store, devices, keys, policy, readiness, tell: tellOfChange, logger, now });
   await watch.look();
 
   const log = await store.settle("revocations_log", randomBytes(12).toString("base64url"));
@@ -112,7 +115,6 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     logger,
     now,
   };
-  const nonces = new DatabaseNonceStore(store, now);
   const exchanging = new ExchangeOfPolicy(services.policy, { issuer, nonces, now });
   const app = createApp({
     services,
@@ -130,7 +132,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     limits: { address: new RateLimit(limits.address), caller: new RateLimit(limits.caller) },
     publicRevocations,
     log,
-    notReady: () => devices.check() ?? (keys.hasSigner ? undefined : failure("authority_not_ready")),
+    notReady: () => readiness.problem,
   });
   const server = createServer(app, tls);
   const { redisPrefix: prefix } = options;

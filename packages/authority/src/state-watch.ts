@@ -11,6 +11,8 @@ export interface StateWatchOptions {
   readonly keys: KeyRing;
   /** Looked at with the rest; throws nothing. */
   readonly policy: { readonly policy: unknown };
+  /** Looked at last. */
+  readonly readiness: { look(): Promise<void> };
   /** Tells the audit what was changed. What it throws holds off a new signing key. */
   readonly tell: (event: StateEvent) => Promise<void>;
   readonly logger: Logger;
@@ -44,7 +46,7 @@ export class StateWatch {
 
   /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
   async look(): Promise<void> {
-    const { store, devices, keys, policy } = this.#options;
+    const { store, devices, keys, policy, readiness } = this.#options;
     void policy.policy;
     const generations = await store.generations();
     const before = this.#known;
@@ -55,6 +57,7 @@ export class StateWatch {
     // A key signs once the audit was told of it.
     if (generations.keys !== before?.keys) await keys.refresh();
     this.#known = generations;
+    await readiness.look();
     if (await keys.maintain()) await this.look();
   }
 

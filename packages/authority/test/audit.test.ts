@@ -83,7 +83,9 @@ it("signs with no key before the audit was told of it", async () => {
   };
   const devices = new SharedDevices(store);
   const policy = { policy: undefined };
-  const watch = new StateWatch({ store, devices, keys, policy, tell, logger: silent, now: Date.now });
+  const readiness = { look: async () => {} };
+  const parts = { store, devices, keys, policy, readiness, tell };
+  const watch = new StateWatch({ ...parts, logger: silent, now: Date.now });
   const failing = () => expect(watch.look()).rejects.toMatchObject({ code: "audit_unavailable" });
   await failing();
   expect(keys.hasSigner).toBe(false);

@@ -51,6 +51,11 @@ export class FanOutAuditSink implements AuditSink, AuditRecorder {
     this.#schedule = schedule;
   }
 
+  /** Whether as many sinks work as are required, as far as their last writes tell. */
+  get working(): boolean {
+    return this.#queues.filter((queue) => queue.working).length >= this.#require;
+  }
+
   record(event: AuditEvent): Promise<void> | undefined {
     if (this.#require > 0) return this.#recordSafely(event);
     for (const queue of this.#queues) queue.push(event);
