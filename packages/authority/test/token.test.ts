@@ -140,6 +140,38 @@ describe("POST /v1/token", () => {
   });
 });
 
+describe("amesh_authority_refusals_total", () => {
+  it("counts every refusal by its own code: of the verifier, of the database, of a body that is too large", async () => {
+    const running = await RunningAuthority.start();
+    const [device, stranger] = [await running.device(), new Device()];
+    const counted = async () =>
+      [
+        ...(await (await fetch(`${running.url}/metrics`)).text()).matchAll(
+          /refusals_total\{code="(\w+)"\} (\d+)/g,
+        ),
+      ]
+        .map(([, code, count]) => `${code} ${count}`)
+        .sort();
+    expect(await counted()).toEqual([]);
+    await stranger.mint(running.url, wish);
+    await stranger.mint(running.url, wish);
+    const captured = await device.signed(running.url, wish);
+    await captured();
+    await captured();
+    await fetch(`${running.url}/v1/introspect`, { method: "POST" });
+    await device.mint(running.url, { ...wish, reason: "x".repeat(100_000) });
+    await running.authority.state.store.close();
+    await device.mint(running.url, wish);
+    expect(await counted()).toEqual([
+      "device_unknown 2",
+      "missing_header 1",
+      "payload_too_large 1",
+      "replay_detected 1",
+      "replay_store_unavailable 1",
+    ]);
+  });
+});
+
 describe("the policy", () => {
   it("is nothing without a rule, and the refusal says what a rule would need", async () => {
     const device = await running.device();

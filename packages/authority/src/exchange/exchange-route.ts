@@ -2,6 +2,7 @@ import {
   AmeshError,
   type AuditEvent,
   createAuditEvent,
+  type ErrorCode,
   type Failure,
   failure,
   type JsonObject,
@@ -24,6 +25,8 @@ export interface ExchangeRouteOptions {
   readonly mint: (claims: ClaimsToMint, ttlSeconds: number) => Promise<MintedToken>;
   /** Told of every exchange. No token is given out before it is done; what it rejects with refuses the exchange. */
   readonly onEvent: (event: AuditEvent) => Promise<void> | undefined;
+  /** Told of every refusal, for counting. Default: nobody. */
+  readonly onRefused?: (code: ErrorCode) => void;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -39,7 +42,7 @@ const maxBodyBytes = 65_536;
 export function exchangeRoute(options: ExchangeRouteOptions): [Handler, Handler] {
   const limit = bodyLimit({
     maxSize: maxBodyBytes,
-    onError: () => problem(failure("payload_too_large")),
+    onError: () => turnAway(failure("payload_too_large"), options),
   });
   return [limit, (context) => answer(context, options)];
 }
@@ -47,10 +50,16 @@ export function exchangeRoute(options: ExchangeRouteOptions): [Handler, Handler]
 async function answer(context: Context, options: ExchangeRouteOptions): Promise<Response> {
   const type = context.req.header("content-type") ?? "";
   if (type.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
-    return problem(failure("exchange_request_invalid", "The body is not application/x-www-form-urlencoded."));
+    return turnAway(
+      failure("exchange_request_invalid", "The body is not application/x-www-form-urlencoded."),
+      options,
+    );
   const exchange = options.exchange();
   if (exchange === undefined)
-    return problem(failure("exchange_denied", "This authority exchanges no tokens of other issuers."));
+    return turnAway(
+      failure("exchange_denied", "This authority exchanges no tokens of other issuers."),
+      options,
+    );
   const decision = await exchange.decide(new URLSearchParams(await context.req.text()));
   if (!decision.allowed) return refuse(decision, options);
   try {
@@ -81,9 +90,16 @@ async function grant(decision: ExchangeAllowed, options: ExchangeRouteOptions): 
   return Response.json(body, { headers: { "Cache-Control": "no-store" } });
 }
 
+/** Before anything of the token was read: neither log nor audit has a use for it. */
+function turnAway(refusal: Failure, { onRefused }: ExchangeRouteOptions): Response {
+  onRefused?.(refusal.code);
+  return problem(refusal);
+}
+
 function refuse(decision: ExchangeRefused, options: ExchangeRouteOptions): Response {
   const { id, failure, step, missed, incoming } = decision;
   const rules = missed.map(({ rule, why }) => `${rule}: ${why}`);
+  options.onRefused?.(failure.code);
   options.logger.warn(`exchange refused: ${failure.code}: ${failure.detail}`, {
     decision: id,
     code: failure.code,

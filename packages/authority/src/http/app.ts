@@ -42,7 +42,7 @@ export function createApp(options: AppOptions): Hono {
   const app = new Hono();
   app.onError((error) => answerError(error, services));
   app.notFound(() => plainProblem(404, "There is nothing at this path.", "not_found"));
-  app.use(hardened);
+  app.use(hardened(services));
 
   app.get(paths.health, (context) => context.json({ status: "ok" }, 200, { "Cache-Control": "no-store" }));
   app.get(paths.ready, (context) => {
@@ -60,8 +60,14 @@ export function createApp(options: AppOptions): Hono {
   app.get(paths.oauthMetadata, (context) => context.body(JSON.stringify(oauth), 200, cached));
   app.get(paths.openidMetadata, (context) => context.body(JSON.stringify(openid), 200, cached));
 
-  const caller = fromDevice(verify(options.device), options);
-  const revoker = fromDevice(verify({ ...options.device, scope: "revocations:w" }), options);
+  const device: VerifyOptions = {
+    ...options.device,
+    onDecision: (decision) => {
+      if (!decision.allowed) services.metrics.add("refusals_total", decision.failure.code);
+    },
+  };
+  const caller = fromDevice(verify(device), options);
+  const revoker = fromDevice(verify({ ...device, scope: "revocations:w" }), options);
   const reader = publicRevocations ? fromAnybody : caller;
   app.post(paths.token, timed(services), caller, (context) => answerToken(context, services));
   app.post(paths.exchange, timed(services), ...exchangeRoute(exchangeOptions(options)));
@@ -83,18 +89,24 @@ function exchangeOptions({ services, exchange }: AppOptions): ExchangeRouteOptio
       await audit.record(event);
       if (event.type === "dev.authmesh.token.exchanged") metrics.add("tokens_total", "exchange");
     },
+    onRefused: (code) => metrics.add("refusals_total", code),
     logger,
     now,
   };
 }
 
-const hardened: MiddlewareHandler = async (context, next) => {
-  const announced = Number(context.req.header("content-length") ?? 0);
-  if (announced > mostBytes) return problem(failure("payload_too_large"));
-  await next();
-  context.res.headers.set("X-Content-Type-Options", "nosniff");
-  return undefined;
-};
+function hardened({ metrics }: Services): MiddlewareHandler {
+  return async (context, next) => {
+    const announced = Number(context.req.header("content-length") ?? 0);
+    if (announced > mostBytes) {
+      metrics.add("refusals_total", "payload_too_large");
+      return problem(failure("payload_too_large"));
+    }
+    await next();
+    context.res.headers.set("X-Content-Type-Options", "nosniff");
+    return undefined;
+  };
+}
 
 const fromAnybody: MiddlewareHandler = (_, next) => next();
 

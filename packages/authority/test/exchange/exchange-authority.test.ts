@@ -86,6 +86,30 @@ describe("an authority that exchanges tokens", () => {
     expect((await exchange(running.url, second)).status).toBe(200);
   });
 
+  it("gives no job a token of a subject that is revoked, and counts what it refuses", async () => {
+    const dir = temporaryFolder(onTestFinished);
+    const running = await RunningAuthority.start({ dir });
+    writePolicy(dir, "74");
+    await vi.waitUntil(() => running.events.some(({ type }) => type.endsWith("policy.reloaded")), 5000);
+    const { store } = running.authority.state;
+    const entry = { by: "sub", value: "svc://ci/octo-org/octo-repo" } as const;
+    await store.addRevocation({ ...entry, reason: "lost", actor: "test", at: 1 });
+    expect(await exchange(running.url, await idToken(running.url))).toMatchObject({
+      status: 403,
+      body: { error: "revoked", step: "mint" },
+    });
+    expect(running.events.at(-1)).toMatchObject({
+      type: "dev.authmesh.token.refused",
+      data: { code: "revoked", step: "mint" },
+    });
+    await fetch(`${running.url}/v1/token/exchange`, { method: "POST", body: "x" });
+    const metrics = await (await fetch(`${running.url}/metrics`)).text();
+    for (const code of ["revoked", "exchange_request_invalid"])
+      expect(metrics).toContain(`refusals_total{code="${code}"} 1`);
+    await store.removeRevocation(entry, 2);
+    expect((await exchange(running.url, await idToken(running.url))).status).toBe(200);
+  });
+
   it("exchanges nothing before its policy says so", async () => {
     const running = await RunningAuthority.start();
     expect(await exchange(running.url, await idToken(running.url))).toMatchObject({
