@@ -118,7 +118,7 @@ describe("a client with tokens of an authority", () => {
     );
     expect(invalid).toMatchObject({
       code: "token_refused",
-      message: expect.stringMatching(/400 "mint_request_invalid": .*sub is not as it must be/),
+      message: expect.stringMatching(/400 "authority_request_invalid": .*sub is not as it must be/),
     });
     expect(seen).toEqual([]);
   });

@@ -106,6 +106,38 @@ describe("/v1/revocations", () => {
   ])("refuses an entry %s", async (_, entry) => {
     expect((await revoke(revoker, entry)).status).toBe(400);
   });
+
+  it.each([
+    ["sub", "svc://billing/*", /Patterns do not work/],
+    ["sub", "svc:/billing/worker", /amesh token inspect/],
+    ["kid", "k", /exactly as the token has it/],
+    ["jti", "a:b", /amesh token inspect/],
+    ["tenant", "x".repeat(129), /exactly/],
+  ])("refuses a %s that no token can have: %s", async (by, value, fix) => {
+    const answer = await revoke(revoker, { by, value, reason: "x" });
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      { error: "authority_request_invalid", fix: expect.stringMatching(fix) },
+    ]);
+  });
+
+  it("takes back an entry that no token can have, of the days when that could be made", async () => {
+    const entry = { by: "kid", value: "k" } as const;
+    await running.authority.state.store.addRevocation({ ...entry, reason: "x", actor: "x", at: 1 });
+    const query = new URLSearchParams(entry);
+    const answer = await revoker.fetch(`${running.url}/v1/revocations?${query}`, { method: "DELETE" });
+    expect(answer.status).toBe(200);
+  });
+
+  it.each([
+    ["POST", "", /by \(sub, jti, kid or tenant\)/],
+    ["DELETE", "?by=x", /GET \/v1\/revocations/],
+    ["GET", "?after=x", /after=GENERATION/],
+  ])("says of a %s that cannot be read what this endpoint takes", async (method, query, fix) => {
+    const init = method === "POST" ? { method, body: "{" } : { method };
+    const body = await (await revoker.fetch(`${running.url}/v1/revocations${query}`, init)).json();
+    expect(body).toMatchObject({ error: "authority_request_invalid", fix: expect.stringMatching(fix) });
+  });
 });
 
 describe("POST /v1/introspect", () => {

@@ -130,7 +130,7 @@ describe("POST /v1/token", () => {
       headers: { "Content-Type": "application/json" },
       body,
     });
-    expect([answer.status, await answer.json()]).toMatchObject([400, { error: "mint_request_invalid" }]);
+    expect([answer.status, await answer.json()]).toMatchObject([400, { error: "authority_request_invalid" }]);
   });
 
   it("refuses a body that is too large, before anything else", async () => {

@@ -104,14 +104,26 @@ describe("amesh revoke-token", () => {
   });
 
   it("asks first, and does nothing without a yes", async () => {
-    const args = ["revoke-token", "--authority", url, "--kid", "k", "--reason", "x"];
+    const args = ["revoke-token", "--authority", url, "--tenant", "k", "--reason", "x"];
     expect(await operator.run(args)).toEqual({ status: 2, ...failed("input_required", "--yes") });
-    const { status } = await operator.runInTerminal(args, [['Revoke kid "k"? [y/N] ', "n\r"]]);
+    const { status } = await operator.runInTerminal(args, [['Revoke tenant "k"? [y/N] ', "n\r"]]);
     expect(status).toBe(1);
-    expect((await listed()).some(({ by }: { by: string }) => by === "kid")).toBe(false);
+    expect((await listed()).some(({ value }: { value: string }) => value === "k")).toBe(false);
+  });
+
+  it("warns of a key that the authority does not publish, and makes no entry that nothing can match", async () => {
+    const more = ["--reason", "x", "--yes"];
+    const kid = "k".repeat(43);
+    const { status, stderr } = await revokeToken(operator, "--kid", kid, ...more);
+    expect([status, stderr]).toEqual([0, expect.stringContaining(`publishes no key "${kid}"`)]);
+    await revokeToken(operator, "--remove", "--kid", kid, "--yes");
+    const pattern = await revokeToken(operator, "--sub", "svc://billing/*", ...more);
+    expect(pattern).toEqual({ status: 2, ...failed("authority_request_invalid", "Patterns do not work") });
+    expect((await listed()).some(({ by }: { by: string }) => by !== "jti" && by !== "tenant")).toBe(false);
   });
 
   it.each<[readonly string[], string]>([
+    [["--jti", "null", "--reason", "x"], "null is no token's id"],
     [["--reason", "x"], "Give one of --jti"],
     [["--jti", "a", "--sub", "b", "--reason", "x"], "Give one of --jti"],
     [["--jti", "a"], "--reason is missing"],

@@ -687,11 +687,11 @@ export const catalogue = {
   },
 
   // ── Authority ─────────────────────────────────────────────────────────────────────────────────────────────
-  mint_request_invalid: {
+  authority_request_invalid: {
     status: 400,
     exit: 2,
-    summary: "The request for a token cannot be read.",
-    fix: "Send JSON with aud and act, as docs/protocol.md, section 8.9 has it.",
+    summary: "The request to the authority cannot be read.",
+    fix: "Send what docs/protocol.md, section 8.9 has for this endpoint.",
   },
   mint_denied: {
     status: 403,

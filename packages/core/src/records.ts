@@ -100,6 +100,7 @@ function refuseLaterVersion(version: JsonValue | undefined): void {
  * Reads a whole file or message.
  *
  * @param name what errors call it
+ * @param fix what mends it where nothing better is known; default the code's own
  * @throws AmeshError `code`
  */
 export function readDocument<T>(
@@ -108,18 +109,22 @@ export function readDocument<T>(
   code: ErrorCode,
   name: string,
   limits?: JsonLimits,
+  fix?: string,
 ): T {
   const { value, problem } = parseStrictJson(document, limits);
-  if (problem !== undefined) throw new AmeshError(code, `${name} cannot be read: ${problem}.`);
-  return withCode(() => reader(value, ""), code, name);
+  const read = () => {
+    if (problem !== undefined) throw new Misfit(problem);
+    return reader(value, "");
+  };
+  return withCode(read, code, name, fix);
 }
 
-export function withCode<T>(read: () => T, code: ErrorCode, name: string): T {
+export function withCode<T>(read: () => T, code: ErrorCode, name: string, otherwise?: string): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof Misfit)) throw error;
-    const { message, fix } = error;
+    const { message, fix = otherwise } = error;
     throw new AmeshError(code, `${name} cannot be read: ${message}.`, fix === undefined ? {} : { fix });
   }
 }

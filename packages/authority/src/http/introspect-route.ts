@@ -16,7 +16,7 @@ export async function answerIntrospect(context: Context, services: Services): Pr
   const tokens = new URLSearchParams(await context.req.text()).getAll("token");
   const [token] = tokens;
   if (type !== "application/x-www-form-urlencoded" || token === undefined || tokens.length !== 1)
-    throw new AmeshError("mint_request_invalid", "The body is not a form with one parameter token.", {
+    throw new AmeshError("authority_request_invalid", "The body is not a form with one parameter token.", {
       fix: "Send token=TOKEN as application/x-www-form-urlencoded (RFC 7662).",
     });
   const claims = await activeClaims(token, services);

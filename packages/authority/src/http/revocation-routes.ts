@@ -1,9 +1,18 @@
 import { AmeshError } from "@authmesh/core";
-import { integer, oneOf, optional, readDocument, record as shapeOf, text } from "@authmesh/core/records";
+import {
+  integer,
+  oneOf,
+  optional,
+  type Reader,
+  readDocument,
+  record as shapeOf,
+  text,
+} from "@authmesh/core/records";
 import type { Context } from "hono";
 import type { RevocationChange } from "../authority-store.js";
 import { record, type Services } from "../services.js";
 import { plainProblem } from "./problem.js";
+import { checkRevocable } from "./revocable-value.js";
 
 /** The last changes in one answer (docs/protocol.md, section 8.7). */
 const mostChanges = 10_000;
@@ -18,6 +27,13 @@ const shape = shapeOf({
   reason: text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters"),
   expiresAt: optional(integer(1, Number.MAX_SAFE_INTEGER)),
 });
+
+/** An entry that some token can match. What was made before may be taken back whatever it is. */
+const entryToMake: Reader<ReturnType<typeof shape>> = (value, at) => {
+  const entry = shape(value, at);
+  checkRevocable(entry);
+  return entry;
+};
 
 /** Whether the list is told to everybody, who then do not learn reasons and actors. */
 export interface ListOptions {
@@ -53,7 +69,14 @@ export async function answerRevocations(
 export async function answerRevoke(context: Context, services: Services): Promise<Response> {
   const { deviceId: actor } = context.get("authMesh");
   const body = new Uint8Array(await context.req.arrayBuffer());
-  const entry = readDocument(body, shape, "mint_request_invalid", "The revocation", { integers: true });
+  const entry = readDocument(
+    body,
+    entryToMake,
+    "authority_request_invalid",
+    "The revocation",
+    { integers: true },
+    "Send JSON with by (sub, jti, kid or tenant), value, reason and perhaps expiresAt in Unix seconds.",
+  );
   const at = Math.floor(services.now() / 1000);
   await record(services, {
     type: "dev.authmesh.token.revoked",
@@ -73,8 +96,10 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
   const entry = readDocument(
     JSON.stringify(named),
     shapeOf({ by, value }),
-    "mint_request_invalid",
+    "authority_request_invalid",
     "The query of the request",
+    {},
+    "Send by and value as `GET /v1/revocations` tells them.",
   );
   const at = Math.floor(services.now() / 1000);
   if (!(await services.store.hasRevocation(entry))) return noSuchRevocation();
@@ -105,7 +130,8 @@ function queryNumber(context: Context, name: string, least: number, most: number
   const number = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : -1;
   if (number >= least && number <= most) return number;
   throw new AmeshError(
-    "mint_request_invalid",
+    "authority_request_invalid",
     `The parameter ${name} is not an integer from ${least} to ${most}.`,
+    { fix: "Ask for /v1/revocations?after=GENERATION&limit=N, both optional." },
   );
 }

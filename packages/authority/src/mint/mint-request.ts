@@ -51,8 +51,15 @@ const shape = record({
   cnf: optional(cnf),
 });
 
-/** @throws AmeshError `mint_request_invalid` */
+/** @throws AmeshError `authority_request_invalid`, `payload_too_large` */
 export function readMintRequest(body: Uint8Array): MintRequest {
   if (body.length > maxMintRequestBytes) throw new AmeshError("payload_too_large");
-  return readDocument(body, shape, "mint_request_invalid", "The request for a token", { integers: true });
+  return readDocument(
+    body,
+    shape,
+    "authority_request_invalid",
+    "The request for a token",
+    { integers: true },
+    "Send JSON with aud and act, and of the rest what docs/protocol.md, section 8.9 has.",
+  );
 }

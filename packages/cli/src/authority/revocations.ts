@@ -1,4 +1,4 @@
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, isJsonObject } from "@authmesh/core";
 import { type Revocation, type RevocationSubject, readRevocationPage } from "@authmesh/oath";
 import type { AskAuthority } from "./ask-authority.js";
 
@@ -24,6 +24,12 @@ export async function addRevocation(
 
 export async function removeRevocation(ask: AskAuthority, { by, value }: Named): Promise<void> {
   await ask("DELETE", `${path}?${new URLSearchParams({ by, value })}`);
+}
+
+/** Whether the authority publishes a key of this id. */
+export async function isPublished(ask: AskAuthority, kid: string): Promise<boolean> {
+  const { keys } = await ask("GET", "/.well-known/jwks.json");
+  return Array.isArray(keys) && keys.some((key) => isJsonObject(key) && key["kid"] === kid);
 }
 
 /** Every entry in force, in the order in which they were made. @param now Unix seconds */

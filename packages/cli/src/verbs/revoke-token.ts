@@ -2,7 +2,13 @@ import { AmeshError, isoTime } from "@authmesh/core";
 import type { Revocation, RevocationSubject } from "@authmesh/oath";
 import { type AskAuthority, openAuthorityClient } from "../authority/ask-authority.js";
 import { authorityUrlEnvironment, authorityUrlOption, readAuthorityUrl } from "../authority/authority-url.js";
-import { addRevocation, listRevocations, type Named, removeRevocation } from "../authority/revocations.js";
+import {
+  addRevocation,
+  isPublished,
+  listRevocations,
+  type Named,
+  removeRevocation,
+} from "../authority/revocations.js";
 import type { Call } from "../call.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
@@ -98,7 +104,10 @@ function readNamed(call: Call): Named {
         .map((name) => `--${name}`)
         .join(", ")}.`,
     );
-  return { by, value: call.text(by) ?? "" };
+  const value = call.text(by) ?? "";
+  // What jq prints of a document that has no such member.
+  if (by === "jti" && value === "null") throw usage("null is no token's id.");
+  return { by, value };
 }
 
 const usage = (detail: string): AmeshError =>
@@ -111,6 +120,12 @@ async function revoke(
   entry: { readonly reason: string; readonly expiresAt: number | undefined },
 ): Promise<void> {
   const { terminal } = call;
+  if (named.by === "kid" && !(await isPublished(ask, named.value)))
+    terminal.warn(
+      `the authority publishes no key ${shown(named.value)}; \`amesh keys list\` shows those that there are.`,
+    );
+  if (named.by === "tenant" && named.value.includes("*"))
+    terminal.warn("patterns do not work here: this is the tenant of exactly that name.");
   await agree(call, `Revoke ${describe(named)}?`);
   await addRevocation(ask, named, entry);
   const until = entry.expiresAt === undefined ? "for good" : `until ${isoTime(entry.expiresAt)}`;
