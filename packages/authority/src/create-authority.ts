@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import type { Server } from "node:http";
 import { Server as TlsServer } from "node:https";
 import { join } from "node:path";
-import { checkAudience } from "@authmesh/core";
+import { AmeshError, checkAudience } from "@authmesh/core";
 import { auditRecorder, FanOutAuditSink } from "@authmesh/oath/audit";
 import type { Hono } from "hono";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
@@ -19,6 +20,7 @@ import { PolicyFile } from "./mint/policy-file.js";
 import { type AuthorityState, openAuthorityState } from "./open-state.js";
 import { Readiness } from "./readiness.js";
 import { record, type Services, tell } from "./services.js";
+import { startWarnings } from "./start-warnings.js";
 import type { StateEvent } from "./state-event.js";
 import { StateWatch } from "./state-watch.js";
 
@@ -88,9 +90,14 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   const { store, devices } = state;
   const metrics = new Metrics();
   const events = { audit, issuer, now };
-  const policy = new PolicyFile(options.policy ?? join(state.dir, "policy.yaml"), {
-    reloaded: () => {
-      logger.info("the policy was read again");
+  const policyPath = options.policy ?? join(state.dir, "policy.yaml");
+  if (options.policy !== undefined && !existsSync(policyPath))
+    throw new AmeshError("authority_policy_invalid", `There is no ${policyPath}.`);
+  for (const warning of startWarnings(options)) logger.warn(warning);
+  const policy = new PolicyFile(policyPath, {
+    reloaded: (isThere) => {
+      if (isThere) logger.info("the policy was read again");
+      else logger.warn(`${policyPath} is gone: the policy grants nothing now`);
       tell(events, { type: "dev.authmesh.policy.reloaded", proven: true, data: {} });
     },
     refused: ({ message, fix }) => {
@@ -150,8 +157,8 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       watch.start();
       feed?.start();
       if (tls !== undefined && server instanceof TlsServer)
-        stopRenewing = renewCertificate(server, tls, (error) =>
-          logger.error(`the renewed certificate cannot be used: ${String(error)}`),
+        stopRenewing = renewCertificate(server, tls, ({ message, fix }) =>
+          logger.error(`the certificate stays as it was: ${message}`, { fix }),
         );
       logger.info("listening", { host: address.address, port: address.port });
       return { host: address.address, port: address.port };

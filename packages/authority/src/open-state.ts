@@ -43,7 +43,8 @@ export interface AuthorityState {
   close(): Promise<void>;
 }
 
-const secretSource = {
+/** Where the secret that replicas share comes from. */
+export const secretSource = {
   variable: "AMESH_AUTHORITY_SECRET",
   fileVariable: "AMESH_AUTHORITY_SECRET_FILE",
   missing: "invalid_option",

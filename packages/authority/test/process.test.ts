@@ -1,16 +1,20 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer as createTlsServer } from "node:https";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { AmeshError } from "@authmesh/core";
 import { addDevice } from "@authmesh/keystore";
 import { Agent, fetch as undiciFetch } from "undici";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { freePort } from "../../../test/fixtures/free-port.js";
 import { PostgresServer } from "../../../test/fixtures/postgres-server.js";
+import { renewCertificate } from "../src/http/listen-on.js";
 import { runAuthority } from "../src/main.js";
 import { openAuthorityState } from "../src/open-state.js";
+import { startWarnings } from "../src/start-warnings.js";
 import { Device, everything, RunningAuthority, secret } from "./running-authority.js";
 import { openStore, temporaryFolder } from "./stores.js";
 
@@ -123,6 +127,14 @@ describe("authmesh-authority", () => {
     expect(result.stderr).toMatch(/^amesh: error: .*\namesh: hint: /);
   });
 
+  it("does not start with a policy that was named and is not there", async () => {
+    const result = await execution(["--policy", "/nowhere/policy.yaml"]);
+    expect([result.status, result.stderr]).toEqual([
+      1,
+      expect.stringContaining("There is no /nowhere/policy"),
+    ]);
+  });
+
   it("does not start with a policy that cannot be read", async () => {
     const dir = temporaryFolder();
     writeFileSync(join(dir, "policy.yaml"), "version: 1\nmint:\n  - nmae: x\n");
@@ -164,6 +176,21 @@ describe("an authority whose PostgreSQL goes away", () => {
   });
 });
 
+describe("the warnings at the start", () => {
+  it("are of tokens that anybody on the way can read, and of a secret that anybody here can", () => {
+    const file = join(temporaryFolder(), "secret");
+    writeFileSync(file, secret, { mode: 0o604 });
+    const open = { host: "0.0.0.0", env: { AMESH_AUTHORITY_SECRET_FILE: file } };
+    expect(startWarnings(open)).toEqual([
+      expect.stringContaining("0.0.0.0 without TLS"),
+      expect.stringContaining(file),
+    ]);
+    chmodSync(file, 0o600);
+    for (const meant of [{ trustProxy: true }, { tls: { cert: "c", key: "k" } }, { host: "127.0.0.1" }])
+      expect(startWarnings({ ...open, ...meant })).toEqual([]);
+  });
+});
+
 describe("an authority with a certificate", () => {
   it("speaks TLS", async () => {
     const dir = temporaryFolder();
@@ -193,6 +220,24 @@ describe("an authority with a certificate", () => {
     });
     expect(authority.issuer).toMatch(/^https:/);
     expect(await answer.json()).toMatchObject({ issuer: authority.issuer });
+  });
+
+  it("says which file of a renewal cannot be used, and stays with what it has", async () => {
+    const [cert, key] = [join(temporaryFolder(), "cert.pem"), "/nowhere/key.pem"];
+    writeFileSync(cert, "no certificate");
+    const server = createTlsServer();
+    const told = await new Promise<AmeshError>((resolve) => {
+      const stop = renewCertificate(server, { cert, key: cert }, resolve, 5);
+      onTestFinished(stop);
+      writeFileSync(cert, "none either");
+      utimesSync(cert, 1, 1);
+    });
+    expect(told).toMatchObject({
+      message: expect.stringContaining(cert),
+      fix: expect.stringContaining("PEM"),
+    });
+    const failing = RunningAuthority.start({ tls: { cert, key } });
+    await expect(failing).rejects.toMatchObject({ message: expect.stringContaining(key) });
   });
 
   it("does not start without its key", async () => {

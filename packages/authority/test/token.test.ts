@@ -1,11 +1,11 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InMemoryNonceStore, jwkOf } from "@authmesh/core";
 import { revokeDevice } from "@authmesh/keystore";
 import { createJwksSource, createTokenVerifier, readToken, thumbprint } from "@authmesh/oath";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { Device, everything, RunningAuthority } from "./running-authority.js";
+import { Device, everything, RunningAuthority, silent } from "./running-authority.js";
 
 let running: RunningAuthority;
 beforeAll(async () => {
@@ -195,6 +195,16 @@ describe("the policy", () => {
     await vi.waitUntil(() => running.events.some(({ type }) => type.endsWith("policy.refused")), 5000);
     expect((await device.mint(running.url, wish)).status).toBe(200);
     await running.setRules([everything]);
+  });
+
+  it("grants nothing when its file is gone, and the log warns of it", async () => {
+    const warnings: string[] = [];
+    const logger = { ...silent, warn: (message: string) => void warnings.push(message) };
+    const running = await RunningAuthority.start({ logger });
+    const { policyPath } = running.authority;
+    rmSync(policyPath);
+    await vi.waitUntil(() => warnings.some((line) => line.startsWith(`${policyPath} is gone`)), 5000);
+    expect((await (await running.device()).mint(running.url, wish)).status).toBe(403);
   });
 
   it("never lets a device speak for another, whatever its rules let through", async () => {

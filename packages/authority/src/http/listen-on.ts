@@ -24,13 +24,13 @@ const mostConnections = 10_000;
 
 /** @throws AmeshError `authority_cannot_listen` when the certificate cannot be used */
 export function createServer(app: Hono, tls: CertificateFiles | undefined): Server | TlsServer {
-  const serverOptions =
+  const create = (more = {}) => createAdaptorServer({ fetch: app.fetch, ...more }) as Server | TlsServer;
+  const server =
     tls === undefined
-      ? { serverOptions: limits }
-      : { createServer: createTlsServer, serverOptions: { ...limits, ...readPair(tls) } };
-  const server = tlsFailure(
-    () => createAdaptorServer({ fetch: app.fetch, ...serverOptions }) as Server | TlsServer,
-  );
+      ? create({ serverOptions: limits })
+      : tlsFailure(tls, () =>
+          create({ createServer: createTlsServer, serverOptions: { ...limits, ...readPair(tls) } }),
+        );
   server.maxConnections = mostConnections;
   return server;
 }
@@ -58,17 +58,20 @@ export async function listenOn(server: Server, host: string, port: number): Prom
 export function renewCertificate(
   server: TlsServer,
   files: CertificateFiles,
-  tell: (error: unknown) => void,
+  tell: (error: AmeshError) => void,
   everyMs = 60_000,
 ): () => void {
   let stamp = stampOf(files);
   const timer = setInterval(() => {
     try {
-      const present = stampOf(files);
-      if (present === stamp) return;
-      server.setSecureContext(readPair(files));
-      stamp = present;
+      tlsFailure(files, () => {
+        const present = stampOf(files);
+        if (present === stamp) return;
+        server.setSecureContext(readPair(files));
+        stamp = present;
+      });
     } catch (error) {
+      if (!(error instanceof AmeshError)) throw error;
       tell(error);
     }
   }, everyMs);
@@ -79,20 +82,19 @@ export function renewCertificate(
 const stampOf = ({ cert, key }: CertificateFiles): string =>
   [cert, key].map((path) => statSync(path, { bigint: true }).mtimeNs).join(" ");
 
-function readPair({ cert, key }: CertificateFiles): { readonly cert: Buffer; readonly key: Buffer } {
-  return tlsFailure(() => ({ cert: readFileSync(cert), key: readFileSync(key) }));
-}
+const readPair = ({ cert, key }: CertificateFiles) => ({ cert: readFileSync(cert), key: readFileSync(key) });
 
-function tlsFailure<T>(work: () => T): T {
+/** @throws AmeshError `authority_cannot_listen` */
+function tlsFailure<T>({ cert, key }: CertificateFiles, work: () => T): T {
   try {
     return work();
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
     throw new AmeshError(
       "authority_cannot_listen",
-      `The certificate or its key cannot be used (${reason}).`,
+      `The certificate ${cert} with the key ${key} cannot be used (${reason}).`,
       {
-        fix: "Give --cert a PEM file with the chain, and --key the PEM file of its private key.",
+        fix: "--cert is a PEM file with the chain, and --key the PEM file of its private key: write both anew, and let the authority read them.",
         cause,
       },
     );

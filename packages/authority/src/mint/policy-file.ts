@@ -6,7 +6,8 @@ const lookEveryMs = 500;
 
 /** What is told of a policy that changed. */
 export interface PolicyFileEvents {
-  readonly reloaded: () => void;
+  /** @param isThere false: the file is gone, and nothing is granted */
+  readonly reloaded: (isThere: boolean) => void;
   /** The policy before stays in force. */
   readonly refused: (error: AmeshError) => void;
 }
@@ -57,7 +58,7 @@ export class PolicyFile {
       this.#events.refused(error);
       return;
     }
-    this.#events.reloaded();
+    this.#events.reloaded(stamp !== "");
   }
 }
 
