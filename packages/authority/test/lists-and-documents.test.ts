@@ -140,6 +140,17 @@ describe("/v1/revocations", () => {
   });
 });
 
+it.each([
+  ["GET", "/v1/token", "POST"],
+  ["PUT", "/v1/revocations", "GET, POST, DELETE"],
+  ["POST", "/ready", "GET"],
+  ["DELETE", "/v1/token/exchange", "POST"],
+])("answers %s %s with the methods that the path takes", async (method, path, allow) => {
+  const answer = await fetch(`${running.url}${path}`, { method });
+  expect([answer.status, answer.headers.get("allow")]).toEqual([405, allow]);
+  expect(answer.headers.get("content-type")).toBe("application/problem+json");
+});
+
 describe("POST /v1/introspect", () => {
   it("says what a token says while it is good, and nothing of any other", async () => {
     const { token, jti } = await mint(reader);

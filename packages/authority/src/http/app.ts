@@ -76,7 +76,22 @@ export function createApp(options: AppOptions): Hono {
   app.get(paths.revocations, reader, (context) => answerRevocations(context, services, list));
   app.post(paths.revocations, revoker, (context) => answerRevoke(context, services));
   app.delete(paths.revocations, revoker, (context) => answerUnrevoke(context, services));
+  refuseOtherMethods(app);
   return app;
+}
+
+/** To be called when all endpoints are there. */
+function refuseOtherMethods(app: Hono): void {
+  const endpoints = app.routes.filter(({ method }) => method !== "ALL");
+  for (const path of new Set(endpoints.map(({ path }) => path))) {
+    const methods = endpoints.filter((endpoint) => endpoint.path === path).map(({ method }) => method);
+    const allow = [...new Set(methods)].join(", ");
+    app.all(path, () => {
+      const answer = plainProblem(405, `This path takes ${allow}.`, "method_not_allowed");
+      answer.headers.set("Allow", allow);
+      return answer;
+    });
+  }
 }
 
 function exchangeOptions({ services, exchange }: AppOptions): ExchangeRouteOptions {
