@@ -122,6 +122,38 @@ describe("amesh audit tail", () => {
     ]);
   });
 
+  it("shows what was revoked, which key signs, and whose entry was changed", async () => {
+    const log = at("authority.jsonl");
+    const sink = new FileAuditSink({ path: log });
+    const event = { time: 1_800_000_000, source, subject: "am_0000000000000000", proven: true } as const;
+    await sink.write([
+      createAuditEvent({
+        ...event,
+        type: "dev.authmesh.token.revoked",
+        data: { by: "sub", value: "svc://billing/worker", reason: "lost" },
+      }),
+      createAuditEvent({
+        ...event,
+        type: "dev.authmesh.key.rotated",
+        subject: undefined,
+        data: { kid: "Zq3Ww1fc", alg: "EdDSA" },
+      }),
+      createAuditEvent({
+        ...event,
+        type: "dev.authmesh.device.changed",
+        data: { device: { name: "worker" } },
+      }),
+    ]);
+    await sink.close();
+    const { stdout } = await machine.run(["audit", "tail", log]);
+    const about = stdout.split("\n").map((line) => line.split(/ {2,}/).slice(1));
+    expect(about.slice(0, 3)).toEqual([
+      ["token.revoked", "am_0000000000000000", "sub", "svc://billing/worker"],
+      ["key.rotated", "-", "Zq3Ww1fc"],
+      ["device.changed", "am_0000000000000000", "worker"],
+    ]);
+  });
+
   it("shows only what is asked for, and under --json the events as they stand in the log", async () => {
     const shown = async (...filter: string[]) =>
       (await machine.run(["audit", "tail", path, "--json", ...filter])).stdout

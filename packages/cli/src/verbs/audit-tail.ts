@@ -85,7 +85,8 @@ function describe({ time, type, subject, data }: JsonObject): string {
     text(type).replace(prefix, "").padEnd(15),
     (text(subject) || claimedBy(member(data, "unverified"))).padEnd(19),
     [text(member(request, "method")), text(member(request, "target"))].join(" ").trim(),
-    text(member(data, "code")) || text(member(data, "notice")),
+    ...["code", "notice", "by", "value", "kid"].map((name) => text(member(data, name))),
+    text(member(member(data, "device"), "name")),
   ];
   return visible(
     parts
