@@ -133,6 +133,12 @@ describe("POST /v1/token", () => {
     expect([answer.status, await answer.json()]).toMatchObject([400, { error: "authority_request_invalid" }]);
   });
 
+  it("asks what was meant in one sentence with one end", async () => {
+    const caller = await running.device();
+    const { detail } = await (await caller.mint(running.url, { ...wish, scopee: [] })).json();
+    expect(detail).toMatch(/; did you mean scope\?$/);
+  });
+
   it("refuses a body that is too large, before anything else", async () => {
     const caller = await running.device();
     const answer = await caller.mint(running.url, { ...wish, reason: "x".repeat(100_000) });

@@ -125,6 +125,7 @@ export function withCode<T>(read: () => T, code: ErrorCode, name: string, otherw
   } catch (error) {
     if (!(error instanceof Misfit)) throw error;
     const { message, fix = otherwise } = error;
-    throw new AmeshError(code, `${name} cannot be read: ${message}.`, fix === undefined ? {} : { fix });
+    const end = message.endsWith("?") ? "" : ".";
+    throw new AmeshError(code, `${name} cannot be read: ${message}${end}`, fix === undefined ? {} : { fix });
   }
 }
