@@ -643,7 +643,7 @@ export const catalogue = {
     status: 0,
     exit: 3,
     summary: "The authority refused to issue the token.",
-    fix: "The error holds the authority's own reason, and what mends it.",
+    fix: "Where it gives no reason, its log does; on its machine `amesh list --authority DIR` shows the devices that it knows.",
   },
 
   // ── Calling ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -709,7 +709,7 @@ export const catalogue = {
     status: 503,
     exit: 5,
     summary: "The authority's database cannot be used.",
-    fix: "Check that the database runs and can be written; the authority goes on by itself once it does.",
+    fix: "Check that the database runs and can be written; an authority that runs goes on by itself then, one that did not start has to be started again.",
   },
   authority_not_ready: {
     status: 503,

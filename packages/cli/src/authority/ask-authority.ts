@@ -57,6 +57,10 @@ export async function openAuthorityClient({ terminal }: Call, authority: URL): P
 
 /** The only scope that an authority asks for is the one to revoke. */
 function refusalOf(refusal: AmeshError, { identity }: OpenIdentity): AmeshError {
+  if (refusal.code === "unauthorized")
+    return new AmeshError(refusal.code, refusal.message, {
+      fix: `${refusal.fix} On the authority's machine that is \`amesh list --authority DIR\`.`,
+    });
   if (refusal.code !== "scope_missing") return refusal;
   const fix = `On the authority's machine: \`amesh grant ${identity.deviceId} revocations:rw --authority DIR\`.`;
   return new AmeshError(refusal.code, refusal.message, { fix });

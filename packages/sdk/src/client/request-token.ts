@@ -88,7 +88,7 @@ function refusal(url: URL, status: number, answer: JsonObject | undefined): Ames
 
 /** An authority tells nobody whom it knows; its log says why it did not believe a caller. */
 const letIn =
-  "Let this machine in at the authority: `amesh authority pair`, or `amesh add --authority DIR`. If it knows the machine, its log says what is amiss.";
+  "Let this machine in at the authority: `amesh authority pair`, or `amesh add --authority DIR`. If it knows the machine (`amesh list --authority DIR` shows that there), its log says what is amiss.";
 
 const named = (error: unknown): string => (typeof error === "string" ? ` ${quoteForeign(error)}` : "");
 
