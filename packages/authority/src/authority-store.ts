@@ -16,6 +16,12 @@ export interface RevocationChange extends Omit<Revocation, "issuer"> {
   readonly removed: boolean;
 }
 
+/** An entry as it is in the list. */
+export type StandingRevocation = Omit<RevocationChange, "removed">;
+
+/** Which entry is taken off the list, by whom, and when. */
+export type RevocationRemoval = Pick<Revocation, "by" | "value" | "actor" | "at">;
+
 export interface RevocationPage {
   /** Of the whole list. */
   readonly last: number;
@@ -49,12 +55,16 @@ export interface AuthorityStore {
    * @returns undefined where changes were dropped that the reader misses
    */
   revocationsAfter(generation: number, limit: number, from?: number): Promise<RevocationPage | undefined>;
-  /** Writes an entry over the one of the same `by` and `value`, if there is one. @returns its generation */
-  addRevocation(entry: Omit<Revocation, "issuer">): Promise<number>;
+  /**
+   * Writes an entry over the one of the same `by` and `value`, if there is one, which it never ends sooner.
+   *
+   * @returns what stands now
+   */
+  addRevocation(entry: Omit<Revocation, "issuer">): Promise<StandingRevocation>;
   /** Whether there is an entry of this `by` and `value`. */
   hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean>;
-  /** @param at Unix seconds. @returns the generation of the removal; undefined when there is no such entry */
-  removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined>;
+  /** @returns the generation of the removal; undefined when there is no such entry */
+  removeRevocation(removal: RevocationRemoval): Promise<number | undefined>;
   /** One of these that an entry in force revokes. @param now Unix seconds */
   findRevoked(named: readonly Revocable[], now: number): Promise<Revocable | undefined>;
   /** Drops entries and removals that nobody needs any more. @param now Unix seconds */
@@ -69,7 +79,7 @@ export interface AuthorityStore {
   /** Forgets nonces that are over. @param now Unix milliseconds */
   forgetNonces(now: number): Promise<void>;
 
-  /** What was changed of devices and of the active key, and told no audit yet; the oldest first. */
+  /** What was changed of devices, revocations and the active key, and told no audit yet; the oldest first. */
   untold(): Promise<readonly StateEvent[]>;
   /** An audit has it. */
   forgetTold(event: StateEvent): Promise<void>;

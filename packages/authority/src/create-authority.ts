@@ -19,9 +19,9 @@ import { Metrics } from "./metrics.js";
 import { PolicyFile } from "./mint/policy-file.js";
 import { type AuthorityState, openAuthorityState } from "./open-state.js";
 import { Readiness } from "./readiness.js";
-import { record, type Services, tell } from "./services.js";
+import { type Services, tell } from "./services.js";
 import { startWarnings } from "./start-warnings.js";
-import type { StateEvent } from "./state-event.js";
+import { StateTelling } from "./state-telling.js";
 import { StateWatch } from "./state-watch.js";
 
 /** An issuer of tokens. */
@@ -107,7 +107,24 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   });
   const nonces = new DatabaseNonceStore(store, now);
   const readiness = new Readiness({ store, devices, keys, nonces, audit, now });
-  const watch = new StateWatch({ store, devices, keys, policy, readiness, tell: tellOfChange, logger, now });
+  const telling = new StateTelling({
+    store,
+    audit,
+    issuer,
+    told: ({ type }) => {
+      if (type === "dev.authmesh.key.rotated") metrics.add("rotations_total");
+    },
+  });
+  const watch = new StateWatch({
+    store,
+    devices,
+    keys,
+    policy,
+    readiness,
+    tell: () => telling.tell(),
+    logger,
+    now,
+  });
   await watch.look();
 
   const log = await store.settle("revocations_log", randomBytes(12).toString("base64url"));
@@ -118,6 +135,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     devices,
     policy: () => policy.policy,
     audit,
+    tellChanges: () => telling.tell().catch(() => {}), // the watch does it again, and says what is wrong
     metrics,
     logger,
     now,
@@ -168,11 +186,6 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       return closing;
     },
   };
-
-  async function tellOfChange(event: StateEvent): Promise<void> {
-    await record(events, { ...event, proven: true });
-    if (event.type === "dev.authmesh.key.rotated") metrics.add("rotations_total");
-  }
 
   async function stop(): Promise<void> {
     stopRenewing();

@@ -4,7 +4,14 @@
  * @module
  */
 export type { AuthorityOptions } from "./authority-options.js";
-export type { AuthorityStore, Generations, RevocationChange, RevocationPage } from "./authority-store.js";
+export type {
+  AuthorityStore,
+  Generations,
+  RevocationChange,
+  RevocationPage,
+  RevocationRemoval,
+  StandingRevocation,
+} from "./authority-store.js";
 export { authorityFolder } from "./command-line.js";
 export { type Authority, createAuthority } from "./create-authority.js";
 export type { SharedDevices } from "./devices/shared-devices.js";

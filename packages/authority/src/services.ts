@@ -16,6 +16,8 @@ export interface Services {
   /** As the file has it now. */
   readonly policy: () => AuthorityPolicy;
   readonly audit: AuditRecorder;
+  /** Tells the audit at once what was changed in the store. What it does not take now it is told later. */
+  readonly tellChanges: () => Promise<void>;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */

@@ -3,7 +3,6 @@ import type { AuthorityStore, Generations } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
 import type { KeyRing } from "./keys/key-ring.js";
 import { Repetition } from "./repetition.js";
-import type { StateEvent } from "./state-event.js";
 
 export interface StateWatchOptions {
   readonly store: AuthorityStore;
@@ -14,7 +13,7 @@ export interface StateWatchOptions {
   /** Looked at last. */
   readonly readiness: { look(): Promise<void> };
   /** Tells the audit what was changed. What it throws holds off a new signing key. */
-  readonly tell: (event: StateEvent) => Promise<void>;
+  readonly tell: () => Promise<void>;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -23,6 +22,8 @@ export interface StateWatchOptions {
 /** How soon a replica sees what another one changed, in milliseconds. */
 const lookEveryMs = 250;
 const sweepEveryMs = 10_000;
+
+const areas = ["devices", "keys", "revocations"] as const;
 
 /** Keeps a replica's memory as the database is, and does what is due in the database. */
 export class StateWatch {
@@ -46,27 +47,19 @@ export class StateWatch {
 
   /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
   async look(): Promise<void> {
-    const { store, devices, keys, policy, readiness } = this.#options;
+    const { store, devices, keys, policy, readiness, tell } = this.#options;
     void policy.policy;
     const generations = await store.generations();
     const before = this.#known;
     if (generations.devices !== before?.devices) await devices.refresh();
     else devices.seen();
     await this.#sweep();
-    if (generations.devices !== before?.devices || generations.keys !== before?.keys) await this.#tell();
+    if (areas.some((area) => generations[area] !== before?.[area])) await tell();
     // A key signs once the audit was told of it.
     if (generations.keys !== before?.keys) await keys.refresh();
     this.#known = generations;
     await readiness.look();
     if (await keys.maintain()) await this.look();
-  }
-
-  async #tell(): Promise<void> {
-    const { store, tell } = this.#options;
-    for (const event of await store.untold()) {
-      await tell(event);
-      await store.forgetTold(event);
-    }
   }
 
   async #sweep(): Promise<void> {

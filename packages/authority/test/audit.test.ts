@@ -1,13 +1,14 @@
 import { join } from "node:path";
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, type AuditEvent } from "@authmesh/core";
 import { addDevice, revokeDevice, setScopes } from "@authmesh/keystore";
+import type { AuditRecorder } from "@authmesh/oath/audit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { SharedDevices } from "../src/devices/shared-devices.js";
 import { KeyRing } from "../src/keys/key-ring.js";
 import { KeySealing } from "../src/keys/key-sealing.js";
 import { openKeyRing } from "../src/keys/open-key-ring.js";
 import { openAuthorityState } from "../src/open-state.js";
-import type { StateEvent } from "../src/state-event.js";
+import { StateTelling } from "../src/state-telling.js";
 import { StateWatch } from "../src/state-watch.js";
 import { FailingAudit } from "./failing-audit.js";
 import { Device, RunningAuthority, secret, silent } from "./running-authority.js";
@@ -51,17 +52,41 @@ describe("an authority whose audit is required", () => {
     expect(audit.events.slice(before).map(({ type }) => type)).not.toContain("dev.authmesh.token.minted");
   });
 
-  it("changes no revocation that the audit cannot tell of", async () => {
-    expect(await told(await audit.during("dev.authmesh.token.revoked", revoke))).toEqual(unavailable);
-    expect(await revoked()).toEqual([]);
-    expect((await revoke()).status).toBe(201);
-    expect(await told(await audit.during("dev.authmesh.revocation.removed", restore))).toEqual(unavailable);
-    expect(await revoked()).toMatchObject([{ by: "jti", value: "x" }]);
+  const since = (before: number) => audit.events.slice(before).map(({ type }) => type);
+
+  it("tells of a changed revocation once, and once the audit works where it failed meanwhile", async () => {
+    const before = audit.events.length;
+    const answer = await audit.during("dev.authmesh.token.revoked", async () => {
+      const answer = await revoke();
+      const again = await revoke();
+      expect(await told(again)).toEqual(unavailable);
+      await expectLooks(4);
+      return answer;
+    });
+    expect(answer.status).toBe(201);
+    expect(await revoked()).toMatchObject([{ generation: 1, by: "jti", value: "x" }]);
     expect((await restore()).status).toBe(200);
+    expect(since(before).filter((type) => type.includes("revo"))).toEqual([
+      "dev.authmesh.token.revoked",
+      "dev.authmesh.revocation.removed",
+    ]);
+  });
+
+  it("tells of no change that did not happen", async () => {
     const before = audit.events.length;
     expect((await restore()).status).toBe(404);
-    expect(audit.events.slice(before).map(({ type }) => type)).toEqual(["dev.authmesh.request.allowed"]);
+    const past = { by: "jti", value: "x", reason: "lost", expiresAt: 1 };
+    expect((await revocations({ method: "POST", body: JSON.stringify(past) })).status).toBe(400);
+    expect(since(before)).toEqual(["dev.authmesh.request.allowed", "dev.authmesh.request.allowed"]);
   });
+
+  /** Resolves when the replica has compared itself with the database so many times more. */
+  async function expectLooks(count: number): Promise<void> {
+    const { store } = running.authority.state;
+    const looking = vi.spyOn(store, "generations");
+    await vi.waitUntil(() => looking.mock.calls.length >= count, 5000);
+    looking.mockRestore();
+  }
 
   it("refuses what it would refuse anyway, whatever becomes of the event", async () => {
     const tooLong = () => device.mint(running.url, { ...wish, sub: "svc://device/am_somebodyelse0000" });
@@ -75,12 +100,19 @@ it("signs with no key before the audit was told of it", async () => {
   const store = await openStore({ file: join(temporaryFolder(), "authority.db") });
   const sealing = new KeySealing(Buffer.alloc(32, 7));
   const keys = new KeyRing({ store, sealing, algorithm: "EdDSA", rotateAfter: 86_400, now: Date.now });
-  const told: StateEvent[] = [];
+  const told: AuditEvent[] = [];
   let full = true;
-  const tell = async (event: StateEvent) => {
-    if (full) throw new AmeshError("audit_unavailable");
-    told.push(event);
+  const audit: AuditRecorder = {
+    working: true,
+    hasSinks: true,
+    async record(event, ended) {
+      ended?.(!full);
+      if (full) throw new AmeshError("audit_unavailable");
+      told.push(event);
+    },
   };
+  const telling = new StateTelling({ store, audit, issuer: "https://issuer.example", told() {} });
+  const tell = () => telling.tell();
   const devices = new SharedDevices(store);
   const policy = { policy: undefined };
   const readiness = { look: async () => {} };
@@ -147,5 +179,20 @@ describe("changes of an authority's devices", () => {
     });
     await expect(failing).rejects.toThrow("no");
     expect(await store.untold()).toEqual([]);
+  });
+});
+
+describe("a replica without sinks", () => {
+  it("leaves what was changed to those that have some", async () => {
+    const device = new Device();
+    const { authority } = await RunningAuthority.start({ audit: undefined });
+    const { devices, store } = authority.state;
+    await devices.update((draft) => addDevice(draft, device.entry()));
+    await vi.waitUntil(() => devices.findById(device.id, "controller") !== undefined, 5000);
+    const types = (await store.untold()).map(({ type }) => type);
+    expect(types).toEqual(["dev.authmesh.key.rotated", "dev.authmesh.device.added"]);
+    await authority.close();
+    const { events } = await RunningAuthority.start({ dir: authority.state.dir });
+    await vi.waitUntil(() => types.every((type) => events.some((event) => event.type === type)), 5000);
   });
 });

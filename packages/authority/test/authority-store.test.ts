@@ -32,6 +32,8 @@ const signingKey = (kid: string, state: SigningKey["state"]): SigningKey => ({
 const entry = (value: string, expiresAt?: number) =>
   ({ by: "jti", value, reason: "lost", actor: "am_x", at: now, ...(expiresAt && { expiresAt }) }) as const;
 
+const removal = (value: string) => ({ by: "jti", value, actor: "am_x", at: now }) as const;
+
 describe.each(backends)("the state in $name", (backend) => {
   it("has a schema that several processes may bring up to date at once, and again", async () => {
     const place = await backend.place();
@@ -114,8 +116,8 @@ describe.each(backends)("the state in $name", (backend) => {
     await store.addRevocation(entry("a"));
     await store.addRevocation(entry("b", now + 60));
     await store.addRevocation({ ...entry("a"), reason: "stolen" });
-    expect(await store.removeRevocation({ by: "jti", value: "b" }, now)).toBe(4);
-    expect(await store.removeRevocation({ by: "jti", value: "b" }, now)).toBeUndefined();
+    expect(await store.removeRevocation(removal("b"))).toBe(4);
+    expect(await store.removeRevocation(removal("b"))).toBeUndefined();
     const page = await store.revocationsAfter(0, 100);
     expect(page?.changes).toMatchObject([
       { generation: 3, by: "jti", value: "a", reason: "stolen", removed: false },
@@ -126,11 +128,40 @@ describe.each(backends)("the state in $name", (backend) => {
     expect(await store.revocationsAfter(99, 100)).toBeUndefined();
   });
 
+  it("ends no revocation sooner, unless it is taken back first", async () => {
+    const store = await openStore(await backend.place());
+    const end = async (expiresAt?: number) => (await store.addRevocation(entry("a", expiresAt))).expiresAt;
+    expect(await end(now + 60)).toBe(now + 60);
+    expect(await end(now + 30)).toBe(now + 60);
+    expect(await end(now + 90)).toBe(now + 90);
+    expect(await end()).toBeUndefined();
+    expect(await end(now + 30)).toBeUndefined();
+    expect((await store.revocationsAfter(0, 1))?.changes[0]).not.toHaveProperty("expiresAt");
+    await store.removeRevocation(removal("a"));
+    expect(await end(now + 30)).toBe(now + 30);
+  });
+
+  it("keeps what the audit is to be told of revocations with their change", async () => {
+    const store = await openStore(await backend.place());
+    await store.addRevocation(entry("a", now + 60));
+    await store.removeRevocation(removal("a"));
+    await store.removeRevocation(removal("a"));
+    const told = (await store.untold()).map(({ type, subject, data }) => ({ type, subject, data }));
+    expect(told).toHaveLength(2);
+    const about = { by: "jti", value: "a" };
+    expect(told).toContainEqual({
+      type: "dev.authmesh.token.revoked",
+      subject: "am_x",
+      data: { ...about, reason: "lost", expiresAt: now + 60 },
+    });
+    expect(told).toContainEqual({ type: "dev.authmesh.revocation.removed", subject: "am_x", data: about });
+  });
+
   it("drops what is over, and does not know the generations from before any more", async () => {
     const store = await openStore(await backend.place());
     await store.addRevocation(entry("a", now + 60));
     await store.addRevocation(entry("b"));
-    await store.removeRevocation({ by: "jti", value: "b" }, now);
+    await store.removeRevocation(removal("b"));
     await store.addRevocation(entry("c"));
     await store.forgetRevocations(now);
     expect((await store.generations()).revocations).toBe(4);

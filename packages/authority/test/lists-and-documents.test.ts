@@ -96,12 +96,26 @@ describe("/v1/revocations", () => {
     expect(text).not.toContain(device.id);
   });
 
+  it("keeps an entry for good, whatever shorter one is asked for, and says so", async () => {
+    const entry = { by: "sub", value: "svc://stays", reason: "left" };
+    await revoke(revoker, entry);
+    const soon = Math.floor(Date.now() / 1000) + 60;
+    const answer = await revoke(revoker, { ...entry, reason: "again", expiresAt: soon });
+    expect(answer.status).toBe(201);
+    const stands = await answer.json();
+    expect(stands).toMatchObject({ ...entry, reason: "again", actor: revoker.id });
+    expect(stands).not.toHaveProperty("expiresAt");
+    const list = await (await reader.fetch(`${running.url}/v1/revocations`)).json();
+    expect(list.revocations).toContainEqual(stands);
+  });
+
   it.each([
     ["by nothing", { value: "x", reason: "x" }],
     ["by what there is not", { by: "iss", value: "x", reason: "x" }],
     ["without a reason", { by: "jti", value: "x" }],
     ["by another name for its actor", { by: "jti", value: "x", reason: "x", actor: "am_other" }],
     ["with a value of two lines", { by: "jti", value: "x\ny", reason: "x" }],
+    ["that is over already", { by: "jti", value: "x", reason: "x", expiresAt: 1 }],
     ["until a fraction of a second", { by: "jti", value: "x", reason: "x", expiresAt: 1.5 }],
   ])("refuses an entry %s", async (_, entry) => {
     expect((await revoke(revoker, entry)).status).toBe(400);

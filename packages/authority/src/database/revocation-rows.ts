@@ -1,5 +1,12 @@
 import type { Revocation, RevocationSubject } from "@authmesh/oath";
-import type { Revocable, RevocationChange, RevocationPage } from "../authority-store.js";
+import type {
+  Revocable,
+  RevocationChange,
+  RevocationPage,
+  RevocationRemoval,
+  StandingRevocation,
+} from "../authority-store.js";
+import type { StateChange } from "../state-event.js";
 import type { Database, Work } from "./tables.js";
 
 /** How long a removal is told, in seconds: who did not ask meanwhile begins anew (docs/protocol.md, section 8.7). */
@@ -33,25 +40,33 @@ export async function readRevocations(
   return { last: Math.max(last, changes.at(-1)?.generation ?? 0), changes };
 }
 
+/** An entry never ends sooner for being written again. @returns what stands now */
 export async function writeRevocation(
   work: Work,
   generation: number,
-  { by, value, reason, actor, at, expiresAt }: Omit<Revocation, "issuer">,
-): Promise<void> {
-  const changing = { reason, actor, at, expires_at: expiresAt ?? null, removed: 0, generation };
+  { expiresAt: asked, ...entry }: Omit<Revocation, "issuer">,
+): Promise<StandingRevocation> {
+  const { by, value, reason, actor, at } = entry;
+  const standing = await standingEntry(work, entry);
+  const expiresAt = later(asked ?? null, standing === undefined ? 0 : standing.expires_at);
+  const changing = { reason, actor, at, expires_at: expiresAt, removed: 0, generation };
   await work
     .insertInto("revocations")
     .values({ by, value, ...changing })
     .onConflict((conflict) => conflict.columns(["by", "value"]).doUpdateSet(changing))
     .execute();
+  return { ...entry, generation, ...(expiresAt === null ? {} : { expiresAt }) };
 }
+
+/** Of two ends, where null is none. */
+const later = (one: number | null, other: number | null): number | null =>
+  one === null || other === null ? null : Math.max(one, other);
 
 /** @returns whether there was such an entry */
 export async function removeRevocation(
   work: Work,
   generation: number,
-  { by, value }: Pick<Revocation, "by" | "value">,
-  at: number,
+  { by, value, at }: RevocationRemoval,
 ): Promise<boolean> {
   const { numUpdatedRows } = await work
     .updateTable("revocations")
@@ -63,19 +78,37 @@ export async function removeRevocation(
   return numUpdatedRows > 0n;
 }
 
-export async function hasEntry(
+export function standingEntry(
   database: Database,
   { by, value }: Pick<Revocation, "by" | "value">,
-): Promise<boolean> {
-  const row = await database
+): Promise<{ readonly expires_at: number | null } | undefined> {
+  return database
     .selectFrom("revocations")
-    .select("generation")
+    .select("expires_at")
     .where("by", "=", by)
     .where("value", "=", value)
     .where("removed", "=", 0)
     .executeTakeFirst();
-  return row !== undefined;
 }
+
+/** What the audit is told of an entry that was written. */
+export const toldOfRevocation = ({
+  by,
+  value,
+  reason,
+  actor,
+  expiresAt,
+}: StandingRevocation): StateChange => ({
+  type: "dev.authmesh.token.revoked",
+  subject: actor,
+  data: { by, value, reason, ...(expiresAt === undefined ? {} : { expiresAt }) },
+});
+
+export const toldOfRemoval = ({ by, value, actor }: RevocationRemoval): StateChange => ({
+  type: "dev.authmesh.revocation.removed",
+  subject: actor,
+  data: { by, value },
+});
 
 export async function findRevoked(
   database: Database,

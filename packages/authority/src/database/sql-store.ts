@@ -1,6 +1,13 @@
 import type { AllowListDraft, AllowListState } from "@authmesh/keystore";
 import type { Revocation } from "@authmesh/oath";
-import type { AuthorityStore, Generations, Revocable, RevocationPage } from "../authority-store.js";
+import type {
+  AuthorityStore,
+  Generations,
+  Revocable,
+  RevocationPage,
+  RevocationRemoval,
+  StandingRevocation,
+} from "../authority-store.js";
 import { deviceChanges, toldOfDevices } from "../devices/device-changes.js";
 import { toldOfKeys } from "../keys/rotation.js";
 import type { SigningKey } from "../keys/signing-key.js";
@@ -12,10 +19,12 @@ import { NonceQueue } from "./nonce-queue.js";
 import {
   dropRevocations,
   findRevoked,
-  hasEntry,
   hasRevocationsToDrop,
   readRevocations,
   removeRevocation,
+  standingEntry,
+  toldOfRemoval,
+  toldOfRevocation,
   writeRevocation,
 } from "./revocation-rows.js";
 import { deleteStateEvent, readStateEvents, writeStateEvents } from "./state-event-rows.js";
@@ -85,21 +94,24 @@ export class SqlStore implements AuthorityStore {
     });
   }
 
-  addRevocation(entry: Omit<Revocation, "issuer">): Promise<number> {
+  addRevocation(entry: Omit<Revocation, "issuer">): Promise<StandingRevocation> {
     return this.#change("revocations", async (work, generation) => {
-      await writeRevocation(work, generation, entry);
-      return generation;
+      const standing = await writeRevocation(work, generation, entry);
+      await this.#tell(work, [toldOfRevocation(standing)]);
+      return standing;
     });
   }
 
   hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean> {
-    return attempt(() => hasEntry(this.#database, entry));
+    return attempt(async () => (await standingEntry(this.#database, entry)) !== undefined);
   }
 
-  removeRevocation(entry: Pick<Revocation, "by" | "value">, at: number): Promise<number | undefined> {
-    return this.#change("revocations", async (work, generation) =>
-      (await removeRevocation(work, generation, entry, at)) ? generation : undefined,
-    );
+  removeRevocation(removal: RevocationRemoval): Promise<number | undefined> {
+    return this.#change("revocations", async (work, generation) => {
+      if (!(await removeRevocation(work, generation, removal))) return undefined;
+      await this.#tell(work, [toldOfRemoval(removal)]);
+      return generation;
+    });
   }
 
   findRevoked(named: readonly Revocable[], now: number): Promise<Revocable | undefined> {

@@ -10,7 +10,7 @@ import {
 } from "@authmesh/core/records";
 import type { Context } from "hono";
 import type { RevocationChange } from "../authority-store.js";
-import { record, type Services } from "../services.js";
+import type { Services } from "../services.js";
 import { plainProblem } from "./problem.js";
 import { checkRevocable } from "./revocable-value.js";
 
@@ -65,7 +65,10 @@ export async function answerRevocations(
   return context.json({ issuer, log, generation, more, revocations }, 200, headers);
 }
 
-/** `POST /v1/revocations`, behind the device verifier and the scope `revocations:w`. */
+/**
+ * `POST /v1/revocations`, behind the device verifier and the scope `revocations:w`. Here and in the next, what the audit
+ * is told is written with the change: it cannot tell of one that did not happen.
+ */
 export async function answerRevoke(context: Context, services: Services): Promise<Response> {
   const { deviceId: actor } = context.get("authMesh");
   const body = new Uint8Array(await context.req.arrayBuffer());
@@ -78,15 +81,15 @@ export async function answerRevoke(context: Context, services: Services): Promis
     "Send JSON with by (sub, jti, kid or tenant), value, reason and perhaps expiresAt in Unix seconds.",
   );
   const at = Math.floor(services.now() / 1000);
-  await record(services, {
-    type: "dev.authmesh.token.revoked",
-    subject: actor,
-    proven: true,
-    data: entry,
-  });
-  const generation = await services.store.addRevocation({ ...entry, actor, at });
+  if (entry.expiresAt !== undefined && entry.expiresAt <= at)
+    throw new AmeshError("authority_request_invalid", "The revocation: expiresAt is over already.", {
+      fix: "To end a revocation, DELETE it.",
+    });
+  refuseWithoutAudit(services);
+  const standing = await services.store.addRevocation({ ...entry, actor, at });
+  await services.tellChanges();
   services.metrics.add("revocations_total");
-  return context.json({ generation, ...entry, actor, at }, 201, { "Cache-Control": "no-store" });
+  return context.json(standing, 201, { "Cache-Control": "no-store" });
 }
 
 /** `DELETE /v1/revocations?by=…&value=…`, behind the same. */
@@ -103,16 +106,17 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
   );
   const at = Math.floor(services.now() / 1000);
   if (!(await services.store.hasRevocation(entry))) return noSuchRevocation();
-  await record(services, {
-    type: "dev.authmesh.revocation.removed",
-    subject: actor,
-    proven: true,
-    data: entry,
-  });
-  const generation = await services.store.removeRevocation(entry, at);
+  refuseWithoutAudit(services);
+  const generation = await services.store.removeRevocation({ ...entry, actor, at });
   if (generation === undefined) return noSuchRevocation();
+  await services.tellChanges();
   services.metrics.add("revocations_total");
   return context.json({ generation, ...entry }, 200, { "Cache-Control": "no-store" });
+}
+
+function refuseWithoutAudit({ audit }: Services): void {
+  if (!audit.working)
+    throw new AmeshError("audit_unavailable", "The audit's sinks fail; nothing was changed.");
 }
 
 const noSuchRevocation = () => plainProblem(404, "There is no such revocation.", "not_found");

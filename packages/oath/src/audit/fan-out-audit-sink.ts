@@ -17,8 +17,14 @@ export interface AuditRecorder {
   /**
    * Takes an event. A promise is to be waited for before what the event tells of goes on; without one nothing waits.
    * It rejects with AmeshError `audit_unavailable`.
+   *
+   * @param ended called once, be it long after that: whether the sinks that it takes have the event, or found no place
    */
-  record(event: AuditEvent): Promise<void> | undefined;
+  record(event: AuditEvent, ended?: (kept: boolean) => void): Promise<void> | undefined;
+  /** Whether as many sinks as it takes work, as far as their last writes tell. */
+  readonly working: boolean;
+  /** Without any, events are lost. */
+  readonly hasSinks: boolean;
 }
 
 /**
@@ -56,9 +62,14 @@ export class FanOutAuditSink implements AuditSink, AuditRecorder {
     return this.#queues.filter((queue) => queue.working).length >= this.#require;
   }
 
-  record(event: AuditEvent): Promise<void> | undefined {
-    if (this.#require > 0) return this.#recordSafely(event);
+  get hasSinks(): boolean {
+    return this.#queues.length > 0;
+  }
+
+  record(event: AuditEvent, ended: (kept: boolean) => void = () => {}): Promise<void> | undefined {
+    if (this.#require > 0) return this.#recordSafely(event, ended);
     for (const queue of this.#queues) queue.push(event);
+    ended(true);
     return undefined;
   }
 
@@ -71,17 +82,19 @@ export class FanOutAuditSink implements AuditSink, AuditRecorder {
     await Promise.all(this.#queues.map((queue) => queue.close()));
   }
 
-  #recordSafely(event: AuditEvent): Promise<void> {
+  #recordSafely(event: AuditEvent, ended: (kept: boolean) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       let kept = 0;
       const refuse = () => reject(tooFew(kept, this.#require));
       let cancel = () => {};
       const count = () => {
-        if (++kept < this.#require) return;
+        if (++kept !== this.#require) return;
         cancel();
         resolve();
+        ended(true);
       };
       const taken = this.#queues.filter((queue) => queue.push(event, count));
+      if (taken.length < this.#require) ended(false);
       // Where it is known that too few work, nobody waits to hear it.
       if (taken.filter((queue) => queue.working).length < this.#require) refuse();
       else cancel = this.#schedule(refuse, this.#waitMs);

@@ -83,3 +83,27 @@ test.each([
 ])("options that make no sense are refused: %j %j", (sinks, options) => {
   expect(() => fanOut(sinks, options)).toThrow(TypeError);
 });
+
+test("who asks learns that an event was kept, even after it was given up, or found no place", async () => {
+  const sink = new Kept();
+  sink.trouble = new Error("full");
+  const { audit, timers } = fanOut([sink], { require: 1, capacity: 2 });
+  const ended: [string, boolean][] = [];
+  const record = (id: string) =>
+    expect(audit.record(event(id), (kept) => ended.push([id, kept]))).rejects.toThrow("0 audit sinks");
+  expect([audit.working, audit.hasSinks]).toEqual([true, true]);
+  await Promise.all([record("a"), turn().then(() => timers.pass(2000))]);
+  await record("b");
+  await record("c");
+  expect(audit.working).toBe(false);
+  expect(ended).toEqual([["c", false]]);
+  sink.trouble = undefined;
+  await timers.pass(5000);
+  expect(ended).toEqual([
+    ["c", false],
+    ["a", true],
+    ["b", true],
+  ]);
+  expect(audit.working).toBe(true);
+  expect(new FanOutAuditSink([]).hasSinks).toBe(false);
+});
