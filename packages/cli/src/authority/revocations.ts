@@ -13,13 +13,17 @@ const changesAtOnce = 2000;
 /** A million changes, in so many answers; a list of the command line is for people. */
 const mostPages = 500;
 
-/** @param expiresAt Unix seconds; undefined: for good */
+/**
+ * @param expiresAt Unix seconds; undefined: for good
+ * @returns until when the entry stands, which may be later
+ */
 export async function addRevocation(
   ask: AskAuthority,
   { by, value }: Named,
   { reason, expiresAt }: { readonly reason: string; readonly expiresAt: number | undefined },
-): Promise<void> {
-  await ask("POST", path, { by, value, reason, expiresAt });
+): Promise<number | undefined> {
+  const standing = await ask("POST", path, { by, value, reason, expiresAt });
+  return typeof standing["expiresAt"] === "number" ? standing["expiresAt"] : undefined;
 }
 
 export async function removeRevocation(ask: AskAuthority, { by, value }: Named): Promise<void> {

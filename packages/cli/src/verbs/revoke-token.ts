@@ -127,9 +127,9 @@ async function revoke(
   if (named.by === "tenant" && named.value.includes("*"))
     terminal.warn("patterns do not work here: this is the tenant of exactly that name.");
   await agree(call, `Revoke ${describe(named)}?`);
-  await addRevocation(ask, named, entry);
-  const until = entry.expiresAt === undefined ? "for good" : `until ${isoTime(entry.expiresAt)}`;
-  const { reason, expiresAt = null } = entry;
+  const expiresAt = (await addRevocation(ask, named, entry)) ?? null;
+  const until = expiresAt === null ? "for good" : `until ${isoTime(expiresAt)}`;
+  const { reason } = entry;
   terminal.answer({ revoked: { ...named, reason, expiresAt } }, () =>
     done(`Revoked ${until}: ${describe(named)}.`),
   );
