@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAuditEvent, randomBytes, requestAuditEvent } from "@authmesh/core";
 import { createEd25519Signer } from "@authmesh/oath";
@@ -58,7 +58,9 @@ describe("amesh audit verify", () => {
     expect(stdout).toMatch(
       /^WARN +Without --key.*\nWARN +Without --checkpoint.*\nOK +4 lines, numbers 1 to 4: no change was found\.\n$/,
     );
-    const whole = await machine.run(["audit", "verify", path, ...kept(), "--signatures"]);
+    mkdirSync(`${path}.lock`, { recursive: true }); // a writer's, which `audit.jsonl*` matches
+    expect((await machine.run(["audit", "verify", `${path}.lock`])).status).toBe(2);
+    const whole = await machine.run(["audit", "verify", path, `${path}.lock`, ...kept(), "--signatures"]);
     expect(whole.stdout).toBe(
       "OK    Evidence in 1 event.\nOK    Signed through number 3.\nOK    4 lines, numbers 1 to 4: no change was found.\n",
     );

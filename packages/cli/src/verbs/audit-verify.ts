@@ -14,7 +14,12 @@ export const verb: Verb = {
       "Reads the files of one audit log, in whatever order they are given, and says what was changed since they were written: lines that were edited, deleted, exchanged or added, chains that begin anew, and two continuations of one line.",
       "The chain alone shows a change in the middle. That lines were cut off at the end, or that all of it was written anew, shows only a checkpoint that was kept elsewhere (--checkpoint), or for what came before the last checkpoint the key that signs them (--key).",
     ],
-    arguments: [{ name: "FILE...", about: "the log, and the older files beside it" }],
+    arguments: [
+      {
+        name: "FILE...",
+        about: "the log, and the older files beside it; names that end in .lock are passed over",
+      },
+    ],
     options: [
       {
         flags: "--key FILE",

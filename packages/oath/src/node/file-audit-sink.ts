@@ -4,7 +4,7 @@ import { type CheckpointOptions, Checkpoints } from "../audit/checkpoints.js";
 import { type Schedule, unreferencedTimer } from "../timing/index.js";
 import { AuditFile } from "./audit-file.js";
 import { lastRotated, setAside } from "./rotated-files.js";
-import { WriterLock } from "./writer-lock.js";
+import { lockSuffix, WriterLock } from "./writer-lock.js";
 
 export interface FileAuditOptions {
   readonly path: string;
@@ -141,7 +141,7 @@ export class FileAuditSink implements AuditSink {
     if (this.#lock?.isHeld === false) await this.#release();
     const change = this.#file?.change();
     if (change !== undefined) await this.#release();
-    this.#lock ??= WriterLock.take(`${this.#options.path}.lock`);
+    this.#lock ??= WriterLock.take(this.#options.path + lockSuffix);
     this.#file ??= await this.#open(change);
     return this.#file;
   }

@@ -1,9 +1,11 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { AmeshError } from "@authmesh/core";
 import { storageFailed } from "@authmesh/core/storage-error";
 import { readChainLine } from "../audit/chain.js";
 import { longestLine } from "../audit/encode-event.js";
 import { LogCheck, type LogCheckOptions, type LogReport, type Place } from "../audit/log-check.js";
+import { lockSuffix } from "./writer-lock.js";
 
 export interface VerifyAuditLogOptions extends LogCheckOptions {
   /** Told about once a second how far it is: bytes of the files, and all of them. */
@@ -20,16 +22,18 @@ const progressEveryMs = 1000;
 
 /**
  * Checks files of one log, in whatever order they are given, in memory that does not grow with them
- * (docs/protocol.md, section 13.5).
+ * (docs/protocol.md, section 13.5). A name that ends in `.lock` is passed over: `audit.jsonl*` matches the writer's lock.
  *
- * @throws AmeshError `storage_failed`; `invalid_option` for a checkpoint that none of the keys signed
+ * @throws AmeshError `storage_failed`; `invalid_option` for a checkpoint that none of the keys signed, and where no file is named
  */
 export async function verifyAuditLog(
   files: readonly string[],
   options: VerifyAuditLogOptions = {},
 ): Promise<LogReport> {
   const check = new LogCheck(options);
-  const ordered = await inOrder(files);
+  const logs = files.filter((file) => !file.endsWith(lockSuffix));
+  if (logs.length === 0) throw new AmeshError("invalid_option", "No file of a log was named.");
+  const ordered = await inOrder(logs);
   const total = ordered.reduce((sum, { size }) => sum + size, 0);
   let [done, told] = [0, performance.now()];
   for (const { file } of ordered)

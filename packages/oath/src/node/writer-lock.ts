@@ -16,6 +16,9 @@ import { join } from "node:path";
 import { AmeshError } from "@authmesh/core";
 import { errorCode, storageFailed } from "@authmesh/core/storage-error";
 
+/** What the name of a log's lock has behind that of the log. */
+export const lockSuffix = ".lock";
+
 const aliveEveryMs = 5000;
 /** A writer that gave no sign of life for so long was stopped, or its host is gone. */
 const staleAfterMs = 20_000;
