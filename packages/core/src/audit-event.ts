@@ -1,5 +1,6 @@
 import type { JsonObject } from "./canonical-json.js";
-import { type Caller, type Decision, newDecisionId } from "./decision.js";
+import { type Caller, type Decision, newDecisionId, type Refused } from "./decision.js";
+import { sha256Hex } from "./hash.js";
 
 /** What happened. */
 export type AuditEventType = `dev.authmesh.${
@@ -85,16 +86,33 @@ export function requestAuditEvent(
     data: {
       request: {
         method,
-        target,
-        ...(host === undefined ? {} : { host }),
+        target: auditedText(target, proven),
+        ...(host === undefined ? {} : { host: auditedText(host, proven) }),
         ...(bodyHash === undefined ? {} : { bodyHash }),
       },
       ...(caller === undefined ? {} : said(caller, proven)),
-      ...(allowed ? {} : { code: decision.failure.code, step: decision.step }),
+      ...(allowed ? {} : reasonOf(decision)),
       ...(evidence === undefined ? {} : { evidence: { ...evidence } }),
     },
   });
 }
+
+const longestUnproven = 256;
+
+/**
+ * A target or a Host header as an audit keeps it: whole of a caller that proved itself. Of anybody else a long one is cut, so that a
+ * stranger's bytes do not fill the log, and its hash says which it was (docs/protocol.md, section 13.1).
+ */
+export const auditedText = (text: string, proven: boolean): string =>
+  proven || text.length <= longestUnproven
+    ? text
+    : `${text.slice(0, longestUnproven).toWellFormed()}…sha256:${sha256Hex(text)}`;
+
+const reasonOf = ({ failure: { code }, step, after }: Refused): JsonObject => ({
+  code,
+  step,
+  ...(after === undefined ? {} : { after }),
+});
 
 function said({ kind, id, name }: Pick<Caller, "kind" | "id" | "name">, proven: boolean): JsonObject {
   const caller = { kind, id, name };

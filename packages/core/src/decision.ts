@@ -46,6 +46,8 @@ export interface Refused extends Decided {
   /** Name of the step that refused. */
   readonly step: string;
   readonly proven: boolean;
+  /** Id of the decision that let the caller in, where the audit had no place for that. */
+  readonly after?: string;
   /** What was known of the caller by then: no more than its claim, unless `proven`. */
   readonly caller?: Pick<Caller, "kind" | "id" | "name">;
 }

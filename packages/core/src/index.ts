@@ -9,6 +9,7 @@ export {
   type AuditEventFields,
   type AuditEventType,
   type AuditSink,
+  auditedText,
   createAuditEvent,
   requestAuditEvent,
 } from "./audit-event.js";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  auditedText,
   canonicalJson,
   checkEventEvidence,
   checkEvidence,
@@ -10,6 +11,7 @@ import {
   type RecordedRequest,
   requestAuditEvent,
   SessionKey,
+  sha256Hex,
 } from "../src/index.js";
 import { delegate, sendDelegated } from "./delegation-fixture.js";
 import { sendSigned } from "./http-signature-fixture.js";
@@ -159,4 +161,16 @@ it("never throws, whatever it is given", () => {
   );
   const data = fc.record({ evidence: fc.oneof(given, fc.jsonValue()), request: fc.jsonValue() });
   fc.assert(fc.property(data, (data) => checkEventEvidence(data as JsonObject)?.holds === false));
+});
+
+it("stands beside no more than a piece of a long target that nobody signed", async () => {
+  const long = `/${"x".repeat(15_000)}`;
+  const wire = await send();
+  const stranger = eventOf(await verifierWith({})({ ...wire, target: long }));
+  const cut = `${long.slice(0, 256)}…sha256:${sha256Hex(long)}`;
+  expect(stranger).toMatchObject({ proven: false, data: { request: { target: cut } } });
+  expect(auditedText(long, true)).toBe(long);
+  expect(auditedText(long.slice(0, 256), false)).toBe(long.slice(0, 256));
+  const torn = auditedText(`${"x".repeat(255)}\u{1f600}`, false);
+  expect(torn.isWellFormed()).toBe(true);
 });

@@ -47,6 +47,8 @@ export interface TokenAllowed extends TokenDecided {
 export interface TokenRefused extends TokenDecided {
   readonly allowed: false;
   readonly failure: TokenFailure;
+  /** Id of the decision that let the caller in, where the audit had no place for that. */
+  readonly after?: string;
   /** What the token claimed, as far as it was read; `verified` says whether the signature had been found right. */
   readonly claimed?: { readonly claims: Partial<TokenClaims>; readonly verified: boolean };
 }

@@ -99,6 +99,7 @@ function untold({ caller, warnings: _, ...decision }: Allowed, problem: Failure)
     allowed: false,
     failure: problem,
     step: "audit",
+    after: decision.id,
   } as const;
   return { ...decision, ...fresh, steps, caller: { kind, id, name } };
 }

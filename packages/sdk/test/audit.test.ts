@@ -81,7 +81,7 @@ test("where sinks are required, nobody is let in whom they could not keep, and t
     id: refused.headers.get("authmesh-decision"),
     proven: true,
     subject: caller.publicKey.deviceId,
-    data: { code: "audit_unavailable", step: "audit" },
+    data: { code: "audit_unavailable", step: "audit", after: allowed?.id },
   });
   await audit.close();
 });

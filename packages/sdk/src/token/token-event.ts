@@ -1,6 +1,7 @@
 import {
   type AuditEvent,
   type AuditEventFields,
+  auditedText,
   createAuditEvent,
   type IncomingRequest,
   type JsonObject,
@@ -26,7 +27,11 @@ export function tokenEvent(
     subject: proven ? claims.sub : undefined,
     proven,
     data: {
-      request: { method: request.method, target, ...(host === undefined ? {} : { host }) },
+      request: {
+        method: request.method,
+        target: auditedText(target, proven),
+        ...(host === undefined ? {} : { host: auditedText(host, proven) }),
+      },
       ...(verified ? { claims: plain(claims) } : { unverified: { claims: plain(claims) } }),
       ...(allowed ? ruleOf(decision) : reasonOf(decision)),
     },
@@ -40,10 +45,11 @@ function claimsOf(decision: TokenDecision): NonNullable<TokenRefused["claimed"]>
 
 const ruleOf = ({ caller: { rule } }: TokenAllowed): JsonObject => (rule === undefined ? {} : { rule });
 
-const reasonOf = ({ failure: { code, error, step } }: TokenRefused): JsonObject => ({
+const reasonOf = ({ failure: { code, error, step }, after }: TokenRefused): JsonObject => ({
   code,
   error,
   step: String(step),
+  ...(after === undefined ? {} : { after }),
 });
 
 function plain({ src, scope, cnf, ...flat }: Partial<TokenClaims>): JsonObject {

@@ -93,10 +93,11 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
 }
 
 /** Nobody is let in whom the audit could not tell of. Of the steps it was none. */
-function untold({ steps, target, claims }: TokenAllowed, problem: Failure): TokenRefused {
+function untold({ id, steps, target, claims }: TokenAllowed, problem: Failure): TokenRefused {
   return {
     allowed: false,
     id: newDecisionId(),
+    after: id,
     failure: { ...problem, step: 0, error: problem.code },
     steps: [...steps, { step: "audit", outcome: "refused" }],
     ...(target === undefined ? {} : { target }),
