@@ -242,7 +242,20 @@ describe("limits", () => {
     const [one, other] = [await slow.device(), await slow.device()];
     expect((await one.mint(slow.url, wish)).status).toBe(200);
     const limited = await one.mint(slow.url, wish);
-    expect([limited.status, (await limited.json()).error]).toEqual([429, "rate_limited"]);
+    expect(limited.status).toBe(429);
+    expect(await limited.json()).toMatchObject({
+      error: "rate_limited",
+      title: "Too many requests of this device.",
+    });
+    await vi.waitUntil(() => slow.events.some(({ data }) => data["code"] === "rate_limited"), 5000);
+    const [letIn, refused] = slow.events.filter(({ type }) => type.includes(".request.")).slice(-2);
+    expect(letIn?.type).toBe("dev.authmesh.request.allowed");
+    expect(refused).toMatchObject({
+      type: "dev.authmesh.request.refused",
+      subject: one.id,
+      proven: true,
+      data: { code: "rate_limited", step: "limit", after: letIn?.id },
+    });
     expect(Number(limited.headers.get("retry-after"))).toBeGreaterThan(0);
     expect((await other.mint(slow.url, wish)).status).toBe(200);
     expect((await other.mint(slow.url, wish)).status).toBe(429);

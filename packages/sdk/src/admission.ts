@@ -23,7 +23,7 @@ export type Gate<Grant extends object> = (request: IncomingRequest) => Promise<A
 export function admissionOf(decision: Decision): Admission<DeviceGrant> {
   if (!decision.allowed) return { refusal: refusalResponse(decision) };
   const { id, name, verifiedAt } = decision.caller;
-  return { grant: { authMesh: { deviceId: id, friendlyName: name, verifiedAt } } };
+  return { grant: { authMesh: { deviceId: id, friendlyName: name, verifiedAt, decisionId: decision.id } } };
 }
 
 /** Lets in the requests of trusted devices. @throws TypeError for options that make no sense */

@@ -9,6 +9,8 @@ export interface AuthMeshIdentity {
   readonly friendlyName: string;
   /** Unix seconds. */
   readonly verifiedAt: number;
+  /** Id of the decision that let it in, as the audit has it. */
+  readonly decisionId: string;
 }
 
 /** Told of a decision, and of the request that it is about. */

@@ -34,6 +34,7 @@ describe("a handler of the Fetch standard", () => {
       deviceId: caller.publicKey.deviceId,
       friendlyName: "caller",
       verifiedAt: expect.any(Number),
+      decisionId: expect.any(String),
     });
     expect(seen).toEqual([true, false, "environment", 7, { amount: 100 }]);
   });

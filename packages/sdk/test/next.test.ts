@@ -3,7 +3,12 @@ import fc from "fast-check";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { MemoryTrust, makeIdentity, silent } from "./fixtures/pair.js";
 
-const authMesh = { deviceId: "am_cOixWcOdI8-pLh4P", friendlyName: "Büro 1", verifiedAt: 1_743_160_800 };
+const authMesh = {
+  deviceId: "am_cOixWcOdI8-pLh4P",
+  friendlyName: "Büro 1",
+  verifiedAt: 1_743_160_800,
+  decisionId: "d",
+};
 const verified = (headers: Record<string, string> = {}) =>
   Object.assign(new Request("http://localhost/", { headers }), { authMesh });
 

@@ -6,7 +6,7 @@ import type { Exchange } from "../exchange/exchange.js";
 import { type ExchangeRouteOptions, exchangeRoute } from "../exchange/exchange-route.js";
 import { publishedMaxAge } from "../keys/rotation.js";
 import { issueToken } from "../mint/issue-token.js";
-import type { Services } from "../services.js";
+import { type Services, tell } from "../services.js";
 import { metadata, paths } from "./discovery.js";
 import { answerIntrospect } from "./introspect-route.js";
 import { plainProblem, problem, problemOfRefusal } from "./problem.js";
@@ -130,7 +130,15 @@ function fromDevice(verifier: MiddlewareHandler, { limits, services }: AppOption
   return async (context, next) => {
     let limited: Response | undefined;
     const refusal = await verifier(context, async () => {
-      limited = tooOften(limits.caller.take(context.get("authMesh").deviceId), services);
+      const { deviceId, decisionId } = context.get("authMesh");
+      limited = tooOften(limits.caller.take(deviceId), services, "Too many requests of this device.");
+      if (limited !== undefined)
+        tell(services, {
+          type: "dev.authmesh.request.refused",
+          subject: deviceId,
+          proven: true,
+          data: { code: "rate_limited", step: "limit", after: decisionId },
+        });
       if (limited === undefined) await next();
     });
     return refusal instanceof Response ? problemOfRefusal(refusal) : limited;
@@ -148,11 +156,14 @@ function limitAddresses({ limits, trustedProxies, services }: AppOptions): Middl
   };
 }
 
-function tooOften(seconds: number | undefined, { metrics }: Services): Response | undefined {
+function tooOften(seconds: number | undefined, { metrics }: Services, title?: string): Response | undefined {
   if (seconds === undefined) return undefined;
   metrics.add("refusals_total", "rate_limited");
   const detail = `There were too many requests; the next may come in ${seconds} s.`;
-  return problem({ ...failure("rate_limited", detail), retryAfterSeconds: seconds });
+  return problem(
+    { ...failure("rate_limited", detail), retryAfterSeconds: seconds },
+    title === undefined ? {} : { title },
+  );
 }
 
 function timed({ metrics }: Services): MiddlewareHandler {
