@@ -168,7 +168,7 @@ describe("two replicas that keep one list in Redis", () => {
     // Each made at one, whose Redis part is as good as any; the last change counts.
     await other.authority.state.store.addRevocation(entry(subject));
     await expect.poll(() => verdict(list, issuer), soon).toBe("revoked");
-    await store.removeRevocation(entry(subject), 2);
+    await store.removeRevocation({ ...entry(subject), at: 2 });
     await expect.poll(() => verdict(list, issuer), soon).toBe("not revoked");
 
     // The removal is so old that nobody is told of it any more.

@@ -106,7 +106,7 @@ describe("an authority that exchanges tokens", () => {
     const metrics = await (await fetch(`${running.url}/metrics`)).text();
     for (const code of ["revoked", "exchange_request_invalid"])
       expect(metrics).toContain(`refusals_total{code="${code}"} 1`);
-    await store.removeRevocation(entry, 2);
+    await store.removeRevocation({ ...entry, actor: "am_x", at: 2 });
     expect((await exchange(running.url, await idToken(running.url))).status).toBe(200);
   });
 
