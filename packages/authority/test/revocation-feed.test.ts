@@ -113,9 +113,9 @@ describe("an authority that keeps its revocation list in Redis, too", () => {
     const running = await start(redis.url, { logger });
     const { url } = running;
     const operator = await running.device({ revocations: "rw" });
-    await revoke(operator, url);
     await vi.waitUntil(() => errors.length > 0, later);
     expect(await mint(operator, url)).toBeDefined();
+    await revoke(operator, url);
     expect((await fetch(`${url}/ready`)).status).toBe(200);
     expect(await behindSince(url)).toBeGreaterThanOrEqual(before);
 
