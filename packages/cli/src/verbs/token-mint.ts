@@ -34,7 +34,7 @@ export const verb: Verb = {
         "one call; each token is good once",
       ],
       [
-        "amesh token mint --aud … --act … --url https://api.example.com/o --method POST --body order.json --content-type application/json",
+        "amesh token mint --aud … --act … --url https://api.example.com/o --method DELETE",
         "good for this one request",
       ],
     ],
