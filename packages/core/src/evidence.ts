@@ -44,7 +44,7 @@ export type EvidenceCheck =
 export function checkEvidence(evidence: Evidence, recorded: RecordedRequest): EvidenceCheck {
   const { kind, signed, deviceKey: key, signature: text, delegation = "" } = evidence;
   if ([kind, signed, key, text, delegation].some((part) => typeof part !== "string")) return unreadable;
-  const deviceKey = keyOf(key);
+  const deviceKey = PublicKey.tryBase64(key);
   const signature = fromBase64Url(text);
   const says = Object.hasOwn(readers, kind) ? readers[kind](signed, recorded) : undefined;
   if (deviceKey === undefined || signature === undefined || says === undefined) return unreadable;
@@ -140,13 +140,4 @@ function sessionKeyOf(text: string, deviceKey: PublicKey, signedAt: number): Pub
   if ("code" in delegation || signedAt >= delegation.expiresAt) return undefined;
   if (signedAt < delegation.issuedAt - mostSkew) return undefined;
   return delegation.isSignedBy(deviceKey) ? delegation.sessionKey : undefined;
-}
-
-function keyOf(base64: string): PublicKey | undefined {
-  try {
-    return PublicKey.fromBase64(base64);
-  } catch (error) {
-    if (error instanceof AmeshError) return undefined;
-    throw error;
-  }
 }

@@ -52,6 +52,16 @@ export class PublicKey {
     return PublicKey.fromBytes(bytes);
   }
 
+  /** What `fromBase64` reads; undefined for any other text. */
+  static tryBase64(text: string): PublicKey | undefined {
+    try {
+      return PublicKey.fromBase64(text);
+    } catch (error) {
+      if (error instanceof AmeshError) return undefined;
+      throw error;
+    }
+  }
+
   /** Whether `signature` (raw r‖s, 64 bytes) is this key's over `message`. Never throws. */
   verify(message: Uint8Array, signature: Uint8Array): boolean {
     return this.#key.verify(message, signature);

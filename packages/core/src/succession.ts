@@ -1,6 +1,5 @@
 import { isJsonObject } from "./canonical-json.js";
 import { hasMembers, readCompactJws, signCompactJws } from "./compact-jws.js";
-import { AmeshError } from "./errors.js";
 import { PublicKey } from "./public-key.js";
 import type { Sign } from "./signable.js";
 
@@ -44,20 +43,11 @@ export function readSuccession(text: string): Succession | undefined {
   const { iss, sub, key } = payload;
   if (!hasMembers(payload, ["iss", "sub", "key", "iat"]) || iss !== kid || typeof key !== "string")
     return undefined;
-  const successor = keyOf(key);
+  const successor = PublicKey.tryBase64(key);
   if (successor?.deviceId !== sub) return undefined;
   return {
     deviceId: kid,
     successor: successor as PublicKey,
     isSignedBy: (deviceKey) => deviceKey.deviceId === kid && deviceKey.verify(signingInput, signature),
   };
-}
-
-function keyOf(base64: string): PublicKey | undefined {
-  try {
-    return PublicKey.fromBase64(base64);
-  } catch (error) {
-    if (error instanceof AmeshError) return undefined;
-    throw error;
-  }
 }
