@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { AmeshError, quoteForeign } from "@authmesh/core";
+import { readInteger } from "@authmesh/core/server-program";
 import type { Environment } from "@authmesh/keystore";
 import type { TokenAlgorithm } from "@authmesh/oath";
 import type { AuthorityOptions } from "./authority-options.js";
@@ -124,11 +125,6 @@ export function asUsage<Result>(work: () => Result): Result {
       cause: error,
     });
   }
-}
-
-function readInteger(name: string, text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new AmeshError("invalid_option", `${name} takes a number, not ${quoteForeign(text)}.`);
 }
 
 function readLimit(text: string): [name: string, value: number] {

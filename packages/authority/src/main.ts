@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import { AmeshError, lookUp } from "@authmesh/core";
+import { type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
 import type { Environment } from "@authmesh/keystore";
 import { completeOptions } from "./authority-options.js";
 import { asUsage, helpText, readArguments } from "./command-line.js";
@@ -19,18 +19,6 @@ export interface AuthorityRun {
   /** What `SIGTERM` and `SIGINT` arrive at. Default: `process`. */
   readonly signals?: Signals;
 }
-
-interface Output {
-  write(text: string): unknown;
-}
-
-interface Signals {
-  on(name: SignalName, listener: () => void): unknown;
-  off(name: SignalName, listener: () => void): unknown;
-}
-
-const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
-type SignalName = keyof typeof signalNumbers;
 
 /**
  * Runs an authority until a signal stops it: the program behind `authmesh-authority` and `amesh authority serve`.
@@ -61,12 +49,7 @@ export async function runAuthority(argv: readonly string[], run: AuthorityRun = 
     }
     return await untilStopped(signals, () => authority.close());
   } catch (error) {
-    if (!(error instanceof AmeshError)) throw error;
-    const { code, message: detail, fix } = error;
-    if (argv.includes("--json"))
-      stdout.write(`${JSON.stringify({ schema: 1, error: { code, detail, fix } })}\n`);
-    else stderr.write(`amesh: error: ${detail} (${code})\namesh: hint: ${fix}\n`);
-    return lookUp(error.code)?.exit ?? 1;
+    return tellFailure(error, argv, { stdout, stderr });
   }
 }
 
@@ -80,23 +63,4 @@ function greeting({ issuer, state, policyPath }: Authority): string {
   return `${first}The authority issues tokens as ${issuer}
 Next: amesh authority pair --dir ${state.dir}, to let a device in; what it may mint is in ${policyPath}
 `;
-}
-
-/** The first signal closes the authority; the second does not wait for that. */
-function untilStopped(signals: Signals, close: () => Promise<void>): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let stopping = false;
-    const stop = (name: SignalName): void => {
-      if (stopping) finish(128 + signalNumbers[name]);
-      else close().then(() => finish(0), reject);
-      stopping = true;
-    };
-    const listeners = { SIGINT: () => stop("SIGINT"), SIGTERM: () => stop("SIGTERM") };
-    const names = ["SIGINT", "SIGTERM"] as const;
-    const finish = (status: number): void => {
-      for (const name of names) signals.off(name, listeners[name]);
-      resolve(status);
-    };
-    for (const name of names) signals.on(name, listeners[name]);
-  });
 }

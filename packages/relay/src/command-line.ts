@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { AmeshError, quoteForeign } from "@authmesh/core";
+import { readInteger } from "@authmesh/core/server-program";
 import { defaultLimits, type RelayLimits } from "./limits.js";
 import type { RelayOptions } from "./relay-options.js";
 
@@ -83,11 +84,6 @@ export function asUsage<Result>(work: () => Result): Result {
       cause: error,
     });
   }
-}
-
-function readInteger(name: string, text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new AmeshError("invalid_option", `${name} takes a number, not ${quoteForeign(text)}.`);
 }
 
 function readLimit(text: string): [name: string, value: number] {

@@ -1,4 +1,4 @@
-import { AmeshError, lookUp } from "@authmesh/core";
+import { type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
 import { pino } from "pino";
 import { asUsage, helpText, readArguments } from "./command-line.js";
 import type { RelayAddress } from "./listen-on.js";
@@ -17,18 +17,6 @@ export interface RelayRun {
   /** What `SIGTERM` and `SIGINT` arrive at. Default: `process`. */
   readonly signals?: Signals;
 }
-
-interface Output {
-  write(text: string): unknown;
-}
-
-interface Signals {
-  on(name: SignalName, listener: () => void): unknown;
-  off(name: SignalName, listener: () => void): unknown;
-}
-
-const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
-type SignalName = keyof typeof signalNumbers;
 
 /**
  * Runs a relay until a signal stops it: the program behind `authmesh-relay` and `amesh relay`.
@@ -55,12 +43,7 @@ export async function runRelay(argv: readonly string[], run: RelayRun = {}): Pro
     stderr.write(greeting(address));
     return await untilStopped(signals, () => relay.close());
   } catch (error) {
-    if (!(error instanceof AmeshError)) throw error;
-    const { code, message: detail, fix } = error;
-    if (argv.includes("--json"))
-      stdout.write(`${JSON.stringify({ schema: 1, error: { code, detail, fix } })}\n`);
-    else stderr.write(`amesh: error: ${detail} (${code})\namesh: hint: ${fix}\n`);
-    return lookUp(error.code)?.exit ?? 1;
+    return tellFailure(error, argv, { stdout, stderr });
   }
 }
 
@@ -69,23 +52,4 @@ function greeting({ host, port, url }: RelayAddress): string {
   return `The relay listens on ${host} port ${port}: ${url}
 Next, on the machine that will be called: amesh listen --relay ${url}
 ${everywhere ? "On other machines, put this one's name or address into the URL.\n" : ""}`;
-}
-
-/** The first signal closes the relay; the second does not wait for that. */
-function untilStopped(signals: Signals, close: () => Promise<void>): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let stopping = false;
-    const stop = (name: SignalName): void => {
-      if (stopping) finish(128 + signalNumbers[name]);
-      else close().then(() => finish(0), reject);
-      stopping = true;
-    };
-    const listeners = { SIGINT: () => stop("SIGINT"), SIGTERM: () => stop("SIGTERM") };
-    const names = ["SIGINT", "SIGTERM"] as const;
-    const finish = (status: number): void => {
-      for (const name of names) signals.off(name, listeners[name]);
-      resolve(status);
-    };
-    for (const name of names) signals.on(name, listeners[name]);
-  });
 }
