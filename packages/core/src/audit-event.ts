@@ -16,6 +16,11 @@ export type AuditEventType = `dev.authmesh.${
   | "device.changed"
   | "device.removed"
   | "device.revoked"
+  | "account.created"
+  | "account.onboarded"
+  | "account.recovered"
+  | `enrollment.${"requested" | "approved" | "denied" | "revoked" | "unrevoked" | "narrowed" | "extended" | "rotated" | "locked" | "expired" | "cancelled" | "deleted"}`
+  | "feed.epoch"
   | "policy.reloaded"
   | "policy.refused"
   | "audit.checkpoint"

@@ -863,6 +863,146 @@ export const catalogue = {
     fix: "In GitHub Actions give the job `permissions: id-token: write`, in GitLab `id_tokens`, or name a file with --oidc-token-file.",
   },
 
+  // ── Enrollment ────────────────────────────────────────────────────────────────────────────────────────────
+  invalid_enrollment_name: {
+    status: 400,
+    exit: 2,
+    summary: "The name of an account, an app or a device has a form that no such name has.",
+    fix: "Accounts are @ and 2 to 32 letters, digits and hyphens; apps and devices 1 to 64 letters, digits and _ . -",
+  },
+  registration_closed: {
+    status: 403,
+    exit: 3,
+    summary: "The authority opens no accounts for strangers.",
+    fix: "Ask who runs it for `amesh authority account create @NAME`, or for an invitation of your address.",
+  },
+  activation_refused: {
+    status: 401,
+    exit: 3,
+    summary: "The activation code is wrong, was used, or is over.",
+    fix: "Ask for another one with `amesh register @NAME --email ADDRESS --authority URL`.",
+  },
+  onboarding_refused: {
+    status: 401,
+    exit: 3,
+    summary: "The authority does not accept this secret for this account and this key.",
+    fix: "Check account, URL and secret. A secret works once, within seven days; afterwards use `amesh recover`.",
+  },
+  recovery_refused: {
+    status: 401,
+    exit: 3,
+    summary: "The authority does not accept this recovery code for this account.",
+    fix: "Check account and code; each code works once.",
+  },
+  challenge_refused: {
+    status: 401,
+    exit: 3,
+    summary: "The authority does not accept the answer to its challenge.",
+    fix: "See that this machine is enrolled there: `amesh enroll request`. An answer counts once, within 60 seconds.",
+  },
+  passcode_refused: {
+    status: 401,
+    exit: 3,
+    summary: "There is no such account, or the passcode or invitation is wrong, used up or over.",
+    fix: "Check the account's name, and ask for a fresh one: `amesh enroll passcode` on an enrolled machine.",
+  },
+  enrollment_pending: {
+    status: 403,
+    exit: 4,
+    summary: "Nobody has decided on this machine's enrollment yet.",
+    fix: "Have it approved: `amesh enroll list --status pending` on a machine that may approve.",
+  },
+  enrollment_denied: {
+    status: 403,
+    exit: 3,
+    summary: "This machine's enrollment was denied.",
+    fix: "Ask who denied it; `amesh enroll request` asks anew.",
+  },
+  enrollment_revoked: {
+    status: 403,
+    exit: 3,
+    summary: "This machine's enrollment was revoked.",
+    fix: "Ask who revoked it: `amesh enroll unrevoke ID` takes it back.",
+  },
+  enrollment_expired: {
+    status: 403,
+    exit: 4,
+    summary: "This machine's enrollment has expired.",
+    fix: "Ask anew with `amesh enroll request`; before the end, `amesh enroll extend ID` would do.",
+  },
+  enrollment_not_found: {
+    status: 404,
+    exit: 1,
+    summary: "There is no such enrollment in this account.",
+    fix: "See those there are: `amesh enroll list`.",
+  },
+  enrollment_state: {
+    status: 409,
+    exit: 1,
+    summary: "The enrollment is not in a state in which this can be done.",
+    fix: "See its state: `amesh enroll show ID`.",
+  },
+  enrollment_self: {
+    status: 409,
+    exit: 3,
+    summary: "An enrollment cannot do this to itself.",
+    fix: "Do it from another machine that may approve.",
+  },
+  enrollment_key_in_use: {
+    status: 409,
+    exit: 1,
+    summary: "This key has an enrollment already, or had one that was revoked.",
+    fix: "`amesh login` tells its state. A machine whose key was revoked needs another one: `amesh init` in another folder.",
+  },
+  enrollment_name_taken: {
+    status: 409,
+    exit: 1,
+    summary: "Another enrollment has the same app and device.",
+    fix: "Revoke and delete the other one, or have the machine ask under another name.",
+  },
+  last_root: {
+    status: 409,
+    exit: 3,
+    summary: "This would take the account's last root away, and nobody could manage it any more.",
+    fix: "Enroll and approve another root first: scopes *:rw,__manage:rw, without end.",
+  },
+  approval_exceeds: {
+    status: 403,
+    exit: 3,
+    summary: "The approver does not hold all that would be granted.",
+    fix: "Narrow the grant with --scope or --lifetime, or have it approved by a machine that holds it.",
+  },
+  // ── Trust feed ────────────────────────────────────────────────────────────────────────────────────────────
+  trust_stale: {
+    status: 503,
+    exit: 5,
+    summary: "The copy of the trust feed is older than it may be, or there is none.",
+    fix: "See that the authority can be reached from here: `amesh status`.",
+  },
+  feed_gone: {
+    status: 410,
+    exit: 1,
+    summary: "The changes since that number are not known any more.",
+    fix: "Take a snapshot.",
+  },
+  feed_key_changed: {
+    status: 503,
+    exit: 3,
+    summary: "The authority's feed is signed with another key than the one that this machine has pinned.",
+    fix: "Find out why. If the authority was set up anew, `amesh authority forget URL` unpins it.",
+  },
+  feed_forked: {
+    status: 503,
+    exit: 3,
+    summary: "The authority's feed tells two different stories of one number.",
+    fix: "Keep both and find out why: its database was restored without a new epoch, or its feed key is in other hands.",
+  },
+  feed_malformed: {
+    status: 502,
+    exit: 1,
+    summary: "A statement of the trust feed cannot be read, or its signature is wrong.",
+    fix: "See that URL and key are those of the authority, and that no proxy changes its answers.",
+  },
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
   input_required: {
     status: 0,

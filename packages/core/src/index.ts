@@ -111,7 +111,16 @@ export { readBody } from "./read-body.js";
 export { publicKeyOfJwk, readPublicKey } from "./read-public-key.js";
 export type { RedisCommands } from "./redis-commands.js";
 export type { BodyHashAlgorithm, BodyLimits, IncomingRequest } from "./request.js";
-export { isGrant, narrowScopes, parseRequirement, parseScopes, type Scopes } from "./scopes.js";
+export {
+  coversScopes,
+  formatScopes,
+  isGrant,
+  narrowScopes,
+  parseRequirement,
+  parseScopes,
+  requirementOfAction,
+  type Scopes,
+} from "./scopes.js";
 export { SessionKey } from "./session-key.js";
 export { type RequestSigner, signRequest } from "./sign-request.js";
 export {
@@ -121,6 +130,7 @@ export {
   type Sign,
   type Signable,
   type SignableRequest,
+  signableChallenge,
   signableJws,
   signableProbe,
 } from "./signable.js";

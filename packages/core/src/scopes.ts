@@ -8,7 +8,7 @@ const grantName = new RegExp(`^(?:\\*|${name})$`);
 const requirementPattern = new RegExp(`^(${name}):(r|w)$`);
 
 /**
- * Reads grants such as `orders:rw,profile:r` (docs/protocol.md, section 10).
+ * Reads grants such as `orders:rw,profile:r` (docs/protocol.md, section 10.1).
  *
  * @throws AmeshError `invalid_scope`
  */
@@ -48,6 +48,44 @@ export function narrowScopes(a: Scopes, b: Scopes): Scopes {
     if (!levels.includes(undefined)) narrowed[name] = levels.includes("r") ? "r" : "rw";
   }
   return narrowed;
+}
+
+/** Grants as text, in the order of their names: `orders:rw,profile:r`. */
+export const formatScopes = (scopes: Scopes): string =>
+  Object.keys(scopes)
+    .sort()
+    .map((name) => `${name}:${scopes[name]}`)
+    .join(",");
+
+/**
+ * Whether nothing in `granted` goes beyond `holder` (docs/protocol.md, section 10.1): not for a name of either, nor for
+ * one that neither mentions, which `*` and the name above it decide.
+ */
+export function coversScopes(holder: Scopes, granted: Scopes): boolean {
+  const named = Object.keys({ ...holder, ...granted }).filter((name) => name !== "*");
+  const names = new Set([
+    ...named,
+    ...named.filter((name) => !name.includes(".")).map((name) => `${name}.${unnamed}`),
+  ]);
+  return [...names, unnamed].every((name) => rank(levelOf(granted, name)) <= rank(levelOf(holder, name)));
+}
+
+/** Stands for every name that no map mentions: none can, since it has more letters than a name may. */
+const unnamed = "x".repeat(33);
+
+const rank = (level: "r" | "rw" | undefined): number => (level === undefined ? 0 : level.length);
+
+const reading = new Set(["read", "list", "get"]);
+
+/**
+ * What an enrolled caller must hold for a token's action (docs/protocol.md, section 10.1): `orders:r` for `orders.list`,
+ * `orders:w` for `orders.write`. Undefined for an action that is not NAME.VERB with a name of a scope.
+ */
+export function requirementOfAction(action: string): string | undefined {
+  const [name = "", verb, ...more] = action.split(".");
+  if (verb === undefined || verb === "" || more.length > 0) return undefined;
+  const requirement = `${name}:${reading.has(verb) ? "r" : "w"}`;
+  return requirementPattern.test(requirement) ? requirement : undefined;
 }
 
 /** The most specific grant decides: `name.sub`, then `name`, then `*`, which never reaches a reserved name. */

@@ -23,7 +23,10 @@ export type JwsType =
   | "amesh-bootstrap+jwt"
   | "amesh-checkpoint+jwt"
   | "amesh-delegation+jwt"
+  | "amesh-revocation+jwt"
   | "amesh-succession+jwt"
+  | "amesh-feed+jwt"
+  | "amesh-feed-rotation+jwt"
   | "om+jwt";
 
 /** Signs with a device's key: raw r‖s, 64 bytes, low-S. */
@@ -57,6 +60,40 @@ export const signableHttpMessage = (message: HttpMessage, input: SignatureInput)
 export function signablePairingIdentity(role: Role, transcript: Uint8Array, statement: Uint8Array): Signable {
   return signable(concatBytes(utf8(`amesh/pair/1 identity${role}`), transcript, statement));
 }
+
+/** What a device answers a challenge with (section 10.3); `challenge` as it came. */
+export const signableChallenge = (of: {
+  readonly origin: string;
+  readonly purpose: string;
+  readonly deviceId: string;
+  readonly challenge: string;
+  readonly counter: number;
+}): Signable =>
+  signable(
+    utf8(`amesh/challenge/1\n${of.origin}\n${of.purpose}\n${of.deviceId}\n${of.challenge}\n${of.counter}`),
+  );
+
+/** A claim to an account, by its first secret or by a recovery code (section 10.4). */
+export const signableAccountClaim = (
+  by: "onboard" | "recover",
+  of: {
+    readonly origin: string;
+    readonly account: string;
+    readonly challenge: string;
+    readonly publicKey: Uint8Array;
+    /** SHA-256 of the details' canonical JSON. */
+    readonly details: Uint8Array;
+  },
+): Signable =>
+  signable(
+    utf8(
+      `amesh/${by}/1\n${of.origin}\n${of.account}\n${of.challenge}\n${toBase64Url(of.publicKey)}\n${toBase64Url(of.details)}`,
+    ),
+  );
+
+/** A request for an enrollment (section 10.6). */
+export const signableEnrollmentRequest = (origin: string, request: JsonValue): Signable =>
+  signable(concatBytes(utf8(`amesh/enroll/1 request\n${origin}\n`), utf8(canonicalJson(request))));
 
 /** The signing input of a compact JWS (RFC 7515, 5.1); it begins with `eyJ`. A device's key is one of ES256. */
 export function signableJws(typ: JwsType, alg: "ES256" | "EdDSA", kid: string, payload: JsonValue): Signable {

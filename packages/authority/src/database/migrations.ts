@@ -64,6 +64,27 @@ const steps: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0002_feeds": {
+    async up(database: Kysely<unknown>) {
+      await database.schema
+        .createTable("feeds")
+        .addColumn("feed", "text", (column) => column.primaryKey())
+        .addColumn("epoch", "bigint", (column) => column.notNull())
+        .addColumn("number", "bigint", (column) => column.notNull())
+        .addColumn("digest", "text", (column) => column.notNull())
+        .execute();
+      await database.schema
+        .createTable("feed_deltas")
+        .addColumn("feed", "text", (column) => column.notNull())
+        .addColumn("epoch", "bigint", (column) => column.notNull())
+        .addColumn("number", "bigint", (column) => column.notNull())
+        .addColumn("before", "text", (column) => column.notNull())
+        .addColumn("changes", "text", (column) => column.notNull())
+        .addColumn("at", "bigint", (column) => column.notNull())
+        .addPrimaryKeyConstraint("feed_deltas_key", ["feed", "epoch", "number"])
+        .execute();
+    },
+  },
 };
 
 export const migrations: MigrationProvider = { getMigrations: async () => ({ ...steps }) };

@@ -11,6 +11,8 @@ export interface Tables {
   readonly nonces: NonceTable;
   readonly state_events: StateEventTable;
   readonly settings: SettingTable;
+  readonly feeds: FeedTable;
+  readonly feed_deltas: FeedDeltaTable;
 }
 
 /** What rises with every change of one area. */
@@ -73,6 +75,26 @@ interface StateEventTable {
 interface SettingTable {
   readonly name: string;
   readonly value: string;
+}
+
+/** Where each trust feed stands (docs/protocol.md, section 9.1). */
+interface FeedTable {
+  readonly feed: string;
+  readonly epoch: number;
+  readonly number: number;
+  /** 32 bytes, base64url. */
+  readonly digest: string;
+}
+
+interface FeedDeltaTable {
+  readonly feed: string;
+  readonly epoch: number;
+  readonly number: number;
+  /** The digest of the state that it follows. */
+  readonly before: string;
+  /** `FeedChange`s in canonical JSON. */
+  readonly changes: string;
+  readonly at: number;
 }
 
 export type Database = Kysely<Tables>;

@@ -1,0 +1,106 @@
+import type { PublicKey, Scopes } from "@authmesh/core";
+import type { AccountClaim, EnrollmentRequest } from "@authmesh/core/enrollment";
+import type { Attestation, Enrollment } from "./enrollment.js";
+import type { EnrollmentFilter, Invitation } from "./enrollment-store.js";
+
+/** An enrollment that acts, proven by its key. */
+export type Actor = Pick<Enrollment, "account" | "id">;
+
+/** What is done to one enrollment (docs/protocol.md, section 10.2). `lifetime` in seconds from now. */
+export type EnrollmentDecision = { readonly id: string } & (
+  | { readonly type: "approve"; readonly scopes?: Scopes; readonly lifetime?: number }
+  | { readonly type: "deny"; readonly reason?: string }
+  | { readonly type: "revoke"; readonly reason?: string; readonly cascade?: boolean }
+  | { readonly type: "unrevoke" }
+  | { readonly type: "narrow"; readonly scopes: Scopes }
+  | { readonly type: "extend"; readonly lifetime?: number }
+  | { readonly type: "delete" }
+);
+
+/** The secret is told this once. */
+export interface NewAccount {
+  readonly account: string;
+  readonly secret: string;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+/** What the tables of enrollment allow, over the database. Every method is one transaction. */
+export interface Enrollments {
+  /** @returns undefined where the name is taken */
+  createAccount(name: string, email?: string): Promise<NewAccount | undefined>;
+
+  /**
+   * Burns the secret and makes the master enrollment. Whoever calls has checked the challenge and the signature of the
+   * device's key; that of the secret's key is checked here.
+   *
+   * @throws AmeshError `onboarding_refused`, `enrollment_key_in_use`
+   */
+  onboard(claim: ClaimOfKey, secretSignature: Uint8Array): Promise<Enrollment>;
+  /** @throws AmeshError `recovery_refused`, `enrollment_key_in_use` */
+  recover(claim: ClaimOfKey, code: string): Promise<Enrollment>;
+
+  /**
+   * Takes a request in; with an invitation that approves by itself it is approved at once. The signature was checked by
+   * whoever calls. The same request again gives what there is.
+   *
+   * @throws AmeshError `passcode_refused`, `enrollment_key_in_use`
+   */
+  request(request: EnrollmentRequest, passcode: string, from: RequestOrigin): Promise<Enrollment>;
+  /** What was found of a pending request's key since. */
+  attest(id: Actor, attestation: Attestation): Promise<Enrollment>;
+  cancel(by: Actor): Promise<void>;
+  /** Another key in the place of the present one; both were shown to be held. @throws AmeshError `enrollment_key_in_use` */
+  rotate(by: Actor, to: PublicKey): Promise<Enrollment>;
+
+  /**
+   * Takes note of the counter of an answer whose signature was right.
+   *
+   * @returns the enrollment as it is now, whatever its state; undefined where the key has none
+   * @throws AmeshError `enrollment_revoked` where the counter shows a clone, which locks the enrollment
+   */
+  answered(deviceId: string, counter: number): Promise<Enrollment | undefined>;
+
+  /**
+   * @param dryRun tells what would change, and changes nothing
+   * @returns those that changed, the named one first, as they are now; of a deleted one as it was
+   * @throws AmeshError `enrollment_not_found`, `enrollment_state`, `enrollment_self`, `last_root`, `approval_exceeds`,
+   * `enrollment_name_taken`
+   */
+  decide(by: Actor, decision: EnrollmentDecision, dryRun?: boolean): Promise<readonly Enrollment[]>;
+
+  /** @throws AmeshError `approval_exceeds` for who may not manage, here and below */
+  createPasscode(by: Actor): Promise<{ readonly passcode: string; readonly expiresAt: number }>;
+  createInvitation(
+    by: Actor,
+    of: {
+      readonly scopes: Scopes;
+      readonly uses: number;
+      readonly lifetime: number;
+      readonly autoApprove: boolean;
+    },
+  ): Promise<{ readonly invitation: Invitation; readonly secret: string }>;
+  deleteInvitation(by: Actor, id: string): Promise<void>;
+  invitations(by: Actor): Promise<readonly Invitation[]>;
+
+  list(by: Actor, filter: EnrollmentFilter): Promise<readonly Enrollment[]>;
+  show(
+    by: Actor,
+    id: string,
+  ): Promise<{ readonly enrollment: Enrollment; readonly conflicts: readonly Enrollment[] }>;
+
+  /** Ends what is past its end; to be called now and then. */
+  lapse(): Promise<void>;
+  /** Called with each change that was made by this process or seen in the database. */
+  onChange(listener: (enrollment: Enrollment) => void): () => void;
+}
+
+export type ClaimOfKey = Omit<AccountClaim, "publicKey"> & {
+  readonly publicKey: PublicKey;
+  readonly address: string;
+};
+
+export interface RequestOrigin {
+  readonly address: string;
+  readonly attestation: Attestation;
+}

@@ -1,0 +1,68 @@
+import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../canonical-json.js";
+import { concatBytes, utf8 } from "../encoding.js";
+import { sha256 } from "../hash.js";
+import { PublicKey } from "../public-key.js";
+import { integer, Misfit, optional, type Reader, type RecordOf, record, text, time } from "../records.js";
+import { isGrant, type Scopes } from "../scopes.js";
+import { type Signable, signableEnrollmentRequest } from "../signable.js";
+
+const scopes: Reader<Scopes> = (value, at) => {
+  const grants = isJsonObject(value) ? Object.entries(value) : [];
+  if (grants.length >= 1 && grants.length <= 256 && grants.every(([name, access]) => isGrant(name, access)))
+    return Object.fromEntries(grants) as Scopes;
+  throw new Misfit(`${at} is not a map of 1 to 256 scopes`, {
+    fix: 'Name at least one, such as {"orders": "rw", "profile": "r"}.',
+  });
+};
+
+const publicKey: Reader<string> = (value, at) => {
+  const key = typeof value === "string" ? PublicKey.tryBase64(value) : undefined;
+  if (key?.base64 === value) return key.base64;
+  throw new Misfit(`${at} is not a P-256 public key, compressed and in base64`);
+};
+
+/** Seconds that an enrollment may be asked for: a minute to ten years. */
+export const enrollmentLifetime = integer(60, 315_360_000);
+
+const shape = {
+  account: text(/^@[a-z0-9-]{2,32}$/, "an account such as @acme"),
+  appName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
+  deviceName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
+  publicKey,
+  scopes,
+  lifetime: optional(enrollmentLifetime),
+  origin: text(/^https?:\/\/[\x21-\x7e]{1,255}$/, "an origin such as https://issuer.example.com"),
+  issuedAt: time,
+  random: text(/^[\w-]{22}$/, "22 characters of base64url"),
+};
+
+/** What a new machine asks for, signed by its key (docs/protocol.md, section 10.6). Times are Unix seconds. */
+export type EnrollmentRequest = Readonly<RecordOf<typeof shape>>;
+
+/** @throws Misfit */
+export const readEnrollmentRequest: Reader<EnrollmentRequest> = record(shape);
+
+/** Grants that are asked for or given. @throws Misfit for an empty map, too */
+export const readRequestedScopes: Reader<Scopes> = scopes;
+
+const asJson = (request: EnrollmentRequest): JsonValue => request as unknown as JsonObject;
+
+/** What the key signs. */
+export const signableRequestOf = (request: EnrollmentRequest): Signable =>
+  signableEnrollmentRequest(request.origin, asJson(request));
+
+/** SHA-256 of the request's canonical JSON. */
+export const requestDigest = (request: EnrollmentRequest): Uint8Array =>
+  sha256(canonicalJson(asJson(request)));
+
+/**
+ * The six digits that both sides show (docs/protocol.md, section 10.6): whoever put another request in the place of one has
+ * one chance in a million that they are equal, since the authority draws `s` once the request is stored.
+ *
+ * @param s 32 bytes
+ */
+export function comparisonCode(request: EnrollmentRequest, s: Uint8Array): string {
+  const digest = sha256(concatBytes(utf8("amesh/enroll/1 compare"), requestDigest(request), s));
+  const number = new DataView(digest.buffer, digest.byteOffset, 8).getBigUint64(0) % 1_000_000n;
+  return String(number).padStart(6, "0");
+}

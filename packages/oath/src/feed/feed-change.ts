@@ -1,0 +1,85 @@
+import {
+  canonicalJson,
+  concatBytes,
+  isGrant,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  PublicKey,
+  type Scopes,
+  sha256,
+  utf8,
+} from "@authmesh/core";
+import { Misfit, optional, type Reader, type RecordOf, record, text, time } from "@authmesh/core/records";
+
+/** The feed of the authority's tokens; every other one is that of an account: "@acme". */
+export const tokensFeed = "tokens";
+
+export const feedName = text(/^(?:tokens|@[a-z0-9-]{2,32})$/, "the name of a feed");
+
+/** Where a feed stands: numbers count within an epoch. */
+export interface FeedPosition {
+  readonly epoch: number;
+  readonly number: number;
+}
+
+const scopes: Reader<Scopes> = (value, at) => {
+  const grants = isJsonObject(value) ? Object.entries(value) : undefined;
+  if (grants !== undefined && grants.length <= 256 && grants.every(([name, access]) => isGrant(name, access)))
+    return Object.fromEntries(grants) as Scopes;
+  throw new Misfit(`${at} is not a map of scopes`);
+};
+
+const publicKey: Reader<string> = (value, at) => {
+  if (typeof value === "string" && PublicKey.tryBase64(value)?.base64 === value) return value;
+  throw new Misfit(`${at} is not a P-256 public key, compressed and in base64`);
+};
+
+/** A device that the account vouches for. */
+export const readFeedDevice = record({
+  key: publicKey,
+  name: text(/^[A-Za-z0-9_.-]{1,64}\/[A-Za-z0-9_.-]{1,64}$/, "APP/DEVICE"),
+  sub: text(/^svc:\/\/[A-Za-z0-9/_.-]{1,256}$/, "a subject"),
+  scopes,
+  expiresAt: optional(time),
+});
+export type FeedDevice = Readonly<RecordOf<{ [K in "key" | "name" | "sub"]: Reader<string> }>> & {
+  readonly scopes: Scopes;
+  readonly expiresAt?: number;
+};
+
+/** That a device, or what a token has, was revoked. */
+export const readFeedRevocation = record({
+  at: time,
+  reason: optional(text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters")),
+  expiresAt: optional(time),
+});
+export type FeedRevocation = ReturnType<typeof readFeedRevocation>;
+
+/** One change of a feed's state (docs/protocol.md, section 9.1): null where the entry goes. */
+export type FeedChange = readonly [kind: string, id: string, value: JsonObject | null];
+
+export const mostFeedChanges = 1000;
+
+export const readFeedChange: Reader<FeedChange> = (value, at) => {
+  const [kind, id, content, ...more] = Array.isArray(value) ? (value as readonly JsonValue[]) : [];
+  if (
+    more.length > 0 ||
+    typeof kind !== "string" ||
+    !/^[a-z-]{1,32}$/.test(kind) ||
+    typeof id !== "string" ||
+    id.length < 1 ||
+    id.length > 600 ||
+    !(content === null || isJsonObject(content))
+  )
+    throw new Misfit(`${at} is not a change: [kind, id, value or null]`);
+  return [kind, id, content];
+};
+
+/** The digest of a feed before its first delta in an epoch. */
+export const firstFeedDigest = (feed: string, epoch: number): Uint8Array =>
+  sha256(utf8(`amesh/feed/1\n${feed}\n${epoch}`));
+
+/** The digest after a delta: a chain over all that came before. */
+export const nextFeedDigest = (before: Uint8Array, changes: readonly FeedChange[]): Uint8Array =>
+  sha256(concatBytes(before, sha256(canonicalJson(changes as unknown as JsonValue))));
