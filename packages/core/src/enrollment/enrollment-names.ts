@@ -1,6 +1,7 @@
 import { AmeshError, quoteForeign } from "../errors.js";
 
-const account = /^@[a-z0-9-]{2,32}$/;
+// Letters of ASCII alone: others have a lower case in it, too, such as the sign for kelvin.
+const account = /^@[A-Za-z0-9-]{2,32}$/;
 const label = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/;
 
 /**
@@ -10,8 +11,7 @@ const label = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/;
  * @throws AmeshError `invalid_enrollment_name`
  */
 export function accountName(text: string): string {
-  const name = text.toLowerCase();
-  if (account.test(name)) return name;
+  if (account.test(text)) return text.toLowerCase();
   throw new AmeshError(
     "invalid_enrollment_name",
     `${quoteForeign(text)} is not an account: @ and 2 to 32 letters, digits and hyphens.`,

@@ -16,8 +16,9 @@ export function newRecoveryCode(random: Random): string {
 
 /** A code as a person typed it, in the one form that is hashed; undefined for what is none. */
 export function readRecoveryCode(text: string): string | undefined {
-  const letters = text.toUpperCase().replace(/[\s-]/g, "");
-  return /^[A-Z2-7]{25}[AEIMQUY4]$/.test(letters) ? (letters.match(/.{1,4}/g) ?? []).join("-") : undefined;
+  const letters = text.replace(/[\s-]/g, "");
+  if (!/^[A-Z2-7]{25}[AEIMQUY4]$/i.test(letters)) return undefined;
+  return (letters.toUpperCase().match(/.{1,4}/g) ?? []).join("-");
 }
 
 /** What the authority keeps of a code. It has 128 random bits, so that a bare digest tells nobody anything. */
