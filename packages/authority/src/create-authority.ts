@@ -8,10 +8,12 @@ import { AmeshError, checkAudience } from "@authmesh/core";
 import { auditRecorder, FanOutAuditSink } from "@authmesh/oath/audit";
 import type { Hono } from "hono";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
+import { Challenges } from "./challenges/challenges.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
 import { ExchangeOfPolicy } from "./exchange-of-policy.js";
 import { openRevocationFeed } from "./feed/open-revocation-feed.js";
 import { createApp } from "./http/app.js";
+import { dialledOrigin } from "./http/dialled-origin.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
@@ -128,9 +130,12 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   await watch.look();
 
   const log = await store.settle("revocations_log", randomBytes(12).toString("base64url"));
+  const audience = checkAudience(options.audience);
   const services: Services = {
     issuer,
     store,
+    challenges: new Challenges({ store, key: state.sealing.derive("challenges"), now }),
+    dialled: dialledOrigin({ issuer, audience, tls: tls !== undefined, trustProxy }),
     keys,
     devices,
     policy: () => policy.policy,
@@ -147,7 +152,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     device: {
       allowList: devices,
       nonceStore: nonces,
-      audience: checkAudience(options.audience),
+      audience,
       requireHostBinding: true,
       trustProxy,
       logger,

@@ -2,7 +2,9 @@ import { type AuditEventFields, createAuditEvent } from "@authmesh/core";
 import type { AuditRecorder } from "@authmesh/oath/audit";
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore } from "./authority-store.js";
+import type { Challenges } from "./challenges/challenges.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { DialledOrigin } from "./http/dialled-origin.js";
 import type { KeyRing } from "./keys/key-ring.js";
 import type { Metrics } from "./metrics.js";
 import type { AuthorityPolicy } from "./mint/authority-policy.js";
@@ -18,6 +20,8 @@ export interface Services {
   readonly audit: AuditRecorder;
   /** Tells the audit at once what was changed in the store. What it does not take now it is told later. */
   readonly tellChanges: () => Promise<void>;
+  readonly challenges: Challenges;
+  readonly dialled: DialledOrigin;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */

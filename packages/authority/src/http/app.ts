@@ -7,8 +7,10 @@ import { type ExchangeRouteOptions, exchangeRoute } from "../exchange/exchange-r
 import { publishedMaxAge } from "../keys/rotation.js";
 import { issueToken } from "../mint/issue-token.js";
 import { type Services, tell } from "../services.js";
+import { answerChallenge } from "./challenge-route.js";
 import { metadata, paths } from "./discovery.js";
 import { answerIntrospect } from "./introspect-route.js";
+import { boundedBody } from "./json-body.js";
 import { plainProblem, problem, problemOfRefusal } from "./problem.js";
 import type { RateLimit } from "./rate-limit.js";
 import { answerRevocations, answerRevoke, answerUnrevoke } from "./revocation-routes.js";
@@ -76,6 +78,7 @@ export function createApp(options: AppOptions): Hono {
   app.get(paths.revocations, reader, (context) => answerRevocations(context, services, list));
   app.post(paths.revocations, revoker, (context) => answerRevoke(context, services));
   app.delete(paths.revocations, revoker, (context) => answerUnrevoke(context, services));
+  app.post(paths.challenges, boundedBody, (context) => answerChallenge(context, services));
   refuseOtherMethods(app);
   return app;
 }

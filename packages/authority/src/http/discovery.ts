@@ -9,6 +9,7 @@ export const paths = {
   exchange: "/v1/token/exchange",
   introspect: "/v1/introspect",
   revocations: "/v1/revocations",
+  challenges: "/v1/challenges",
   health: "/health",
   ready: "/ready",
   metrics: "/metrics",

@@ -12,14 +12,20 @@ const tagLength = 16;
 export class KeySealing {
   /** Tells one sealing key from another, and nothing of it. */
   readonly fingerprint: string;
+  readonly #secret: Uint8Array;
   readonly #key: Uint8Array;
 
   /** @param secret at least 32 bytes that nobody can guess; copied */
   constructor(secret: Uint8Array) {
-    const derive = (purpose: string) =>
-      new Uint8Array(hkdfSync("sha256", secret, new Uint8Array(), utf8(`amesh/authority/${purpose}/1`), 32));
-    this.#key = derive("signing-keys");
-    this.fingerprint = toBase64Url(derive("fingerprint").subarray(0, 16));
+    this.#secret = Uint8Array.from(secret);
+    this.#key = this.derive("signing-keys");
+    this.fingerprint = toBase64Url(this.derive("fingerprint").subarray(0, 16));
+  }
+
+  /** 32 bytes that all replicas have, for one purpose: "challenges". Those of one purpose tell nothing of another's. */
+  derive(purpose: string): Uint8Array {
+    const info = utf8(`amesh/authority/${purpose}/1`);
+    return new Uint8Array(hkdfSync("sha256", this.#secret, new Uint8Array(), info, 32));
   }
 
   /** @param name what the secret belongs to; it opens under no other name */
