@@ -43,6 +43,13 @@ export {
 } from "./compact-jws.js";
 export { type Allowed, type Caller, type Decision, newDecisionId, type StepResult } from "./decision.js";
 export { createDelegation, type Delegation, type DelegationOptions, readDelegation } from "./delegation.js";
+export {
+  createDeviceRevocation,
+  type DeviceRevocation,
+  type DeviceRevocationOptions,
+  longestDeviceRevocation,
+  readDeviceRevocation,
+} from "./device-revocation.js";
 export { Ed25519PrivateKey, Ed25519PublicKey } from "./ed25519.js";
 export * from "./encoding.js";
 export {
