@@ -89,7 +89,7 @@ async function openAudit({ audit, logger }: Options, keys: KeyRing): Promise<Fan
 
 async function start(options: Options, { state, keys, audit }: Parts): Promise<Authority> {
   const { issuer, logger, now, host, port, tls, trustProxy, limits, publicRevocations } = options;
-  const { store, devices } = state;
+  const { store, devices, enrollments } = state;
   const metrics = new Metrics();
   const events = { audit, issuer, now };
   const policyPath = options.policy ?? join(state.dir, "policy.yaml");
@@ -120,6 +120,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   const watch = new StateWatch({
     store,
     devices,
+    enrollments,
     keys,
     policy,
     readiness,

@@ -13,8 +13,11 @@ import {
 } from "@authmesh/keystore";
 import type { AuthorityStore } from "./authority-store.js";
 import { type DatabasePlace, openDatabase } from "./database/open-database.js";
+import { SqlEnrollmentStore } from "./database/sql-enrollment-store.js";
 import { SqlStore } from "./database/sql-store.js";
 import { SharedDevices } from "./devices/shared-devices.js";
+import { createEnrollments } from "./enrollment/create-enrollments.js";
+import type { Enrollments } from "./enrollment/enrollments.js";
 import { KeySealing } from "./keys/key-sealing.js";
 
 export interface StateOptions {
@@ -38,6 +41,7 @@ export interface AuthorityState {
   readonly store: AuthorityStore;
   readonly devices: SharedDevices;
   readonly sealing: KeySealing;
+  readonly enrollments: Enrollments;
   /** What was made now, where there was nothing. */
   readonly created?: CreatedIdentity | undefined;
   close(): Promise<void>;
@@ -67,12 +71,19 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
     : await createIdentity({ dir, env, backend, friendlyName: `authority on ${hostname()}` });
   const identity = await openIdentity({ dir, env, promptSecret });
   const sealing = new KeySealing(await sealingSecret(identity, env));
-  const store = new SqlStore(await openDatabase(placeOf(dir, env)), now);
+  const database = await openDatabase(placeOf(dir, env));
+  const store = new SqlStore(database, now);
   try {
     await assertSameSecret(store, sealing);
     const devices = new SharedDevices(store);
     await devices.refresh();
-    return { dir, identity, store, devices, sealing, created, close: () => store.close() };
+    const enrollments = createEnrollments({
+      store: new SqlEnrollmentStore(database, now),
+      passcodeKey: sealing.derive("passcodes"),
+      now,
+    });
+    await enrollments.refresh();
+    return { dir, identity, store, devices, sealing, enrollments, created, close: () => store.close() };
   } catch (error) {
     await store.close().catch(() => {});
     throw error;

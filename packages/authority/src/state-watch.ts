@@ -1,12 +1,14 @@
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore, Generations } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { Enrollments } from "./enrollment/enrollments.js";
 import type { KeyRing } from "./keys/key-ring.js";
 import { Repetition } from "./repetition.js";
 
 export interface StateWatchOptions {
   readonly store: AuthorityStore;
   readonly devices: SharedDevices;
+  readonly enrollments: Pick<Enrollments, "refresh" | "lapse">;
   readonly keys: KeyRing;
   /** Looked at with the rest; throws nothing. */
   readonly policy: { readonly policy: unknown };
@@ -23,7 +25,7 @@ export interface StateWatchOptions {
 const lookEveryMs = 250;
 const sweepEveryMs = 10_000;
 
-const areas = ["devices", "keys", "revocations"] as const;
+const areas = ["devices", "keys", "revocations", "enrollments"] as const;
 
 /** Keeps a replica's memory as the database is, and does what is due in the database. */
 export class StateWatch {
@@ -47,12 +49,13 @@ export class StateWatch {
 
   /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
   async look(): Promise<void> {
-    const { store, devices, keys, policy, readiness, tell } = this.#options;
+    const { store, devices, enrollments, keys, policy, readiness, tell } = this.#options;
     void policy.policy;
     const generations = await store.generations();
     const before = this.#known;
     if (generations.devices !== before?.devices) await devices.refresh();
     else devices.seen();
+    if (generations.enrollments !== before?.enrollments) await enrollments.refresh();
     await this.#sweep();
     if (areas.some((area) => generations[area] !== before?.[area])) await tell();
     // A key signs once the audit was told of it.
@@ -63,11 +66,12 @@ export class StateWatch {
   }
 
   async #sweep(): Promise<void> {
-    const { store, now } = this.#options;
+    const { store, enrollments, now } = this.#options;
     if (now() - this.#sweptAt < sweepEveryMs) return;
     this.#sweptAt = now();
     await store.forgetNonces(now());
     await store.forgetRevocations(Math.floor(now() / 1000));
+    await enrollments.lapse();
   }
 
   /** Goes on looking until it is closed. Keeps no process alive. */

@@ -19,7 +19,7 @@ export type AuditEventType = `dev.authmesh.${
   | "account.created"
   | "account.onboarded"
   | "account.recovered"
-  | `enrollment.${"requested" | "approved" | "denied" | "revoked" | "unrevoked" | "narrowed" | "extended" | "rotated" | "locked" | "expired" | "cancelled" | "deleted"}`
+  | `enrollment.${"requested" | "approved" | "denied" | "revoked" | "unrevoked" | "narrowed" | "extended" | "rotated" | "locked" | "suspected" | "expired" | "cancelled" | "deleted"}`
   | "feed.epoch"
   | "policy.reloaded"
   | "policy.refused"

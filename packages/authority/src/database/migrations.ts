@@ -85,6 +85,89 @@ const steps: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0003_enrollment": {
+    async up(database: Kysely<unknown>) {
+      const { schema } = database;
+      await sql`insert into generations (area, value) values ('enrollments', 0)`.execute(database);
+      await schema
+        .createTable("accounts")
+        .addColumn("name", "text", (column) => column.primaryKey())
+        .addColumn("created_at", "bigint", (column) => column.notNull())
+        .addColumn("email", "text")
+        .addColumn("secret_key", "text")
+        .addColumn("secret_expires_at", "bigint")
+        .addColumn("onboarded_by", "text")
+        .execute();
+      await schema
+        .createTable("recovery_codes")
+        .addColumn("account", "text", (column) => column.notNull())
+        .addColumn("digest", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("recovery_codes_key", ["account", "digest"])
+        .execute();
+      await schema
+        .createTable("invitations")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("account", "text", (column) => column.notNull())
+        .addColumn("digest", "text", (column) => column.notNull())
+        .addColumn("kind", "text", (column) => column.notNull())
+        .addColumn("created_by", "text", (column) => column.notNull())
+        .addColumn("created_at", "bigint", (column) => column.notNull())
+        .addColumn("expires_at", "bigint", (column) => column.notNull())
+        .addColumn("uses_left", "bigint", (column) => column.notNull())
+        .addColumn("scopes", "text")
+        .addColumn("auto_approve", "integer", (column) => column.notNull())
+        .addUniqueConstraint("invitations_by_digest", ["account", "digest"])
+        .execute();
+      await schema.createIndex("invitations_by_end").on("invitations").column("expires_at").execute();
+      await schema
+        .createTable("enrollments")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("account", "text", (column) => column.notNull())
+        .addColumn("app_name", "text", (column) => column.notNull())
+        .addColumn("device_name", "text", (column) => column.notNull())
+        .addColumn("device_id", "text", (column) => column.notNull())
+        .addColumn("public_key", "text", (column) => column.notNull())
+        .addColumn("status", "text", (column) => column.notNull())
+        .addColumn("scopes", "text", (column) => column.notNull())
+        .addColumn("requested_scopes", "text", (column) => column.notNull())
+        .addColumn("requested_lifetime", "bigint")
+        .addColumn("requested_at", "bigint", (column) => column.notNull())
+        .addColumn("address", "text", (column) => column.notNull())
+        .addColumn("request_digest", "text", (column) => column.notNull())
+        .addColumn("s", "text", (column) => column.notNull())
+        .addColumn("expires_at", "bigint")
+        .addColumn("decided_at", "bigint")
+        .addColumn("decided_by", "text")
+        .addColumn("approved_by", "text")
+        .addColumn("reason", "text")
+        .addColumn("attestation", "text", (column) => column.notNull())
+        .addColumn("is_root", "integer", (column) => column.notNull())
+        .addColumn("changed", "bigint", (column) => column.notNull())
+        .execute();
+      const index = (by: string, columns: string[]) =>
+        schema.createIndex(`enrollments_by_${by}`).on("enrollments").columns(columns).execute();
+      await index("account", ["account", "id"]);
+      await index("name", ["account", "app_name", "device_name"]);
+      await index("device", ["device_id"]);
+      await index("approver", ["approved_by"]);
+      await index("request", ["request_digest"]);
+      await index("status", ["account", "status", "expires_at"]);
+      await index("end", ["status", "expires_at"]);
+      await index("change", ["changed"]);
+      await schema
+        .createTable("enrollment_keys")
+        .addColumn("device_id", "text", (column) => column.primaryKey())
+        .addColumn("enrollment", "text", (column) => column.notNull())
+        .addColumn("is_spent", "integer", (column) => column.notNull())
+        .execute();
+      await schema
+        .createTable("enrollment_uses")
+        .addColumn("enrollment", "text", (column) => column.primaryKey())
+        .addColumn("counter", "bigint", (column) => column.notNull())
+        .addColumn("used_at", "bigint")
+        .execute();
+    },
+  },
 };
 
 export const migrations: MigrationProvider = { getMigrations: async () => ({ ...steps }) };

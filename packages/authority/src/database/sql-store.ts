@@ -14,6 +14,7 @@ import type { SigningKey } from "../keys/signing-key.js";
 import { type StateChange, type StateEvent, stateEvent } from "../state-event.js";
 import { attempt } from "./database-failure.js";
 import { readDevices, writeDevices } from "./device-rows.js";
+import { raiseGeneration } from "./generation-rows.js";
 import { readKeys, writeKeys } from "./key-rows.js";
 import { NonceQueue } from "./nonce-queue.js";
 import {
@@ -175,15 +176,9 @@ export class SqlStore implements AuthorityStore {
   /** Raising the generation comes first: it holds off every other writer of the area until this one is done. */
   #change<T>(area: Area, work: (transaction: Work, generation: number) => Promise<T>): Promise<T> {
     return attempt(() =>
-      this.#database.transaction().execute(async (transaction) => {
-        const { value } = await transaction
-          .updateTable("generations")
-          .set((row) => ({ value: row("value", "+", 1) }))
-          .where("area", "=", area)
-          .returning("value")
-          .executeTakeFirstOrThrow();
-        return work(transaction, value);
-      }),
+      this.#database
+        .transaction()
+        .execute(async (transaction) => work(transaction, await raiseGeneration(transaction, area))),
     );
   }
 }

@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from "kysely";
+import type { EnrollmentStatus } from "../enrollment/enrollment.js";
 import type { KeyState } from "../keys/signing-key.js";
 
 /** What the authority keeps (docs/protocol.md, section 8.9). Times are Unix seconds unless it says otherwise. */
@@ -13,10 +14,16 @@ export interface Tables {
   readonly settings: SettingTable;
   readonly feeds: FeedTable;
   readonly feed_deltas: FeedDeltaTable;
+  readonly accounts: AccountTable;
+  readonly recovery_codes: RecoveryCodeTable;
+  readonly invitations: InvitationTable;
+  readonly enrollments: EnrollmentTable;
+  readonly enrollment_keys: EnrollmentKeyTable;
+  readonly enrollment_uses: EnrollmentUseTable;
 }
 
 /** What rises with every change of one area. */
-export type Area = "devices" | "keys" | "revocations";
+export type Area = "devices" | "keys" | "revocations" | "enrollments";
 
 interface GenerationTable {
   readonly area: Area;
@@ -95,6 +102,79 @@ interface FeedDeltaTable {
   /** `FeedChange`s in canonical JSON. */
   readonly changes: string;
   readonly at: number;
+}
+
+/** An `Account`; its row is held by whoever changes anything of the account. */
+interface AccountTable {
+  readonly name: string;
+  readonly created_at: number;
+  readonly email: string | null;
+  readonly secret_key: string | null;
+  readonly secret_expires_at: number | null;
+  readonly onboarded_by: string | null;
+}
+
+interface RecoveryCodeTable {
+  readonly account: string;
+  readonly digest: string;
+}
+
+/** An `Invitation`. */
+interface InvitationTable {
+  readonly id: string;
+  readonly account: string;
+  readonly digest: string;
+  readonly kind: "passcode" | "invitation";
+  readonly created_by: string;
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly uses_left: number;
+  /** In JSON. */
+  readonly scopes: string | null;
+  readonly auto_approve: number;
+}
+
+/** An `Enrollment`, but for what changes by being used. */
+interface EnrollmentTable {
+  readonly id: string;
+  readonly account: string;
+  readonly app_name: string;
+  readonly device_name: string;
+  readonly device_id: string;
+  readonly public_key: string;
+  readonly status: EnrollmentStatus;
+  /** In JSON, as the next and `attestation`. */
+  readonly scopes: string;
+  readonly requested_scopes: string;
+  readonly requested_lifetime: number | null;
+  readonly requested_at: number;
+  readonly address: string;
+  readonly request_digest: string;
+  readonly s: string;
+  readonly expires_at: number | null;
+  readonly decided_at: number | null;
+  readonly decided_by: string | null;
+  readonly approved_by: string | null;
+  readonly reason: string | null;
+  readonly attestation: string;
+  /** 1 of a root, for the question whether one is left. */
+  readonly is_root: number;
+  /** The generation of the area `enrollments` that wrote it last. */
+  readonly changed: number;
+}
+
+/** Which enrollment a key is of, and whether it may ever be of another one. */
+interface EnrollmentKeyTable {
+  readonly device_id: string;
+  readonly enrollment: string;
+  readonly is_spent: number;
+}
+
+/** Written in no transaction with the rest, so that whoever uses an enrollment waits for nobody who decides. */
+interface EnrollmentUseTable {
+  readonly enrollment: string;
+  readonly counter: number;
+  readonly used_at: number | null;
 }
 
 export type Database = Kysely<Tables>;

@@ -1,4 +1,3 @@
-import type { FeedChange } from "@authmesh/oath/feed";
 import type { StateChange } from "../state-event.js";
 import type { Enrollment, EnrollmentStatus } from "./enrollment.js";
 
@@ -46,6 +45,12 @@ export interface EnrollmentFilter {
   readonly after?: string;
 }
 
+/** One enrollment before and after; undefined where it was not, or is no more. */
+export interface EnrollmentChange {
+  readonly before: Enrollment | undefined;
+  readonly after: Enrollment | undefined;
+}
+
 /**
  * One account within one transaction, which holds it: every other writer of the account waits. Nothing that a `find…`
  * gave has changed until the transaction ends.
@@ -55,28 +60,35 @@ export interface AccountWork {
   saveAccount(account: Account): Promise<void>;
 
   find(id: string): Promise<Enrollment | undefined>;
-  /** Of the whole authority: the one that is pending, approved or revoked with this key. */
-  findHolder(deviceId: string): Promise<Enrollment | undefined>;
-  /** Whether a key was ever revoked, in any account. */
-  wasRevoked(deviceId: string): Promise<boolean>;
   findByRequest(requestDigest: string): Promise<Enrollment | undefined>;
-  /** Those that are not `id` and have these names, in these states. */
-  namesakes(
-    of: Pick<Enrollment, "id" | "appName" | "deviceName">,
-    states: readonly EnrollmentStatus[],
-  ): Promise<readonly Enrollment[]>;
-  /** Approved ones that these approved. */
+  /** The others with the same app and device. */
+  namesakes(of: Enrollment): Promise<readonly Enrollment[]>;
+  /** Those that these approved, whatever their state is. */
   approvedBy(ids: readonly string[]): Promise<readonly Enrollment[]>;
-  /** Approved, not expiring, in `scopes` of which `*` and `__manage` are rw: candidates for roots. */
-  unending(): Promise<readonly Enrollment[]>;
-  countPending(): Promise<number>;
-  insert(enrollment: Enrollment): Promise<void>;
-  update(enrollment: Enrollment): Promise<void>;
-  delete(id: string): Promise<void>;
+  /** Ids of the account's roots. */
+  roots(): Promise<readonly string[]>;
+  /** Those that are pending and not past their end. @param now Unix seconds */
+  countPending(now: number): Promise<number>;
+  /** At most so many that are past their end. @param now Unix seconds */
+  lapsed(now: number, limit: number): Promise<readonly Enrollment[]>;
+
+  /**
+   * Makes a key that of an enrollment.
+   *
+   * @returns false where it is that of another one, of any account, or may never be one's again
+   */
+  claimKey(deviceId: string, enrollment: string): Promise<boolean>;
+  /** The key of a new enrollment, or of one that it changed from, was claimed before. */
+  write(change: EnrollmentChange): Promise<void>;
+  /** A key that was rotated to has answered nothing yet. */
+  resetCounter(id: string): Promise<void>;
 
   findInvitation(digest: string): Promise<Invitation | undefined>;
+  /** Those that are good at `now`, in Unix seconds. */
+  invitations(now: number): Promise<readonly Invitation[]>;
   saveInvitation(invitation: Invitation): Promise<void>;
-  deleteInvitation(id: string): Promise<void>;
+  /** @returns whether it was there */
+  deleteInvitation(id: string): Promise<boolean>;
 
   replaceRecovery(digests: readonly string[]): Promise<void>;
   /** @returns whether it was there */
@@ -84,30 +96,47 @@ export interface AccountWork {
 
   /** Written with the change, told to the audit after it. */
   tell(...changes: readonly StateChange[]): Promise<void>;
-  /** Changes of the account's feed, and of `tokens`; one delta each, written with the change. */
-  publish(feed: string, changes: readonly FeedChange[]): Promise<void>;
 }
 
 /** Accounts and enrollments in the database. Everything rejects with `database_unavailable` when it cannot be used. */
 export interface EnrollmentStore {
   /** @returns false where the name is taken */
-  createAccount(account: Account): Promise<boolean>;
+  createAccount(account: Account, ...told: readonly StateChange[]): Promise<boolean>;
   accounts(): Promise<readonly Account[]>;
 
   /**
-   * One transaction on one account: read, check, write. What `change` throws undoes everything.
+   * One transaction on one account: read, check, write. What `change` throws undoes everything. The feeds and the
+   * authority's revocations follow what was written.
    *
    * @returns undefined where there is no such account
    */
   changeAccount<T>(name: string, change: (work: AccountWork) => Promise<T>): Promise<T | undefined>;
 
   readEnrollment(account: string, id: string): Promise<Enrollment | undefined>;
-  /** Of all accounts: the latest with this key. */
+  /** Of all accounts: the one that has this key, or the last that had it. */
   readByDevice(deviceId: string): Promise<Enrollment | undefined>;
-  listEnrollments(account: string, filter: EnrollmentFilter): Promise<readonly Enrollment[]>;
-  listInvitations(account: string): Promise<readonly Invitation[]>;
-  /** Last uses, written in batches and in no transaction with anything. */
+  /** The others with the same app and device. */
+  readNamesakes(of: Enrollment): Promise<readonly Enrollment[]>;
+  /** As the clock has them. @param now Unix seconds */
+  listEnrollments(account: string, filter: EnrollmentFilter, now: number): Promise<readonly Enrollment[]>;
+  listInvitations(account: string, now: number): Promise<readonly Invitation[]>;
+  /** What was written after a generation of the area `enrollments`, deletions aside; without one, nothing but where it stands. */
+  changedSince(generation: number | undefined): Promise<{
+    readonly generation: number;
+    readonly enrollments: readonly Enrollment[];
+  }>;
+
+  /**
+   * Takes note of the counter of an enrollment's answer, in no transaction with anything.
+   *
+   * @returns false where it is not higher than the last one
+   */
+  raiseCounter(id: string, counter: number): Promise<boolean>;
+  /** Last uses (Unix seconds, by enrollment), in no transaction with anything. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>;
+
   /** Accounts that have enrollments past their end (Unix seconds), to be lapsed. */
   accountsWithLapsed(now: number): Promise<readonly string[]>;
+  /** Drops passcodes and invitations that are over. @param now Unix seconds */
+  forgetInvitations(now: number): Promise<void>;
 }

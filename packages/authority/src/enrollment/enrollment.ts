@@ -1,4 +1,4 @@
-import type { Scopes } from "@authmesh/core";
+import { coversScopes, type Scopes } from "@authmesh/core";
 
 /** docs/protocol.md, section 10.2. What is deleted is no row any more. */
 export type EnrollmentStatus = "pending" | "approved" | "denied" | "revoked" | "expired";
@@ -52,3 +52,13 @@ export type Attestation =
 /** Ends of an enrollment by itself: what `status` says may be behind the clock. */
 export const hasLapsed = ({ status, expiresAt }: Enrollment, now: number): boolean =>
   (status === "pending" || status === "approved") && expiresAt !== undefined && now >= expiresAt;
+
+/** As the clock has it: past its end it is expired, whether or not that was written yet. */
+export const asOf = (enrollment: Enrollment, now: number): Enrollment =>
+  hasLapsed(enrollment, now) ? { ...enrollment, status: "expired" } : enrollment;
+
+/** What a master enrollment holds, and every root covers. */
+export const masterScopes: Scopes = { "*": "rw", __manage: "rw" };
+
+export const isRoot = ({ status, expiresAt, scopes }: Enrollment): boolean =>
+  status === "approved" && expiresAt === undefined && coversScopes(scopes, masterScopes);

@@ -1,7 +1,7 @@
 import type { PublicKey, Scopes } from "@authmesh/core";
 import type { AccountClaim, EnrollmentRequest } from "@authmesh/core/enrollment";
 import type { Attestation, Enrollment } from "./enrollment.js";
-import type { EnrollmentFilter, Invitation } from "./enrollment-store.js";
+import type { Account, EnrollmentFilter, Invitation } from "./enrollment-store.js";
 
 /** An enrollment that acts, proven by its key. */
 export type Actor = Pick<Enrollment, "account" | "id">;
@@ -57,7 +57,8 @@ export interface Enrollments {
    * Takes note of the counter of an answer whose signature was right.
    *
    * @returns the enrollment as it is now, whatever its state; undefined where the key has none
-   * @throws AmeshError `enrollment_revoked` where the counter shows a clone, which locks the enrollment
+   * @throws AmeshError `enrollment_revoked` where the counter shows a clone, which locks the enrollment;
+   * `challenge_refused` where it is the last root, which stays
    */
   answered(deviceId: string, counter: number): Promise<Enrollment | undefined>;
 
@@ -91,9 +92,22 @@ export interface Enrollments {
 
   /** Ends what is past its end; to be called now and then. */
   lapse(): Promise<void>;
-  /** Called with each change that was made by this process or seen in the database. */
-  onChange(listener: (enrollment: Enrollment) => void): () => void;
+  /** Last uses (Unix seconds) by enrollment; to be called now and then, with many at a time. */
+  noteUses(uses: ReadonlyMap<string, number>): Promise<void>;
+  accounts(): Promise<readonly Account[]>;
+
+  /**
+   * Called with each change that was made by this process or seen in the database.
+   *
+   * @param listener `isGone` of one that was cancelled or deleted, which only the process tells that did it
+   * @returns what ends that
+   */
+  onChange(listener: EnrollmentListener): () => void;
+  /** Looks for changes of other processes, and calls the listeners. */
+  refresh(): Promise<void>;
 }
+
+export type EnrollmentListener = (enrollment: Enrollment, isGone: boolean) => void;
 
 export type ClaimOfKey = Omit<AccountClaim, "publicKey"> & {
   readonly publicKey: PublicKey;

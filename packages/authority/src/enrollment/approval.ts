@@ -1,0 +1,65 @@
+import {
+  AmeshError,
+  coversScopes,
+  type ErrorCode,
+  isGrant,
+  parseRequirement,
+  quoteForeign,
+  type Scopes,
+} from "@authmesh/core";
+import { asOf, type Enrollment, type EnrollmentStatus, isRoot } from "./enrollment.js";
+import { type TransitionName, transitions } from "./transitions.js";
+
+const outcomes = {
+  pending: "enrollment_pending",
+  denied: "enrollment_denied",
+  revoked: "enrollment_revoked",
+  expired: "enrollment_expired",
+} as const satisfies Readonly<Record<Exclude<EnrollmentStatus, "approved">, ErrorCode>>;
+
+/** @throws AmeshError the state, of one that is not approved; of one that is no more: it ended before it was deleted */
+export function assertApproved(enrollment: Enrollment | undefined, now: number): Enrollment {
+  const status = enrollment && asOf(enrollment, now).status;
+  if (enrollment === undefined || status === undefined) throw new AmeshError("enrollment_revoked");
+  if (status !== "approved") throw new AmeshError(outcomes[status]);
+  return enrollment;
+}
+
+const manages = { r: parseRequirement("__manage:r"), rw: parseRequirement("__manage:w") };
+
+/** @throws AmeshError `approval_exceeds` unless it holds `__manage`, to read or to write */
+export function assertManages({ scopes }: Enrollment, access: "r" | "rw"): void {
+  if (!manages[access](scopes))
+    throw new AmeshError("approval_exceeds", `This enrollment does not hold __manage:${access}.`, {
+      fix: "Do it from a machine that does.",
+    });
+}
+
+/** @throws AmeshError `approval_exceeds` unless what is granted is at most what the approver holds */
+export function assertCovers(holder: Scopes, granted: Scopes): void {
+  if (!coversScopes(holder, granted)) throw new AmeshError("approval_exceeds");
+}
+
+/** @throws AmeshError `approval_exceeds` for an end after the approver's own, roots aside */
+export function assertEndsBefore(approver: Enrollment, expiresAt: number | undefined): void {
+  if (approver.expiresAt === undefined || isRoot(approver)) return;
+  if (expiresAt === undefined || expiresAt > approver.expiresAt)
+    throw new AmeshError("approval_exceeds", "The approver's own enrollment ends before that.");
+}
+
+/** @throws AmeshError `invalid_scope` for a map that is none, or grants nothing */
+export function assertGrants(scopes: Scopes): void {
+  const grants = Object.entries(scopes);
+  const odd = grants.find(([name, access]) => !isGrant(name, access));
+  if (odd !== undefined)
+    throw new AmeshError("invalid_scope", `${quoteForeign(odd.join(":"))} is not a scope.`);
+  if (grants.length === 0) throw new AmeshError("invalid_scope", "No scope is named.");
+}
+
+/** @throws AmeshError `enrollment_state` for what the table of transitions does not have */
+export function assertMay(name: TransitionName, enrollment: Enrollment, now: number): void {
+  const { status } = asOf(enrollment, now);
+  const from: readonly EnrollmentStatus[] = transitions[name].from;
+  if (!from.includes(status))
+    throw new AmeshError("enrollment_state", `The enrollment is ${status}: ${name} is not possible.`);
+}
