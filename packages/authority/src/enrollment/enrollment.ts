@@ -1,7 +1,9 @@
 import { coversScopes, type Scopes } from "@authmesh/core";
 
 /** docs/protocol.md, section 10.2. What is deleted is no row any more. */
-export type EnrollmentStatus = "pending" | "approved" | "denied" | "revoked" | "expired";
+export const enrollmentStatuses = ["pending", "approved", "denied", "revoked", "expired"] as const;
+
+export type EnrollmentStatus = (typeof enrollmentStatuses)[number];
 
 /** The two reasons that mean more than a line for people. */
 export const suspectedClone = "suspected-clone";
