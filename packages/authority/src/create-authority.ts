@@ -12,6 +12,7 @@ import { Challenges } from "./challenges/challenges.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
 import { ExchangeOfPolicy } from "./exchange-of-policy.js";
 import { openRevocationFeed } from "./feed/open-revocation-feed.js";
+import { addressBehind } from "./http/address-of.js";
 import { createApp } from "./http/app.js";
 import { dialledOrigin } from "./http/dialled-origin.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
@@ -137,6 +138,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     store,
     challenges: new Challenges({ store, key: state.sealing.derive("challenges"), now }),
     dialled: dialledOrigin({ issuer, audience, tls: tls !== undefined, trustProxy }),
+    addressOf: addressBehind(trustProxy ? 1 : 0),
     keys,
     devices,
     policy: () => policy.policy,
@@ -159,7 +161,6 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       logger,
       audit,
     },
-    trustedProxies: trustProxy ? 1 : 0,
     limits: { address: new RateLimit(limits.address), caller: new RateLimit(limits.caller) },
     publicRevocations,
     log,

@@ -1,9 +1,10 @@
-import { type AuditEventFields, createAuditEvent } from "@authmesh/core";
+import { AmeshError, type AuditEventFields, createAuditEvent } from "@authmesh/core";
 import type { AuditRecorder } from "@authmesh/oath/audit";
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore } from "./authority-store.js";
 import type { Challenges } from "./challenges/challenges.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { AddressOf } from "./http/address-of.js";
 import type { DialledOrigin } from "./http/dialled-origin.js";
 import type { KeyRing } from "./keys/key-ring.js";
 import type { Metrics } from "./metrics.js";
@@ -22,6 +23,7 @@ export interface Services {
   readonly tellChanges: () => Promise<void>;
   readonly challenges: Challenges;
   readonly dialled: DialledOrigin;
+  readonly addressOf: AddressOf;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
@@ -44,4 +46,10 @@ export async function record({ audit, issuer, now }: Telling, fields: Told): Pro
 /** Tells the audit what nobody waits for: a refusal stays one, whatever becomes of the event. */
 export function tell(services: Telling, fields: Told): void {
   record(services, fields).catch(() => {}); // the queue has said in the log that its sink fails
+}
+
+/** To be asked before the shared state is changed. @throws AmeshError `audit_unavailable` */
+export function refuseWithoutAudit({ audit }: Pick<Services, "audit">): void {
+  if (!audit.working)
+    throw new AmeshError("audit_unavailable", "The audit's sinks fail; nothing was changed.");
 }

@@ -1,6 +1,5 @@
-import { AmeshError, clientAddress, type Failure, failure } from "@authmesh/core";
+import { AmeshError, type Failure, failure } from "@authmesh/core";
 import { type VerifyOptions, verify } from "@authmesh/sdk/hono";
-import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Exchange } from "../exchange/exchange.js";
 import { type ExchangeRouteOptions, exchangeRoute } from "../exchange/exchange-route.js";
@@ -22,8 +21,6 @@ export interface AppOptions {
   readonly device: VerifyOptions;
   /** What exchanges tokens of CI jobs now; undefined: nothing does. */
   readonly exchange: () => Exchange | undefined;
-  /** Proxies in front, for addresses. */
-  readonly trustedProxies: number;
   readonly limits: { readonly address: RateLimit; readonly caller: RateLimit };
   readonly publicRevocations: boolean;
   /** Names this run of the revocation list's generations. */
@@ -148,14 +145,9 @@ function fromDevice(verifier: MiddlewareHandler, { limits, services }: AppOption
   };
 }
 
-function limitAddresses({ limits, trustedProxies, services }: AppOptions): MiddlewareHandler {
+function limitAddresses({ limits, services }: AppOptions): MiddlewareHandler {
   return async (context, next) => {
-    const { key } = clientAddress(
-      getConnInfo(context).remote.address,
-      context.req.header("x-forwarded-for"),
-      trustedProxies,
-    );
-    return tooOften(limits.address.take(key), services) ?? next();
+    return tooOften(limits.address.take(services.addressOf(context)), services) ?? next();
   };
 }
 

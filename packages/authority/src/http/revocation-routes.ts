@@ -10,7 +10,7 @@ import {
 } from "@authmesh/core/records";
 import type { Context } from "hono";
 import type { RevocationChange } from "../authority-store.js";
-import type { Services } from "../services.js";
+import { refuseWithoutAudit, type Services } from "../services.js";
 import { plainProblem } from "./problem.js";
 import { checkRevocable } from "./revocable-value.js";
 
@@ -112,11 +112,6 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
   await services.tellChanges();
   services.metrics.add("revocations_total");
   return context.json({ generation, ...entry }, 200, { "Cache-Control": "no-store" });
-}
-
-function refuseWithoutAudit({ audit }: Services): void {
-  if (!audit.working)
-    throw new AmeshError("audit_unavailable", "The audit's sinks fail; nothing was changed.");
 }
 
 const noSuchRevocation = () => plainProblem(404, "There is no such revocation.", "not_found");
