@@ -138,6 +138,7 @@ export {
   type Signable,
   type SignableRequest,
   signableChallenge,
+  signableFeedRotationProof,
   signableJws,
   signableProbe,
 } from "./signable.js";

@@ -103,6 +103,17 @@ export function signableJws(typ: JwsType, alg: "ES256" | "EdDSA", kid: string, p
   return signable(utf8(`${header}.${content}`));
 }
 
+/** By which a feed key shows that it takes the place of another one (section 9.2); `notBefore` in Unix seconds. */
+export const signableFeedRotationProof = (of: {
+  readonly iss: string;
+  /** Thumbprints. */
+  readonly old: string;
+  readonly next: string;
+  readonly notBefore: number;
+  readonly seq: number;
+}): Signable =>
+  signable(utf8(`amesh/feed-rotation/1\n${of.iss}\n${of.old}\n${of.next}\n${of.notBefore}\n${of.seq}`));
+
 /** By which a session key shows that it takes part in a delegation (section 4); `expiresAt` in Unix seconds. */
 export function signableDelegationProof(deviceId: string, jti: string, expiresAt: number): SessionSignable {
   return signable(utf8(`amesh/delegation/1\n${deviceId}\n${jti}\n${expiresAt}`));

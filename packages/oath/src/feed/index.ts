@@ -4,6 +4,13 @@
  * @module
  */
 
+export { EventStreamReader, type ServerEvent } from "./event-stream.js";
 export * from "./feed-change.js";
+export { FeedCopy, type FeedMark, type FeedName, type FeedOutcome } from "./feed-copy.js";
+export { type FeedAnchor, FeedKeys } from "./feed-keys.js";
+export { type FeedRotation, readFeedRotation } from "./feed-rotation.js";
+export { FeedState, type ListedDevice } from "./feed-state.js";
 export * from "./feed-statement.js";
+export { readSnapshot } from "./read-snapshot.js";
+export { signFeedRotation } from "./sign-feed-rotation.js";
 export { signFeedStatement } from "./sign-feed-statement.js";
