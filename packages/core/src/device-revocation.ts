@@ -1,5 +1,6 @@
 import { readCompactJws, signCompactJws } from "./compact-jws.js";
-import { PublicKey } from "./public-key.js";
+import { fromBase64 } from "./encoding.js";
+import { deviceIdOf, PublicKey } from "./public-key.js";
 import { integer, Misfit, oneOf, optional, type RecordOf, record, text, time } from "./records.js";
 import type { Sign } from "./signable.js";
 
@@ -18,10 +19,11 @@ type Payload = RecordOf<typeof shape>;
 
 /** That a device revokes another one, or takes that back: read, and not verified. */
 export interface DeviceRevocation extends Readonly<Pick<Payload, "seq" | "iat" | "action" | "device">> {
-  /** The key that the signer says is its own, of which its id is made. */
-  readonly signer: PublicKey;
+  /** The device id of who revokes, and the key that it is made of: base64, and not looked at whether it is one. */
+  readonly signer: string;
+  readonly key: string;
   readonly reason?: string;
-  /** Whether the signer signed it. */
+  /** Whether the signer signed it. The first thing that costs more than a hash. */
   isSigned(): boolean;
 }
 
@@ -78,8 +80,9 @@ export function readDeviceRevocation(jwsText: string): DeviceRevocation | string
     throw error;
   }
   const { iss, key, ...said } = payload;
-  const signer = PublicKey.tryBase64(key);
-  if (signer?.base64 !== key || signer.deviceId !== iss || iss !== kid)
+  const point = fromBase64(key);
+  if (point === undefined || deviceIdOf(point) !== iss || iss !== kid)
     return "kid, iss and key are not of one device";
-  return { ...said, signer, isSigned: () => signer.verify(signingInput, signature) };
+  const isSigned = () => PublicKey.tryBase64(key)?.verify(signingInput, signature) ?? false;
+  return { ...said, signer: iss, key, isSigned };
 }

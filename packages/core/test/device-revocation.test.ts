@@ -45,7 +45,7 @@ describe("a revocation by a device", () => {
     const read = readDeviceRevocation(jws);
     expect(read).toMatchObject({ action, device: lost, seq: 7, iat: 1_800_000_000, reason: "stolen" });
     if (typeof read === "string") throw new Error(read);
-    expect(read.signer.deviceId).toBe(signer.publicKey.deviceId);
+    expect(read.signer).toBe(signer.publicKey.deviceId);
     expect(read.isSigned()).toBe(true);
   });
 
@@ -75,10 +75,7 @@ describe("a revocation by a device", () => {
       },
     ],
     ["a key that is none", { key: "A".repeat(44) }],
-    [
-      "a key in base64url",
-      { key: Buffer.from(signer.publicKey.bytes.fill(255, 1, 2)).toString("base64url") },
-    ],
+    ["a key in base64url", { key: "-".repeat(44) }],
     ["a member more", { expiresAt: 1 }],
   ])("is none with %s", async (_, change) => {
     expect(readDeviceRevocation(await signed(change))).toBeTypeOf("string");

@@ -61,6 +61,11 @@ export class LocalTrust implements TrustStore {
     return this.#store?.isRevoked(deviceId) ?? false;
   }
 
+  /** Of this machine; undefined until the list is open. */
+  get deviceId(): string | undefined {
+    return this.#identity?.identity.deviceId;
+  }
+
   get audience(): readonly string[] {
     return this.#store?.audience ?? [];
   }

@@ -13,6 +13,7 @@ import {
 import { machine } from "#machine";
 import { configuredHosts } from "./audience-variable.js";
 import { logUnexpected, reportDecision } from "./decision-report.js";
+import type { DeviceRevocations, RevocationScene } from "./device-revocations.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { auditSource, openAudit, whyNotKept } from "./open-audit.js";
@@ -44,13 +45,16 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const audience = named ?? [];
   const { allowList } = options;
   const local = typeof allowList === "object" ? undefined : machine.localTrust(allowList, logger);
-  const trust: TrustStore = local ?? (allowList as TrustStore);
+  const listed: TrustStore = local ?? (allowList as TrustStore);
+  const opened = async () => local?.ready();
+  const fleet = followFleet(options, { trust: listed, ready: opened, logger }, () => local?.deviceId);
+  const trust = fleet ?? listed;
   const nonces = options.nonceStore ?? memoryOfThisProcess(logger, forNonces);
   const verifier = createVerifier({ ...options, audience: named, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
   const audit = openAudit(options.audit, logger);
-  const ready = async () => local?.ready();
+  const ready = async () => (fleet === undefined ? opened() : fleet.ready());
   const watch = new TrustWatch({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
@@ -83,6 +87,19 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
     },
     watch: (deviceId, lost) => watch.add(deviceId, lost),
   };
+}
+
+function followFleet(
+  { revocations, revokers }: VerifyOptions,
+  scene: Omit<RevocationScene, "revokers">,
+  ownId: () => string | undefined,
+): ReturnType<DeviceRevocations["over"]> | undefined {
+  if (revokers !== undefined && revocations === undefined)
+    throw new TypeError("revokers makes no sense without revocations.");
+  const wrong = revokers?.find((id) => !/^am_[\w-]{16}$/.test(id));
+  if (wrong !== undefined) throw new TypeError(`revokers: ${wrong} is not a device id.`);
+  const own = () => [ownId() ?? []].flat();
+  return revocations?.over({ ...scene, revokers: () => revokers ?? own() });
 }
 
 function loggedRefusal({ id, failure, step, proven, caller }: Refusal): LoggedRefusal {
@@ -136,6 +153,8 @@ const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
   onDecision: true,
   pathPrefix: true,
   requireHostBinding: true,
+  revocations: true,
+  revokers: true,
   scope: true,
   trustProxy: true,
 };

@@ -1,4 +1,5 @@
 import type { AuditSink, Decision, NonceStore, TrustStore } from "@authmesh/core";
+import type { DeviceRevocations } from "./device-revocations.js";
 import type { Logger } from "./logger.js";
 
 /** What a route sees of the caller after verification: `req.authMesh`. */
@@ -43,6 +44,13 @@ export interface VerifyOptions {
    * Whom to accept: the folder of an identity, or any trust store. Default: AUTH_MESH_DIR, else ~/.amesh.
    */
   readonly allowList?: string | TrustStore;
+  /**
+   * Whom a fleet revoked without an authority: `new RedisRevocations(url)` of `@authmesh/sdk/redis`. Devices with the grant `__manage:rw` are
+   * believed, and those that `revokers` names. Default: nowhere.
+   */
+  readonly revocations?: DeviceRevocations;
+  /** Ids of devices that may revoke for the fleet whatever they were granted. Default: this machine's own. */
+  readonly revokers?: readonly string[];
   /** Let X-Forwarded-Host choose among the audience; only behind a proxy that sets it. Default false. */
   readonly trustProxy?: boolean;
   /**

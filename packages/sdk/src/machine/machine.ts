@@ -10,11 +10,14 @@ import type { Logger } from "../logger.js";
  */
 export interface Machine {
   /**
-   * The allow list of an identity's folder. `ready` resolves, never rejects.
+   * The allow list of an identity's folder, and whose it is once it is open. `ready` resolves, never rejects.
    *
    * @throws TypeError on a machine without files
    */
-  localTrust(folder: string | undefined, logger: Logger): TrustStore & { ready(): Promise<void> };
+  localTrust(
+    folder: string | undefined,
+    logger: Logger,
+  ): TrustStore & { ready(): Promise<void>; readonly deviceId: string | undefined };
   /**
    * The policy at a path, which follows its changes. `ready` resolves, never rejects.
    *

@@ -1,8 +1,9 @@
 /**
- * Nonces in Redis, for several instances that answer to one audience. Needs `ioredis` or `redis` beside it.
+ * Nonces in Redis, for several instances that answer to one audience, and what a fleet revokes. Needs `ioredis` or `redis` beside it.
  *
  * @module
  */
+export { type AnnounceOptions, announceRevocation } from "./announce-revocation.js";
 export { openRedis } from "./open-redis.js";
 export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./redis-client.js";
 export { commandsOver as redisCommands } from "./redis-client.js";
@@ -11,3 +12,4 @@ export {
   RedisNonceStore,
   type RedisNonceStoreOptions,
 } from "./redis-nonce-store.js";
+export { RedisRevocations, type RedisRevocationsOptions } from "./redis-revocations.js";

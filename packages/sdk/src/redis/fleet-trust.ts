@@ -1,0 +1,221 @@
+import {
+  type Failure,
+  failure,
+  LogThrottle,
+  outageReason,
+  parseRequirement,
+  type Role,
+  type TrustedDevice,
+  type TrustStore,
+} from "@authmesh/core";
+import { ageOf, type Clocks, type Moment, momentOf, within } from "@authmesh/oath/timing";
+import type { RevocationScene } from "../device-revocations.js";
+import { Lookout } from "./lookout.js";
+import { mostStatements, type RevocationStream } from "./revocation-stream.js";
+import { RevokedDevices } from "./revoked-devices.js";
+
+export interface FleetTrustOptions extends RevocationScene, Clocks {
+  readonly stream: Promise<RevocationStream>;
+  readonly maxStaleSeconds: number;
+  readonly pollMs: number;
+  readonly timeoutMs: number;
+  readonly random: () => number;
+}
+
+/** Milliseconds after which the whole stream is read again, to put back what was cut off. */
+const wholeAgainMs = 600_000;
+/** Milliseconds within which all that remember something put it back: the first spares the others. */
+const putBackWithinMs = 3000;
+const putBackAtOnce = 100;
+const pagesAtOnce = (2 * mostStatements) / 1000;
+const mayManage = parseRequirement("__manage:w");
+
+/**
+ * A trust store, less whom the fleet revoked (docs/protocol.md, section 9.5). It follows the stream by looking again and again. While Redis is
+ * away it goes on with what it knows, for `maxStaleSeconds`; a Redis that forgot is told again.
+ */
+export class FleetTrust implements TrustStore {
+  readonly #options: FleetTrustOptions;
+  readonly #revoked: RevokedDevices;
+  readonly #lookout: Lookout;
+  readonly #begun: Promise<void>;
+  readonly #throttle = new LogThrottle<string>();
+  readonly #listeners = new Set<() => void>();
+  /** The id of the entry that was read last; "": the stream is to be read from its beginning. */
+  #last = "";
+  #wholeAt = Number.NEGATIVE_INFINITY;
+  /** What is believed, and was not seen since the stream was read from its beginning. */
+  #missing = new Set<string>();
+  #putBackAt = 0;
+  #confirmed: Moment | undefined;
+  #away = false;
+
+  constructor(options: FleetTrustOptions) {
+    this.#options = options;
+    const { trust, pollMs } = options;
+    this.#revoked = new RevokedDevices((signer, key) => this.#mayRevoke(signer, key));
+    let begin = () => {};
+    this.#begun = new Promise((resolve) => {
+      begin = resolve;
+    });
+    const look = () => this.#look().finally(begin);
+    this.#lookout = new Lookout(look, { calmMs: pollMs, uneasyMs: pollMs });
+    this.#lookout.call();
+    trust.onChange(() => {
+      this.#last = ""; // somebody may be believed now who was not
+      this.#lookout.call();
+      this.#tell();
+    });
+  }
+
+  /** Resolves, never rejects, when the stream was read or could not be read. */
+  async ready(): Promise<void> {
+    await this.#options.ready();
+    await this.#begun;
+  }
+
+  check(): Failure | undefined {
+    const { trust, maxStaleSeconds } = this.#options;
+    const broken = trust.check();
+    if (broken !== undefined || this.staleSeconds <= maxStaleSeconds) return broken;
+    return failure(
+      "trust_stale",
+      `What the fleet revoked was ${this.#confirmed === undefined ? "never read" : `read ${Math.floor(this.staleSeconds)} s ago`}.`,
+      "See that Redis can be reached from here.",
+    );
+  }
+
+  find(key: string, role: Role): TrustedDevice | undefined {
+    return this.#options.trust.find(key, role);
+  }
+
+  findById(deviceId: string, role: Role): TrustedDevice | undefined {
+    return this.#options.trust.findById(deviceId, role);
+  }
+
+  isRevoked(deviceId: string): boolean {
+    return this.#options.trust.isRevoked(deviceId) || this.#revoked.isRevoked(deviceId);
+  }
+
+  get audience(): readonly string[] {
+    return this.#options.trust.audience;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Seconds since the stream was read to its end; Infinity before it ever was. */
+  get staleSeconds(): number {
+    return this.#confirmed === undefined
+      ? Number.POSITIVE_INFINITY
+      : ageOf(this.#confirmed, this.#options) / 1000;
+  }
+
+  /** Looks at once: there is a connection. */
+  call(): void {
+    this.#lookout.call();
+  }
+
+  stop(): void {
+    this.#lookout.stop();
+  }
+
+  async #look(): Promise<boolean> {
+    const { trust, ready, logger } = this.#options;
+    await ready();
+    if (trust.check() !== undefined) return false; // nobody can say who is to be believed
+    try {
+      const stream = await this.#options.stream;
+      await this.#follow(stream);
+      await this.#putBack(stream);
+    } catch (error) {
+      if (!this.#away)
+        logger.warn(
+          `what the fleet revokes cannot be read: ${outageReason(error)}; what is known holds for another ${this.#secondsLeft()} s`,
+        );
+      this.#away = true;
+      return false;
+    }
+    if (this.#away) logger.warn("what the fleet revokes can be read again");
+    this.#away = false;
+    return true;
+  }
+
+  async #follow(stream: RevocationStream): Promise<void> {
+    const { timeoutMs, monotonic } = this.#options;
+    const at = momentOf(this.#options);
+    if (monotonic() - this.#wholeAt > wholeAgainMs) this.#last = "";
+    let changed = false;
+    try {
+      for (let pages = 0; pages < pagesAtOnce; pages++) {
+        if (this.#last === "") this.#beginAnew();
+        const asked = this.#last;
+        const page = await within(timeoutMs, stream.read(asked));
+        if (page === "lost") {
+          this.#last = "";
+          continue;
+        }
+        for (const statement of page.statements) changed = this.#hear(statement) || changed;
+        if (this.#last !== asked) continue; // the trust store changed meanwhile
+        this.#last = page.last;
+        if (page.more) continue;
+        this.#confirmed = at;
+        return;
+      }
+    } finally {
+      if (changed) this.#tell();
+    }
+    throw new Error("the stream grows faster than it can be read");
+  }
+
+  #beginAnew(): void {
+    const { monotonic, random } = this.#options;
+    this.#missing = new Set(this.#revoked.statements());
+    this.#wholeAt = monotonic();
+    this.#putBackAt = this.#wholeAt + random() * putBackWithinMs;
+  }
+
+  /** @returns whether something changed */
+  #hear(statement: string): boolean {
+    if (this.#missing.delete(statement)) return false;
+    const heard = this.#revoked.hear(statement);
+    if (typeof heard === "object") this.#ignored(heard.ignored);
+    return heard === "believed";
+  }
+
+  #ignored(why: string): void {
+    const { logger, monotonic } = this.#options;
+    const leftOut = this.#throttle.admit("ignored", monotonic());
+    if (leftOut === undefined) return;
+    const more = leftOut === 0 ? "" : ` (${leftOut} more were, since the last such line)`;
+    logger.warn(`a statement about whom the fleet revokes is ignored: ${why}${more}`);
+  }
+
+  async #putBack(stream: RevocationStream): Promise<void> {
+    const { timeoutMs, monotonic } = this.#options;
+    if (this.#missing.size === 0 || monotonic() < this.#putBackAt) return;
+    for (const statement of [...this.#missing].slice(0, putBackAtOnce)) {
+      await within(timeoutMs, stream.append(statement));
+      this.#missing.delete(statement);
+    }
+  }
+
+  #mayRevoke(signer: string, key: string): boolean {
+    const { trust, revokers, now } = this.#options;
+    if (revokers().includes(signer)) return true;
+    const device = trust.isRevoked(signer) ? undefined : trust.find(key, "controller");
+    if (device === undefined || !mayManage(device.scopes)) return false;
+    return device.expiresAt === undefined || now() < device.expiresAt * 1000;
+  }
+
+  #secondsLeft(): number {
+    const { maxStaleSeconds } = this.#options;
+    return Math.max(0, Math.floor(maxStaleSeconds - Math.min(this.staleSeconds, maxStaleSeconds)));
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

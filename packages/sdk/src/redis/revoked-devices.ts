@@ -1,0 +1,68 @@
+import { type DeviceRevocation, readDeviceRevocation } from "@authmesh/core";
+
+/** What became of a statement: half a sentence where it was passed over and somebody should know. */
+export type Heard = "believed" | "known" | { readonly ignored: string };
+
+interface Word {
+  readonly seq: number;
+  readonly action: DeviceRevocation["action"];
+  readonly statement: string;
+}
+
+/** @param key the signer's, in base64 */
+export type MayRevoke = (signer: string, key: string) => boolean;
+
+/** Words that are kept. Who is believed and says more than this is not in its right mind. */
+const mostWords = 100_000;
+
+/**
+ * Whom a fleet revoked, as this machine believes it (docs/protocol.md, section 9.5). Of a signer on a device the statement with the highest
+ * number counts, in whatever order they come, and a device is revoked while one signer says so. What was believed stays so, whatever becomes
+ * of its signer.
+ */
+export class RevokedDevices {
+  readonly #mayRevoke: MayRevoke;
+  /** By device, and then by signer. */
+  readonly #words = new Map<string, Map<string, Word>>();
+  #size = 0;
+
+  /** @param mayRevoke whether this machine lets the signer revoke; not asked for one that is revoked itself */
+  constructor(mayRevoke: MayRevoke) {
+    this.#mayRevoke = mayRevoke;
+  }
+
+  isRevoked(device: string): boolean {
+    for (const { action } of this.#words.get(device)?.values() ?? []) if (action === "revoke") return true;
+    return false;
+  }
+
+  /** All that is believed, one statement for each signer and device. */
+  *statements(): Generator<string> {
+    for (const words of this.#words.values()) for (const { statement } of words.values()) yield statement;
+  }
+
+  /** The highest number of a signer on a device; 0 if there is none. */
+  seqOf(signer: string, device: string): number {
+    return this.#words.get(device)?.get(signer)?.seq ?? 0;
+  }
+
+  /** Takes a statement in. The signature is looked at last: it costs most. Never throws. */
+  hear(statement: string): Heard {
+    const read = readDeviceRevocation(statement);
+    if (typeof read === "string") return { ignored: `it is no statement: ${read}` };
+    const { signer, key, device, seq, action } = read;
+    if (seq <= this.seqOf(signer, device)) return "known";
+    if (this.isRevoked(signer)) return { ignored: `its signer ${signer} is revoked` };
+    if (!this.#mayRevoke(signer, key)) return { ignored: `its signer ${signer} may not revoke here` };
+    if (action === "unrevoke" && signer === device)
+      return { ignored: `${signer} takes back that it is revoked itself` };
+    if (!read.isSigned()) return { ignored: `it is not signed by ${signer}, whom it names` };
+    const words = this.#words.get(device) ?? new Map<string, Word>();
+    if (!words.has(signer) && ++this.#size > mostWords) {
+      this.#size = mostWords;
+      return { ignored: `${mostWords} statements are kept already` };
+    }
+    this.#words.set(device, words.set(signer, { seq, action, statement }));
+    return "believed";
+  }
+}
