@@ -17,6 +17,7 @@ import { SqlEnrollmentStore } from "./database/sql-enrollment-store.js";
 import { SqlStore } from "./database/sql-store.js";
 import { SharedDevices } from "./devices/shared-devices.js";
 import { createEnrollments } from "./enrollment/create-enrollments.js";
+import type { EnrollmentStore } from "./enrollment/enrollment-store.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
 import { KeySealing } from "./keys/key-sealing.js";
 
@@ -42,6 +43,7 @@ export interface AuthorityState {
   readonly devices: SharedDevices;
   readonly sealing: KeySealing;
   readonly enrollments: Enrollments;
+  readonly enrollmentStore: EnrollmentStore;
   /** What was made now, where there was nothing. */
   readonly created?: CreatedIdentity | undefined;
   close(): Promise<void>;
@@ -77,13 +79,24 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
     await assertSameSecret(store, sealing);
     const devices = new SharedDevices(store);
     await devices.refresh();
+    const enrollmentStore = new SqlEnrollmentStore(database, now);
     const enrollments = createEnrollments({
-      store: new SqlEnrollmentStore(database, now),
+      store: enrollmentStore,
       passcodeKey: sealing.derive("passcodes"),
       now,
     });
     await enrollments.refresh();
-    return { dir, identity, store, devices, sealing, enrollments, created, close: () => store.close() };
+    return {
+      dir,
+      identity,
+      store,
+      devices,
+      sealing,
+      enrollments,
+      enrollmentStore,
+      created,
+      close: () => store.close(),
+    };
   } catch (error) {
     await store.close().catch(() => {});
     throw error;

@@ -1,4 +1,5 @@
 import type { Scopes } from "@authmesh/core";
+import type { ExpressionBuilder } from "kysely";
 import { type Attestation, asOf, type Enrollment, isRoot } from "../enrollment/enrollment.js";
 import type { EnrollmentFilter } from "../enrollment/enrollment-store.js";
 import type { Database, Tables, Work } from "./tables.js";
@@ -243,6 +244,24 @@ export async function listEnrollments(
   if (after !== undefined) rows = rows.where("id", ">", after);
   const found = await rows.orderBy("id").limit(limit).execute();
   return found.map((row) => asOf(fromRow(row), now));
+}
+
+type Filter = ExpressionBuilder<Tables, "enrollments">;
+
+const isLive = (now: number) => (is: Filter) =>
+  is.and([is("status", "=", "approved"), is.or([is("expires_at", "is", null), is("expires_at", ">", now)])]);
+
+export async function readLive(database: Database, now: number): Promise<readonly Enrollment[]> {
+  return (await selectEnrollments(database).where(isLive(now)).execute()).map(fromRow);
+}
+
+export async function countLive(database: Database, now: number): Promise<number> {
+  const { live } = await database
+    .selectFrom("enrollments")
+    .select((row) => row.fn.countAll().as("live"))
+    .where(isLive(now))
+    .executeTakeFirstOrThrow();
+  return Number(live);
 }
 
 /** Those that were written after a generation, in the order of their last change. */

@@ -11,12 +11,14 @@ import { holdAccount, insertAccount, readAccounts, readInvitations } from "./acc
 import { SqlAccountWork } from "./account-work.js";
 import { attempt } from "./database-failure.js";
 import {
+  countLive,
   listEnrollments,
   noteUses,
   raiseCounter,
   readByDevice,
   readChanged,
   readEnrollment,
+  readLive,
   readNamesakes,
 } from "./enrollment-rows.js";
 import { raiseGeneration } from "./generation-rows.js";
@@ -72,6 +74,14 @@ export class SqlEnrollmentStore implements EnrollmentStore {
 
   listEnrollments(account: string, filter: EnrollmentFilter, now: number): Promise<readonly Enrollment[]> {
     return attempt(() => listEnrollments(this.#database, account, filter, now));
+  }
+
+  readLive(now: number): Promise<readonly Enrollment[]> {
+    return attempt(() => readLive(this.#database, now));
+  }
+
+  countLive(now: number): Promise<number> {
+    return attempt(() => countLive(this.#database, now));
   }
 
   listInvitations(account: string, now: number): Promise<readonly Invitation[]> {

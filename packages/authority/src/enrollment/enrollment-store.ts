@@ -119,6 +119,9 @@ export interface EnrollmentStore {
   readNamesakes(of: Enrollment): Promise<readonly Enrollment[]>;
   /** As the clock has them. @param now Unix seconds */
   listEnrollments(account: string, filter: EnrollmentFilter, now: number): Promise<readonly Enrollment[]>;
+  /** Of all accounts: those that are approved and not past their end. @param now Unix seconds */
+  readLive(now: number): Promise<readonly Enrollment[]>;
+  countLive(now: number): Promise<number>;
   listInvitations(account: string, now: number): Promise<readonly Invitation[]>;
   /** What was written after a generation of the area `enrollments`, deletions aside; without one, nothing but where it stands. */
   changedSince(generation: number | undefined): Promise<{
