@@ -2,6 +2,8 @@ import type { AuditSink } from "@authmesh/core";
 import type { Environment, PromptSecret } from "@authmesh/keystore";
 import { issuerProblem, type TokenAlgorithm, type TokenSigner } from "@authmesh/oath";
 import { consoleLogger, type Logger } from "@authmesh/sdk";
+import { mailAddress } from "./accounts/mail-address.js";
+import { type RegistrationMode, registrationModes } from "./accounts/registration.js";
 import { tokenAlgorithms } from "./keys/new-signing-key.js";
 
 /** How an authority is run. Only `dir` has no default. */
@@ -10,8 +12,8 @@ export interface AuthorityOptions {
   readonly dir: string;
   /**
    * Where DATABASE_URL (a PostgreSQL in place of the file in the folder), AMESH_AUTHORITY_SECRET_FILE (what replicas
-   * seal signing keys with) and AMESH_AUTHORITY_REDIS_URL (where verifiers find a copy of the revocation list) are looked
-   * for. Default `process.env`.
+   * seal signing keys with), AMESH_AUTHORITY_REDIS_URL (where verifiers find a copy of the revocation list) and
+   * AMESH_SMTP_URL (what mails are sent by) are looked for. Default `process.env`.
    */
   readonly env?: Environment | undefined;
   /** Default "127.0.0.1". */
@@ -36,6 +38,13 @@ export interface AuthorityOptions {
   readonly limits?: { readonly caller?: number; readonly address?: number } | undefined;
   /** Tell the revocation list to everybody, without reasons and actors. Default: to devices alone. */
   readonly publicRevocations?: boolean | undefined;
+  /**
+   * Who may open an account by a mail (docs/protocol.md, section 10.4): nobody, addresses that
+   * `amesh authority account invite` named, or everybody. Default "closed".
+   */
+  readonly registration?: RegistrationMode | undefined;
+  /** The address that mails are sent from; needed unless registration is closed. */
+  readonly mailFrom?: string | undefined;
   /** What keys in Redis begin with: 1 to 32 letters, digits and _ . : -. Default "ar:". */
   readonly redisPrefix?: string | undefined;
   /**
@@ -64,6 +73,12 @@ export function completeOptions(options: AuthorityOptions) {
   const { caller = 6_000, address = 12_000 } = limits;
   requireInteger("limits.caller", caller, 1, 10_000_000);
   requireInteger("limits.address", address, 1, 10_000_000);
+  const { registration = "closed" } = options;
+  if (!registrationModes.includes(registration))
+    throw new TypeError(`registration is one of ${registrationModes.join(", ")}.`);
+  const mailFrom = mailAddress(options.mailFrom ?? "");
+  if (mailFrom === undefined && (options.mailFrom !== undefined || registration !== "closed"))
+    throw new TypeError("mailFrom is a mail address such as amesh@example.com, and needed for registration.");
   const issuer = checkIssuer(options.issuer, port, tls === undefined ? "http" : "https");
   return {
     ...options,
@@ -72,6 +87,8 @@ export function completeOptions(options: AuthorityOptions) {
     issuer,
     audience: options.audience ?? hostsOf(issuer),
     trustProxy: options.trustProxy ?? false,
+    registration,
+    mailFrom,
     publicRevocations: options.publicRevocations ?? false,
     redisPrefix,
     algorithm,

@@ -5,6 +5,7 @@ import { AmeshError, quoteForeign } from "@authmesh/core";
 import { readInteger } from "@authmesh/core/server-program";
 import type { Environment } from "@authmesh/keystore";
 import type { TokenAlgorithm } from "@authmesh/oath";
+import type { RegistrationMode } from "./accounts/registration.js";
 import type { AuthorityOptions } from "./authority-options.js";
 
 const flags = {
@@ -22,6 +23,8 @@ const flags = {
   "rotate-days": { type: "string" },
   limit: { type: "string", multiple: true },
   "public-revocations": { type: "boolean" },
+  registration: { type: "string" },
+  "mail-from": { type: "string" },
   "redis-prefix": { type: "string" },
   json: { type: "boolean" },
   "no-input": { type: "boolean" },
@@ -50,6 +53,8 @@ Options:
   --rotate-days N        how old a signing key becomes (default 30)
   --limit NAME=N         requests a minute: of one caller (6000), of one address (12000)
   --public-revocations   tell the revocation list to everybody, without reasons
+  --registration WHO     who may open an account by mail: closed (default), invited, or open
+  --mail-from ADDRESS    the sender of mails; needed for registration
   --redis-prefix TEXT    what keys in Redis begin with (default ar:)
   --json                 also print {"event":"listening","issuer":…,"port":…} on stdout
   -h, --help             print this text
@@ -62,6 +67,9 @@ Environment:
   AMESH_AUTHORITY_REDIS_URL, AMESH_AUTHORITY_REDIS_URL_FILE
                          redis://…, or a file with that: where verifiers find a copy
                          of the revocation list
+  AMESH_SMTP_URL, AMESH_SMTP_URL_FILE
+                         smtps://USER:PASSWORD@HOST, or a file with that: what sends
+                         the mails of registration
   AUTH_MESH_PASSPHRASE, AMESH_PASSPHRASE_FILE
                          passphrase of the identity's key file
 
@@ -108,6 +116,8 @@ export function readArguments(argv: readonly string[], env: Environment): Argume
       values["rotate-days"] === undefined ? undefined : readInteger("--rotate-days", values["rotate-days"]),
     limits: Object.fromEntries((values.limit ?? []).map(readLimit)),
     publicRevocations: values["public-revocations"],
+    registration: values.registration as RegistrationMode | undefined,
+    mailFrom: values["mail-from"],
     redisPrefix: values["redis-prefix"],
   };
   return { options, audit: values.audit, json: values.json ?? false, help: values.help ?? false };

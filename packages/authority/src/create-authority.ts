@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { AmeshError, checkAudience } from "@authmesh/core";
 import { auditRecorder, FanOutAuditSink } from "@authmesh/oath/audit";
 import type { Hono } from "hono";
+import { openRegistration } from "./accounts/open-registration.js";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { Challenges } from "./challenges/challenges.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
@@ -133,9 +134,24 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
 
   const log = await store.settle("revocations_log", randomBytes(12).toString("base64url"));
   const audience = checkAudience(options.audience);
+  const registering = openRegistration(
+    {
+      mode: options.registration,
+      mailFrom: options.mailFrom,
+      store: state.registrations,
+      accounts: enrollments,
+      key: state.sealing.derive("activation"),
+      issuer,
+      logger,
+      now,
+    },
+    options.env,
+  );
   const services: Services = {
     issuer,
     store,
+    enrollmentStore: state.enrollmentStore,
+    enrollments,
     challenges: new Challenges({ store, key: state.sealing.derive("challenges"), now }),
     dialled: dialledOrigin({ issuer, audience, tls: tls !== undefined, trustProxy }),
     addressOf: addressBehind(trustProxy ? 1 : 0),
@@ -162,6 +178,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       audit,
     },
     limits: { address: new RateLimit(limits.address), caller: new RateLimit(limits.caller) },
+    registration: registering?.registration,
     publicRevocations,
     log,
     notReady: () => readiness.problem,
@@ -200,6 +217,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     await watch.close();
     await feed?.close();
     exchanging.close();
+    await registering?.close();
     await audit.close();
     await state.close();
   }

@@ -11,8 +11,10 @@ import {
   type PromptSecret,
   secretFrom,
 } from "@authmesh/keystore";
+import type { RegistrationStore } from "./accounts/registration-store.js";
 import type { AuthorityStore } from "./authority-store.js";
 import { type DatabasePlace, openDatabase } from "./database/open-database.js";
+import { SqlRegistrationStore } from "./database/registration-rows.js";
 import { SqlEnrollmentStore } from "./database/sql-enrollment-store.js";
 import { SqlStore } from "./database/sql-store.js";
 import { SharedDevices } from "./devices/shared-devices.js";
@@ -42,8 +44,9 @@ export interface AuthorityState {
   readonly store: AuthorityStore;
   readonly devices: SharedDevices;
   readonly sealing: KeySealing;
-  readonly enrollments: Enrollments;
   readonly enrollmentStore: EnrollmentStore;
+  readonly enrollments: Enrollments;
+  readonly registrations: RegistrationStore;
   /** What was made now, where there was nothing. */
   readonly created?: CreatedIdentity | undefined;
   close(): Promise<void>;
@@ -86,14 +89,16 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
       now,
     });
     await enrollments.refresh();
+    const registrations = new SqlRegistrationStore(database);
     return {
       dir,
       identity,
       store,
       devices,
       sealing,
-      enrollments,
       enrollmentStore,
+      enrollments,
+      registrations,
       created,
       close: () => store.close(),
     };

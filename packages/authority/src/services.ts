@@ -4,6 +4,8 @@ import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore } from "./authority-store.js";
 import type { Challenges } from "./challenges/challenges.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { EnrollmentStore } from "./enrollment/enrollment-store.js";
+import type { Enrollments } from "./enrollment/enrollments.js";
 import type { AddressOf } from "./http/address-of.js";
 import type { DialledOrigin } from "./http/dialled-origin.js";
 import type { KeyRing } from "./keys/key-ring.js";
@@ -16,6 +18,8 @@ export interface Services {
   readonly store: AuthorityStore;
   readonly keys: KeyRing;
   readonly devices: SharedDevices;
+  readonly enrollmentStore: EnrollmentStore;
+  readonly enrollments: Enrollments;
   /** As the file has it now. */
   readonly policy: () => AuthorityPolicy;
   readonly audit: AuditRecorder;

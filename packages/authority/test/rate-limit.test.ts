@@ -17,6 +17,10 @@ it("lets a sixth of a minute's acts come at once, and then each as it is due", (
   for (let i = 0; i < 10; i++) expect(limit.take("one")).toBeUndefined();
   expect(limit.take("one")).toBe(1);
   expect(limit.take("other")).toBeUndefined();
+  limit.giveBack("one");
+  limit.giveBack("nobody");
+  expect(limit.take("one")).toBeUndefined();
+  expect(limit.take("one")).toBe(1);
   now = 1000;
   expect(limit.take("one")).toBeUndefined();
   expect(limit.take("one")).toBe(1);

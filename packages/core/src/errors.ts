@@ -870,6 +870,12 @@ export const catalogue = {
     summary: "The name of an account, an app or a device has a form that no such name has.",
     fix: "Accounts are @ and 2 to 32 letters, digits and hyphens; apps and devices 1 to 64 letters, digits and _ . -",
   },
+  account_taken: {
+    status: 409,
+    exit: 1,
+    summary: "There is an account of this name already.",
+    fix: "Choose another name; `amesh authority account list` shows those there are.",
+  },
   registration_closed: {
     status: 403,
     exit: 3,

@@ -46,6 +46,11 @@ export async function updateAccount(work: Work, account: Account): Promise<void>
   await work.updateTable("accounts").set(accountRow(account)).where("name", "=", account.name).execute();
 }
 
+export async function readAccount(database: Database, name: string): Promise<Account | undefined> {
+  const row = await database.selectFrom("accounts").selectAll().where("name", "=", name).executeTakeFirst();
+  return row && accountFrom(row);
+}
+
 export async function readAccounts(database: Database): Promise<readonly Account[]> {
   return (await database.selectFrom("accounts").selectAll().orderBy("name").execute()).map(accountFrom);
 }

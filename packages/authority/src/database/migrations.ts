@@ -168,6 +168,28 @@ const steps: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0004_registration": {
+    async up(database: Kysely<unknown>) {
+      await database.schema
+        .createTable("activations")
+        .addColumn("account", "text", (column) => column.notNull())
+        .addColumn("email", "text", (column) => column.notNull())
+        .addColumn("digest", "text", (column) => column.notNull())
+        .addColumn("tries_left", "integer", (column) => column.notNull())
+        .addColumn("expires_at", "bigint", (column) => column.notNull())
+        .addPrimaryKeyConstraint("activations_key", ["account", "email"])
+        .execute();
+      const index = (name: string, column: string) =>
+        database.schema.createIndex(name).on("activations").column(column).execute();
+      await index("activations_by_address", "email");
+      await index("activations_by_end", "expires_at");
+      await database.schema
+        .createTable("invited_addresses")
+        .addColumn("email", "text", (column) => column.primaryKey())
+        .addColumn("at", "bigint", (column) => column.notNull())
+        .execute();
+    },
+  },
 };
 
 export const migrations: MigrationProvider = { getMigrations: async () => ({ ...steps }) };

@@ -7,7 +7,7 @@ import type {
   Invitation,
 } from "../enrollment/enrollment-store.js";
 import { type StateChange, stateEvent } from "../state-event.js";
-import { holdAccount, insertAccount, readAccounts, readInvitations } from "./account-rows.js";
+import { holdAccount, insertAccount, readAccount, readAccounts, readInvitations } from "./account-rows.js";
 import { SqlAccountWork } from "./account-work.js";
 import { attempt } from "./database-failure.js";
 import {
@@ -47,6 +47,10 @@ export class SqlEnrollmentStore implements EnrollmentStore {
 
   accounts(): Promise<readonly Account[]> {
     return attempt(() => readAccounts(this.#database));
+  }
+
+  readAccount(name: string): Promise<Account | undefined> {
+    return attempt(() => readAccount(this.#database, name));
   }
 
   changeAccount<T>(name: string, change: (work: AccountWork) => Promise<T>): Promise<T | undefined> {

@@ -20,6 +20,8 @@ export interface Tables {
   readonly enrollments: EnrollmentTable;
   readonly enrollment_keys: EnrollmentKeyTable;
   readonly enrollment_uses: EnrollmentUseTable;
+  readonly activations: ActivationTable;
+  readonly invited_addresses: InvitedAddressTable;
 }
 
 /** What rises with every change of one area. */
@@ -175,6 +177,21 @@ interface EnrollmentUseTable {
   readonly enrollment: string;
   readonly counter: number;
   readonly used_at: number | null;
+}
+
+/** An `Activation`. */
+interface ActivationTable {
+  readonly account: string;
+  readonly email: string;
+  readonly digest: string;
+  readonly tries_left: number;
+  readonly expires_at: number;
+}
+
+/** Who may open an account where only those may whom an operator named. */
+interface InvitedAddressTable {
+  readonly email: string;
+  readonly at: number;
 }
 
 export type Database = Kysely<Tables>;

@@ -20,7 +20,7 @@ import type {
   NewAccount,
   RequestOrigin,
 } from "./enrollments.js";
-import { draftAccount, isForsaken, onboard, recover, retireSecret } from "./onboarding.js";
+import { draftAccount, isAwaitedAt, isForsaken, onboard, recover, retireSecret } from "./onboarding.js";
 import { newInvitationSecret, newPasscode, passcodeDigest } from "./passcode.js";
 import { record, toldOf } from "./record.js";
 import { transitions } from "./transitions.js";
@@ -62,11 +62,18 @@ class StoredEnrollments implements Enrollments {
     const event = { type: "dev.authmesh.account.created", data: { account: account.name } } as const;
     if (await this.#store.createAccount(account, event)) return told;
     return this.#change(account.name, async (work) => {
-      if (!isForsaken(work.account, this.#now())) return undefined;
+      if (!isForsaken(work.account, this.#now()) && !isAwaitedAt(work.account, email)) return undefined;
       await work.saveAccount(account);
       await work.tell(event);
       return told;
     });
+  }
+
+  async accountFor(name: string, email: string): Promise<"free" | "awaited" | "taken"> {
+    const account = await this.#store.readAccount(name);
+    if (account === undefined) return "free";
+    if (isAwaitedAt(account, email)) return "awaited";
+    return isForsaken(account, this.#now()) ? "free" : "taken";
   }
 
   accounts(): Promise<readonly Account[]> {

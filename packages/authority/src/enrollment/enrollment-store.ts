@@ -103,6 +103,7 @@ export interface EnrollmentStore {
   /** @returns false where the name is taken */
   createAccount(account: Account, ...told: readonly StateChange[]): Promise<boolean>;
   accounts(): Promise<readonly Account[]>;
+  readAccount(name: string): Promise<Account | undefined>;
 
   /**
    * One transaction on one account: read, check, write. What `change` throws undoes everything. The feeds and the

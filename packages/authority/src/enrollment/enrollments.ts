@@ -27,7 +27,12 @@ export interface NewAccount {
 
 /** What the tables of enrollment allow, over the database. Every method is one transaction. */
 export interface Enrollments {
-  /** @returns undefined where the name is taken */
+  /**
+   * Makes an account. One that waits for its first machine gets another secret: where that of before is over, and for the
+   * address that it was made for, since its only answer may have been lost.
+   *
+   * @returns undefined where the name is taken
+   */
   createAccount(name: string, email?: string): Promise<NewAccount | undefined>;
 
   /**
@@ -95,6 +100,8 @@ export interface Enrollments {
   /** Last uses (Unix seconds) by enrollment; to be called now and then, with many at a time. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>;
   accounts(): Promise<readonly Account[]>;
+  /** Whether `createAccount` would make it; `awaited` where an address asks again for its own. */
+  accountFor(name: string, email: string): Promise<"free" | "awaited" | "taken">;
 
   /**
    * Called with each change that was made by this process or seen in the database.

@@ -42,6 +42,13 @@ export function draftAccount(
 export const isForsaken = ({ onboardedBy, secretKey, secretExpiresAt = 0 }: Account, now: number): boolean =>
   onboardedBy === undefined && secretKey !== undefined && secretExpiresAt <= now;
 
+/** Whether it still waits for its first machine, at somebody's address: who reads the mail there may have another secret. */
+export const isAwaitedAt = (
+  { onboardedBy, secretKey, email }: Account,
+  address: string | undefined,
+): boolean =>
+  onboardedBy === undefined && secretKey !== undefined && email !== undefined && email === address;
+
 /** The secret is dead for good once the enrollment that burnt it was used. */
 export async function retireSecret(work: AccountWork, usedBy: string): Promise<void> {
   const { onboardedBy, secretKey: _, secretExpiresAt: __, ...account } = work.account;

@@ -1,11 +1,13 @@
 import { AmeshError, type Failure, failure } from "@authmesh/core";
 import { type VerifyOptions, verify } from "@authmesh/sdk/hono";
 import { Hono, type MiddlewareHandler } from "hono";
+import type { Registration } from "../accounts/registration.js";
 import type { Exchange } from "../exchange/exchange.js";
 import { type ExchangeRouteOptions, exchangeRoute } from "../exchange/exchange-route.js";
 import { publishedMaxAge } from "../keys/rotation.js";
 import { issueToken } from "../mint/issue-token.js";
 import { type Services, tell } from "../services.js";
+import { AccountRoutes } from "./account-routes.js";
 import { answerChallenge } from "./challenge-route.js";
 import { metadata, paths } from "./discovery.js";
 import { answerIntrospect } from "./introspect-route.js";
@@ -22,6 +24,8 @@ export interface AppOptions {
   /** What exchanges tokens of CI jobs now; undefined: nothing does. */
   readonly exchange: () => Exchange | undefined;
   readonly limits: { readonly address: RateLimit; readonly caller: RateLimit };
+  /** Undefined where it is closed. */
+  readonly registration: Registration | undefined;
   readonly publicRevocations: boolean;
   /** Names this run of the revocation list's generations. */
   readonly log: string;
@@ -76,6 +80,9 @@ export function createApp(options: AppOptions): Hono {
   app.post(paths.revocations, revoker, (context) => answerRevoke(context, services));
   app.delete(paths.revocations, revoker, (context) => answerUnrevoke(context, services));
   app.post(paths.challenges, boundedBody, (context) => answerChallenge(context, services));
+  const accounts = new AccountRoutes(services, options.registration);
+  app.post(paths.accounts, boundedBody, accounts.register);
+  app.post(paths.activation, boundedBody, accounts.activate);
   refuseOtherMethods(app);
   return app;
 }

@@ -9,6 +9,8 @@ export const paths = {
   exchange: "/v1/token/exchange",
   introspect: "/v1/introspect",
   revocations: "/v1/revocations",
+  accounts: "/v1/accounts",
+  activation: "/v1/accounts/activation",
   challenges: "/v1/challenges",
   health: "/health",
   ready: "/ready",

@@ -34,6 +34,12 @@ export class RateLimit {
     return undefined;
   }
 
+  /** Takes an act back that was counted. */
+  giveBack(name: string): void {
+    const paidAt = this.#paidAt.get(name);
+    if (paidAt !== undefined) this.#paidAt.set(name, paidAt - this.#intervalMs);
+  }
+
   #forget(now: number): void {
     for (const [name, paidAt] of this.#paidAt) if (paidAt <= now) this.#paidAt.delete(name);
   }
