@@ -45,6 +45,8 @@ export interface AuthorityOptions {
   readonly registration?: RegistrationMode | undefined;
   /** The address that mails are sent from; needed unless registration is closed. */
   readonly mailFrom?: string | undefined;
+  /** Tell the trust feed `tokens` to everybody: which tokens are revoked, without reasons. Default: to devices with `feed:r` alone. */
+  readonly publicTokensFeed?: boolean | undefined;
   /** What keys in Redis begin with: 1 to 32 letters, digits and _ . : -. Default "ar:". */
   readonly redisPrefix?: string | undefined;
   /**
@@ -90,6 +92,7 @@ export function completeOptions(options: AuthorityOptions) {
     registration,
     mailFrom,
     publicRevocations: options.publicRevocations ?? false,
+    publicTokensFeed: options.publicTokensFeed ?? false,
     redisPrefix,
     algorithm,
     rotateDays,

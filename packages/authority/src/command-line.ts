@@ -25,6 +25,7 @@ const flags = {
   "public-revocations": { type: "boolean" },
   registration: { type: "string" },
   "mail-from": { type: "string" },
+  "public-tokens-feed": { type: "boolean" },
   "redis-prefix": { type: "string" },
   json: { type: "boolean" },
   "no-input": { type: "boolean" },
@@ -55,6 +56,7 @@ Options:
   --public-revocations   tell the revocation list to everybody, without reasons
   --registration WHO     who may open an account by mail: closed (default), invited, or open
   --mail-from ADDRESS    the sender of mails; needed for registration
+  --public-tokens-feed   tell the trust feed of revoked tokens to everybody
   --redis-prefix TEXT    what keys in Redis begin with (default ar:)
   --json                 also print {"event":"listening","issuer":…,"port":…} on stdout
   -h, --help             print this text
@@ -118,6 +120,7 @@ export function readArguments(argv: readonly string[], env: Environment): Argume
     publicRevocations: values["public-revocations"],
     registration: values.registration as RegistrationMode | undefined,
     mailFrom: values["mail-from"],
+    publicTokensFeed: values["public-tokens-feed"],
     redisPrefix: values["redis-prefix"],
   };
   return { options, audit: values.audit, json: values.json ?? false, help: values.help ?? false };

@@ -6,13 +6,16 @@ import { Server as TlsServer } from "node:https";
 import { join } from "node:path";
 import { AmeshError, checkAudience } from "@authmesh/core";
 import { auditRecorder, FanOutAuditSink } from "@authmesh/oath/audit";
+import { tokensFeed } from "@authmesh/oath/feed";
 import type { Hono } from "hono";
 import { openRegistration } from "./accounts/open-registration.js";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { Challenges } from "./challenges/challenges.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
 import { ExchangeOfPolicy } from "./exchange-of-policy.js";
+import { HeadFile } from "./feed/head-file.js";
 import { openRevocationFeed } from "./feed/open-revocation-feed.js";
+import { TrustFeeds } from "./feed/trust-feeds.js";
 import { addressBehind } from "./http/address-of.js";
 import { createApp } from "./http/app.js";
 import { dialledOrigin } from "./http/dialled-origin.js";
@@ -90,7 +93,8 @@ async function openAudit({ audit, logger }: Options, keys: KeyRing): Promise<Fan
 }
 
 async function start(options: Options, { state, keys, audit }: Parts): Promise<Authority> {
-  const { issuer, logger, now, host, port, tls, trustProxy, limits, publicRevocations } = options;
+  const { issuer, logger, now, host, port, tls, trustProxy, limits, publicRevocations, publicTokensFeed } =
+    options;
   const { store, devices, enrollments } = state;
   const metrics = new Metrics();
   const events = { audit, issuer, now };
@@ -115,15 +119,29 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     store,
     audit,
     issuer,
-    told: ({ type }) => {
-      if (type === "dev.authmesh.key.rotated") metrics.add("rotations_total");
+    told: ({ type, data }) => {
+      if (type === "dev.authmesh.key.rotated" && data["of"] !== "feed") metrics.add("rotations_total");
     },
   });
+  const feeds = new TrustFeeds({
+    store: state.feeds,
+    keys: state.feedKeys,
+    heads: new HeadFile(join(state.dir, "feed-head.json")),
+    issuer,
+    metrics,
+    logger,
+    now,
+  });
+  await state.feeds.rememberIssuer(issuer);
+  await state.feeds.create(tokensFeed);
+  await feeds.restore();
+  devices.onChange(() => feeds.review());
   const watch = new StateWatch({
     store,
     devices,
     enrollments,
     keys,
+    feeds,
     policy,
     readiness,
     tell: () => telling.tell(),
@@ -157,6 +175,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     addressOf: addressBehind(trustProxy ? 1 : 0),
     keys,
     devices,
+    feeds,
     policy: () => policy.policy,
     audit,
     tellChanges: () => telling.tell().catch(() => {}), // the watch does it again, and says what is wrong
@@ -180,6 +199,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     limits: { address: new RateLimit(limits.address), caller: new RateLimit(limits.caller) },
     registration: registering?.registration,
     publicRevocations,
+    publicTokensFeed,
     log,
     notReady: () => readiness.problem,
   });
@@ -197,6 +217,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     async listen() {
       const address = await listenOn(server, host, port);
       watch.start();
+      feeds.start();
       feed?.start();
       if (tls !== undefined && server instanceof TlsServer)
         stopRenewing = renewCertificate(server, tls, ({ message, fix }) =>
@@ -213,6 +234,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
 
   async function stop(): Promise<void> {
     stopRenewing();
+    await feeds.close();
     await drain(server);
     await watch.close();
     await feed?.close();

@@ -27,6 +27,14 @@ const families = {
     type: "counter",
     help: "Changes of the active key that this replica told the audit of.",
   },
+  feed_connections: { type: "gauge", help: "Verifiers that are told of changes of a trust feed." },
+  feed_deltas_total: { type: "counter", help: "Deltas of trust feeds that were signed and sent." },
+  feed_snapshot_bytes: { type: "gauge", help: "Size of the snapshot that was built last, packed." },
+  feed_seen_timestamp_seconds: {
+    type: "gauge",
+    help: "Unix time when the database was asked last how far the trust feeds are.",
+    sparse: true,
+  },
   active_key_age_seconds: { type: "gauge", help: "How long the active key has been signing." },
   devices: { type: "gauge", help: "Devices that may call." },
 } as const satisfies Readonly<Record<string, Family>>;

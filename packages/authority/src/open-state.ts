@@ -13,14 +13,18 @@ import {
 } from "@authmesh/keystore";
 import type { RegistrationStore } from "./accounts/registration-store.js";
 import type { AuthorityStore } from "./authority-store.js";
+import { ChangeListener } from "./database/change-listener.js";
 import { type DatabasePlace, openDatabase } from "./database/open-database.js";
 import { SqlRegistrationStore } from "./database/registration-rows.js";
 import { SqlEnrollmentStore } from "./database/sql-enrollment-store.js";
+import { SqlFeedStore } from "./database/sql-feed-store.js";
 import { SqlStore } from "./database/sql-store.js";
 import { SharedDevices } from "./devices/shared-devices.js";
 import { createEnrollments } from "./enrollment/create-enrollments.js";
 import type { EnrollmentStore } from "./enrollment/enrollment-store.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
+import { FeedKeys } from "./feed/feed-key.js";
+import type { FeedStore } from "./feed/feed-store.js";
 import { KeySealing } from "./keys/key-sealing.js";
 
 export interface StateOptions {
@@ -47,6 +51,9 @@ export interface AuthorityState {
   readonly enrollmentStore: EnrollmentStore;
   readonly enrollments: Enrollments;
   readonly registrations: RegistrationStore;
+  readonly feeds: FeedStore;
+  /** The key of the trust feeds, and its thumbprint, which verifiers pin. */
+  readonly feedKeys: FeedKeys;
   /** What was made now, where there was nothing. */
   readonly created?: CreatedIdentity | undefined;
   close(): Promise<void>;
@@ -76,8 +83,16 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
     : await createIdentity({ dir, env, backend, friendlyName: `authority on ${hostname()}` });
   const identity = await openIdentity({ dir, env, promptSecret });
   const sealing = new KeySealing(await sealingSecret(identity, env));
-  const database = await openDatabase(placeOf(dir, env));
+  const place = placeOf(dir, env);
+  const changes = new ChangeListener(place);
+  const database = await openDatabase(place, changes.committed);
   const store = new SqlStore(database, now);
+  const feeds = new SqlFeedStore(database, changes, now);
+  const feedKeys = new FeedKeys({ store: feeds, sealing, now: now ?? Date.now });
+  const close = async () => {
+    await feeds.close();
+    await store.close();
+  };
   try {
     await assertSameSecret(store, sealing);
     const devices = new SharedDevices(store);
@@ -90,6 +105,7 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
     });
     await enrollments.refresh();
     const registrations = new SqlRegistrationStore(database);
+    await (create ? feedKeys.create() : feedKeys.refresh());
     return {
       dir,
       identity,
@@ -99,11 +115,13 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
       enrollmentStore,
       enrollments,
       registrations,
+      feeds,
+      feedKeys,
       created,
-      close: () => store.close(),
+      close,
     };
   } catch (error) {
-    await store.close().catch(() => {});
+    await close().catch(() => {});
     throw error;
   }
 }

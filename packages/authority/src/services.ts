@@ -6,6 +6,7 @@ import type { Challenges } from "./challenges/challenges.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
 import type { EnrollmentStore } from "./enrollment/enrollment-store.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
+import type { TrustFeeds } from "./feed/trust-feeds.js";
 import type { AddressOf } from "./http/address-of.js";
 import type { DialledOrigin } from "./http/dialled-origin.js";
 import type { KeyRing } from "./keys/key-ring.js";
@@ -20,6 +21,7 @@ export interface Services {
   readonly devices: SharedDevices;
   readonly enrollmentStore: EnrollmentStore;
   readonly enrollments: Enrollments;
+  readonly feeds: TrustFeeds;
   /** As the file has it now. */
   readonly policy: () => AuthorityPolicy;
   readonly audit: AuditRecorder;

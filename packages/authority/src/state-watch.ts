@@ -2,6 +2,7 @@ import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore, Generations } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
+import type { TrustFeeds } from "./feed/trust-feeds.js";
 import type { KeyRing } from "./keys/key-ring.js";
 import { Repetition } from "./repetition.js";
 
@@ -10,6 +11,7 @@ export interface StateWatchOptions {
   readonly devices: SharedDevices;
   readonly enrollments: Pick<Enrollments, "refresh" | "lapse">;
   readonly keys: KeyRing;
+  readonly feeds: Pick<TrustFeeds, "refreshKeys">;
   /** Looked at with the rest; throws nothing. */
   readonly policy: { readonly policy: unknown };
   /** Looked at last. */
@@ -25,7 +27,7 @@ export interface StateWatchOptions {
 const lookEveryMs = 250;
 const sweepEveryMs = 10_000;
 
-const areas = ["devices", "keys", "revocations", "enrollments"] as const;
+const areas = ["devices", "keys", "revocations", "enrollments", "feeds"] as const;
 
 /** Keeps a replica's memory as the database is, and does what is due in the database. */
 export class StateWatch {
@@ -49,7 +51,7 @@ export class StateWatch {
 
   /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
   async look(): Promise<void> {
-    const { store, devices, enrollments, keys, policy, readiness, tell } = this.#options;
+    const { store, devices, enrollments, keys, feeds, policy, readiness, tell } = this.#options;
     void policy.policy;
     const generations = await store.generations();
     const before = this.#known;
@@ -60,6 +62,7 @@ export class StateWatch {
     if (areas.some((area) => generations[area] !== before?.[area])) await tell();
     // A key signs once the audit was told of it.
     if (generations.keys !== before?.keys) await keys.refresh();
+    if (generations.feeds !== before?.feeds) await feeds.refreshKeys();
     this.#known = generations;
     await readiness.look();
     if (await keys.maintain()) await this.look();

@@ -116,7 +116,9 @@ it("signs with no key before the audit was told of it", async () => {
   const devices = new SharedDevices(store);
   const policy = { policy: undefined };
   const readiness = { look: async () => {} };
-  const parts = { store, devices, keys, policy, readiness, tell };
+  const feeds = { refreshKeys: async () => {} };
+  const enrollments = { refresh: async () => {}, lapse: async () => {} };
+  const parts = { store, devices, enrollments, keys, feeds, policy, readiness, tell };
   const watch = new StateWatch({ ...parts, logger: silent, now: Date.now });
   const failing = () => expect(watch.look()).rejects.toMatchObject({ code: "audit_unavailable" });
   await failing();

@@ -58,6 +58,7 @@ export { findDevice } from "./find-device.js";
 export type { AllowListSettings } from "./first-allow-list.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
 export { type Identity, readIdentity } from "./identity-file.js";
+export { replaceFile } from "./internal/durable-file.js";
 export {
   type ImportedIdentity,
   type ImportIdentityOptions,

@@ -20,17 +20,20 @@ import {
  */
 export class LibsqlDialect implements Dialect {
   readonly #file: SqliteFile;
+  readonly #committed: () => void;
 
   /**
    * @param client made with `concurrency: 1`
    * @param patienceMs how long to wait for another process that writes
+   * @param committed called after each transaction that was committed
    */
-  constructor(client: Client, patienceMs: number) {
+  constructor(client: Client, patienceMs: number, committed: () => void) {
     this.#file = new SqliteFile(client, patienceMs);
+    this.#committed = committed;
   }
 
   createAdapter = () => new TransactionalSqlite();
-  createDriver = (): Driver => new LibsqlDriver(this.#file);
+  createDriver = (): Driver => new LibsqlDriver(this.#file, this.#committed);
   createQueryCompiler = () => new SqliteQueryCompiler();
   createIntrospector = (database: Kysely<unknown>): DatabaseIntrospector => new SqliteIntrospector(database);
 }
@@ -44,10 +47,12 @@ class TransactionalSqlite extends SqliteAdapter {
 
 class LibsqlDriver implements Driver {
   readonly #file: SqliteFile;
+  readonly #committed: () => void;
   #free: Promise<void> = Promise.resolve();
 
-  constructor(file: SqliteFile) {
+  constructor(file: SqliteFile, committed: () => void) {
     this.#file = file;
+    this.#committed = committed;
   }
 
   async init(): Promise<void> {
@@ -70,6 +75,7 @@ class LibsqlDriver implements Driver {
 
   async commitTransaction(connection: LibsqlConnection): Promise<void> {
     await connection.end("commit");
+    this.#committed();
   }
 
   async rollbackTransaction(connection: LibsqlConnection): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
+import { isPostgres } from "./change-listener.js";
 
 /**
  * The schema, step by step. A step that was released is never edited: another one follows it. What is written here
@@ -66,6 +67,8 @@ const steps: Readonly<Record<string, Migration>> = {
   },
   "0002_feeds": {
     async up(database: Kysely<unknown>) {
+      // In the order of code units, not of some language.
+      const text = sql.raw(isPostgres(database) ? 'text collate "C"' : "text");
       await database.schema
         .createTable("feeds")
         .addColumn("feed", "text", (column) => column.primaryKey())
@@ -83,6 +86,22 @@ const steps: Readonly<Record<string, Migration>> = {
         .addColumn("at", "bigint", (column) => column.notNull())
         .addPrimaryKeyConstraint("feed_deltas_key", ["feed", "epoch", "number"])
         .execute();
+      await database.schema
+        .createTable("feed_entries")
+        .addColumn("feed", "text", (column) => column.notNull())
+        .addColumn("kind", text, (column) => column.notNull())
+        .addColumn("id", text, (column) => column.notNull())
+        .addColumn("value", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("feed_entries_key", ["feed", "kind", "id"])
+        .execute();
+      await database.schema
+        .createTable("feed_keys")
+        .addColumn("number", "integer", (column) => column.primaryKey())
+        .addColumn("public_jwk", "text", (column) => column.notNull())
+        .addColumn("sealed", "text")
+        .addColumn("rotation", "text")
+        .execute();
+      await sql`insert into generations (area, value) values ('feeds', 0)`.execute(database);
     },
   },
   "0003_enrollment": {

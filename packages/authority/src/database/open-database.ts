@@ -17,10 +17,11 @@ const patienceMs = 5000;
 /**
  * Opens the database and brings its schema up to date, one process at a time.
  *
+ * @param committed called after each transaction of a file that this process committed
  * @throws AmeshError `database_unavailable`
  */
-export async function openDatabase(place: DatabasePlace): Promise<Database> {
-  const database = "file" in place ? await openFile(place.file) : openPostgres(place.url);
+export async function openDatabase(place: DatabasePlace, committed = () => {}): Promise<Database> {
+  const database = "file" in place ? await openFile(place.file, committed) : openPostgres(place.url);
   try {
     await migrate(database);
     return database;
@@ -30,11 +31,11 @@ export async function openDatabase(place: DatabasePlace): Promise<Database> {
   }
 }
 
-async function openFile(file: string): Promise<Database> {
+async function openFile(file: string, committed: () => void): Promise<Database> {
   // Nobody else may read it; what the engine puts beside it is made as this is.
   await attempt(async () => closeSync(openSync(file, "a", 0o600)));
   const client = await attempt(async () => createClient({ url: pathToFileURL(file).href, concurrency: 1 }));
-  return new Kysely<Tables>({ dialect: new LibsqlDialect(client, patienceMs) });
+  return new Kysely<Tables>({ dialect: new LibsqlDialect(client, patienceMs, committed) });
 }
 
 function openPostgres(connectionString: string): Database {

@@ -1,4 +1,5 @@
 import type { Revocation, RevocationSubject } from "@authmesh/oath";
+import { type FeedChange, tokensFeed } from "@authmesh/oath/feed";
 import type {
   Revocable,
   RevocationChange,
@@ -7,10 +8,14 @@ import type {
   StandingRevocation,
 } from "../authority-store.js";
 import type { StateChange } from "../state-event.js";
+import { publishChanges } from "./feed-rows.js";
 import type { Database, Work } from "./tables.js";
 
 /** How long a removal is told, in seconds: who did not ask meanwhile begins anew (docs/protocol.md, section 8.7). */
 const removalsKept = 86_400;
+
+/** What is over is dropped so many at a time: whoever wants to revoke meanwhile waits. */
+const mostDropped = 10_000;
 
 /** Up to this generation removals were dropped. */
 const floorSetting = "revocations_floor";
@@ -55,7 +60,9 @@ export async function writeRevocation(
     .values({ by, value, ...changing })
     .onConflict((conflict) => conflict.columns(["by", "value"]).doUpdateSet(changing))
     .execute();
-  return { ...entry, generation, ...(expiresAt === null ? {} : { expiresAt }) };
+  const end = expiresAt === null ? {} : { expiresAt };
+  await publishChanges(work, tokensFeed, [["token", `${by}:${value}`, { at, ...end }]], at);
+  return { ...entry, generation, ...end };
 }
 
 /** Of two ends, where null is none. */
@@ -75,7 +82,9 @@ export async function removeRevocation(
     .where("value", "=", value)
     .where("removed", "=", 0)
     .executeTakeFirst();
-  return numUpdatedRows > 0n;
+  if (numUpdatedRows === 0n) return false;
+  await publishChanges(work, tokensFeed, [goneFromFeed({ by, value })], at);
+  return true;
 }
 
 export function standingEntry(
@@ -143,7 +152,24 @@ export async function hasRevocationsToDrop(database: Database, now: number): Pro
 
 /** Who reads expires an entry by itself; a removal that is dropped must be known to have been there. */
 export async function dropRevocations(work: Work, now: number): Promise<void> {
-  await work.deleteFrom("revocations").where("removed", "=", 0).where("expires_at", "<", now).execute();
+  const over = await work
+    .deleteFrom("revocations")
+    .where("removed", "=", 0)
+    .where("expires_at", "<", now)
+    .where(({ eb, selectFrom }) =>
+      eb(
+        "generation",
+        "in",
+        selectFrom("revocations")
+          .select("generation")
+          .where("removed", "=", 0)
+          .where("expires_at", "<", now)
+          .limit(mostDropped),
+      ),
+    )
+    .returning(["by", "value"])
+    .execute();
+  await publishChanges(work, tokensFeed, over.map(goneFromFeed), now);
   const dropped = await work
     .deleteFrom("revocations")
     .where("removed", "=", 1)
@@ -158,6 +184,12 @@ export async function dropRevocations(work: Work, now: number): Promise<void> {
     .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
     .execute();
 }
+
+const goneFromFeed = ({ by, value }: { readonly by: string; readonly value: string }): FeedChange => [
+  "token",
+  `${by}:${value}`,
+  null,
+];
 
 async function floorOf(database: Database): Promise<number> {
   const row = await database

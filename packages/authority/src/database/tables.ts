@@ -22,10 +22,12 @@ export interface Tables {
   readonly enrollment_uses: EnrollmentUseTable;
   readonly activations: ActivationTable;
   readonly invited_addresses: InvitedAddressTable;
+  readonly feed_entries: FeedEntryTable;
+  readonly feed_keys: FeedKeyTable;
 }
 
 /** What rises with every change of one area. */
-export type Area = "devices" | "keys" | "revocations" | "enrollments";
+export type Area = "devices" | "keys" | "revocations" | "enrollments" | "feeds";
 
 interface GenerationTable {
   readonly area: Area;
@@ -192,6 +194,26 @@ interface ActivationTable {
 interface InvitedAddressTable {
   readonly email: string;
   readonly at: number;
+}
+
+/** The state that a feed's deltas add up to. */
+interface FeedEntryTable {
+  readonly feed: string;
+  readonly kind: string;
+  readonly id: string;
+  /** Canonical JSON. */
+  readonly value: string;
+}
+
+interface FeedKeyTable {
+  /** 1 and up: the last one signs. */
+  readonly number: number;
+  /** A `PublicJwk` in JSON. */
+  readonly public_jwk: string;
+  /** Gone once another key signs. */
+  readonly sealed: string | null;
+  /** By which the key before handed over to this one; null of the first. */
+  readonly rotation: string | null;
 }
 
 export type Database = Kysely<Tables>;

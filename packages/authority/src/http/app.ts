@@ -1,4 +1,5 @@
-import { AmeshError, type Failure, failure } from "@authmesh/core";
+import { AmeshError, type Failure, failure, type TrustStore } from "@authmesh/core";
+import { tokensFeed } from "@authmesh/oath/feed";
 import { type VerifyOptions, verify } from "@authmesh/sdk/hono";
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Registration } from "../accounts/registration.js";
@@ -10,6 +11,7 @@ import { type Services, tell } from "../services.js";
 import { AccountRoutes } from "./account-routes.js";
 import { answerChallenge } from "./challenge-route.js";
 import { metadata, paths } from "./discovery.js";
+import { feedRoutes, feedScope, nameOfFeed } from "./feed-routes.js";
 import { answerIntrospect } from "./introspect-route.js";
 import { boundedBody } from "./json-body.js";
 import { plainProblem, problem, problemOfRefusal } from "./problem.js";
@@ -20,13 +22,14 @@ import { answerToken } from "./token-route.js";
 export interface AppOptions {
   readonly services: Services;
   /** How device signatures are verified: whom, for which hosts, with which nonces. */
-  readonly device: VerifyOptions;
+  readonly device: VerifyOptions & { readonly allowList: TrustStore };
   /** What exchanges tokens of CI jobs now; undefined: nothing does. */
   readonly exchange: () => Exchange | undefined;
   readonly limits: { readonly address: RateLimit; readonly caller: RateLimit };
   /** Undefined where it is closed. */
   readonly registration: Registration | undefined;
   readonly publicRevocations: boolean;
+  readonly publicTokensFeed: boolean;
   /** Names this run of the revocation list's generations. */
   readonly log: string;
   /** Why the authority cannot mint now. */
@@ -63,7 +66,7 @@ export function createApp(options: AppOptions): Hono {
   app.get(paths.oauthMetadata, (context) => context.body(JSON.stringify(oauth), 200, cached));
   app.get(paths.openidMetadata, (context) => context.body(JSON.stringify(openid), 200, cached));
 
-  const device: VerifyOptions = {
+  const device: AppOptions["device"] = {
     ...options.device,
     onDecision: (decision) => {
       if (!decision.allowed) services.metrics.add("refusals_total", decision.failure.code);
@@ -83,6 +86,11 @@ export function createApp(options: AppOptions): Hono {
   const accounts = new AccountRoutes(services, options.registration);
   app.post(paths.accounts, boundedBody, accounts.register);
   app.post(paths.activation, boundedBody, accounts.activate);
+  app.get(paths.feedKey, (context) =>
+    context.json(services.feeds.keys.published, 200, { "Cache-Control": "no-store" }),
+  );
+  const feedReader = readerOfFeed(fromDevice(verify({ ...device, scope: feedScope }), options), options);
+  for (const [path, answer] of feedRoutes(services, device.allowList)) app.get(path, feedReader, answer);
   refuseOtherMethods(app);
   return app;
 }
@@ -158,6 +166,12 @@ function limitAddresses({ limits, services }: AppOptions): MiddlewareHandler {
   };
 }
 
+/** Devices that hold `feed:r`, and of the feed `tokens` everybody where the authority is told so. */
+function readerOfFeed(device: MiddlewareHandler, { publicTokensFeed }: AppOptions): MiddlewareHandler {
+  return (context, next) =>
+    publicTokensFeed && nameOfFeed(context) === tokensFeed ? next() : device(context, next);
+}
+
 function tooOften(seconds: number | undefined, { metrics }: Services, title?: string): Response | undefined {
   if (seconds === undefined) return undefined;
   metrics.add("refusals_total", "rate_limited");
@@ -192,7 +206,8 @@ const metricsHeaders = {
   "Cache-Control": "no-store",
 };
 
-function renderMetrics({ metrics, keys, devices, now }: Services): string {
+function renderMetrics({ metrics, keys, devices, feeds, now }: Services): string {
+  metrics.set("feed_connections", feeds.streams.size);
   const active = keys.keys.find(({ state }) => state === "active");
   metrics.set("active_key_age_seconds", active === undefined ? 0 : Math.floor(now() / 1000) - active.since);
   metrics.set("devices", devices.check() === undefined ? devices.state.devices.length : 0);

@@ -10,12 +10,14 @@ export interface EventStreamLimits {
 export interface EventStream {
   /** @param data is written as JSON */
   send(event: string, data: object, id?: string): void;
+  /** @param event as `eventText` writes it: for what many are told */
+  write(event: Uint8Array): void;
   end(): void;
 }
 
 interface Open {
   readonly name: string;
-  write(text: string): void;
+  write(event: Uint8Array): void;
   end(): void;
 }
 
@@ -30,6 +32,8 @@ export class EventStreams {
   readonly #limits: EventStreamLimits;
   readonly #heartbeatMs: number;
   readonly #open = new Set<Open>();
+  /** How many are open, by name. */
+  readonly #counts = new Map<string, number>();
   #heart: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -47,23 +51,27 @@ export class EventStreams {
    *
    * @param name whose it is, for the limit
    * @param begin fills it, and gives the way to stop that; called at once
+   * @param cut ends the connection of a reader that is too slow. Default: the stream ends behind what waits for it
    * @throws AmeshError `rate_limited` where there is no place, `authority_not_ready` after `close`
    */
-  open(name: string, begin: (stream: EventStream) => () => void): Response {
+  open(name: string, begin: (stream: EventStream) => () => void, cut?: () => void): Response {
     this.#refuseBeyondLimits(name);
     let stop = () => {};
     const leave = () => {
       if (!this.#open.delete(opened)) return;
+      this.#count(name, -1);
       this.#rest();
       stop();
     };
     const { body, controller } = unreadBytes(leave);
     const opened: Open = {
       name,
-      write: (text) => {
+      write: (event) => {
         if (!this.#open.has(opened)) return;
-        controller.enqueue(utf8(text));
-        if ((controller.desiredSize ?? 0) < 0) opened.end();
+        controller.enqueue(event);
+        if ((controller.desiredSize ?? 0) >= 0) return;
+        opened.end();
+        cut?.();
       },
       end: () => {
         if (!this.#open.has(opened)) return;
@@ -72,10 +80,12 @@ export class EventStreams {
       },
     };
     this.#open.add(opened);
+    this.#count(name, 1);
     this.#heart ??= setInterval(() => this.#beat(), this.#heartbeatMs).unref();
     opened.write(sign); // the headers go out with it
     const given = begin({
-      send: (event, data, id) => opened.write(eventText(event, data, id)),
+      send: (event, data, id) => opened.write(eventText(event, JSON.stringify(data), id)),
+      write: (event) => opened.write(event),
       end: () => opened.end(),
     });
     if (this.#open.has(opened)) stop = given;
@@ -92,12 +102,18 @@ export class EventStreams {
   #refuseBeyondLimits(name: string): void {
     if (this.#isClosed) throw new AmeshError("authority_not_ready", "The authority is about to stop.");
     const { most, mostOfOne } = this.#limits;
-    const ofOne = [...this.#open].filter((opened) => opened.name === name).length;
+    const ofOne = this.#counts.get(name) ?? 0;
     if (this.#open.size < most && ofOne < mostOfOne) return;
     const detail =
       ofOne < mostOfOne ? "Too many listen already." : `This caller has ${ofOne} streams open already.`;
     const refusal = failure("rate_limited", detail, "Ask now and then instead.");
     throw new AmeshError({ ...refusal, retryAfterSeconds });
+  }
+
+  #count(name: string, by: 1 | -1): void {
+    const count = (this.#counts.get(name) ?? 0) + by;
+    if (count === 0) this.#counts.delete(name);
+    else this.#counts.set(name, count);
   }
 
   #beat(): void {
@@ -135,8 +151,8 @@ const eventStreamHeaders = {
 };
 
 /** A comment: a sign of life. */
-const sign = ":\n\n";
+const sign = utf8(":\n\n");
 
-/** JSON has no line breaks. */
-const eventText = (event: string, data: object, id: string | undefined): string =>
-  `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+/** @param data without line breaks, as JSON and a JWS are */
+export const eventText = (event: string, data: string, id?: string): Uint8Array =>
+  utf8(`event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`);

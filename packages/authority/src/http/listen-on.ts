@@ -20,7 +20,8 @@ const limits = {
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 16_384,
 };
-const mostConnections = 10_000;
+/** Those that listen to a trust feed (20,000), and others. */
+const mostConnections = 30_000;
 
 /** @throws AmeshError `authority_cannot_listen` when the certificate cannot be used */
 export function createServer(app: Hono, tls: CertificateFiles | undefined): Server | TlsServer {

@@ -19,7 +19,11 @@ const kinds: Readonly<
 export const tokenAlgorithms = Object.keys(kinds) as readonly TokenAlgorithm[];
 
 /** Makes a key that is to sign later. @param now Unix seconds */
-export function newSigningKey(algorithm: TokenAlgorithm, sealing: KeySealing, now: number): SigningKey {
+export function newSigningKey(
+  algorithm: TokenAlgorithm,
+  sealing: Pick<KeySealing, "seal">,
+  now: number,
+): SigningKey {
   const { generate, signer } = kinds[algorithm];
   const secret = generate();
   try {
@@ -33,8 +37,8 @@ export function newSigningKey(algorithm: TokenAlgorithm, sealing: KeySealing, no
 
 /** @throws AmeshError `key_mismatch` when it does not open, or opens as another key */
 export function openSigningKey(
-  { kid, publicJwk, sealed = "" }: SigningKey,
-  sealing: KeySealing,
+  { kid, publicJwk, sealed = "" }: Pick<SigningKey, "kid" | "publicJwk" | "sealed">,
+  sealing: Pick<KeySealing, "open">,
 ): TokenSigner {
   const secret = sealing.open(kid, sealed);
   try {
