@@ -11,6 +11,14 @@ export { type FeedAnchor, FeedKeys } from "./feed-keys.js";
 export { type FeedRotation, readFeedRotation } from "./feed-rotation.js";
 export { FeedState, type ListedDevice } from "./feed-state.js";
 export * from "./feed-statement.js";
-export { readSnapshot } from "./read-snapshot.js";
+export {
+  type FeedEvent,
+  type FeedStatus,
+  type FollowedFeed,
+  type FollowFeedOptions,
+  followFeed,
+  type KeptFeed,
+} from "./follow-feed.js";
+export { readSnapshot, type Snapshot } from "./read-snapshot.js";
 export { signFeedRotation } from "./sign-feed-rotation.js";
 export { signFeedStatement } from "./sign-feed-statement.js";

@@ -21,68 +21,62 @@ const readAtOnce = 1000;
  */
 export async function readSnapshot(
   body: AsyncIterable<Uint8Array>,
-  readStatement: (jws: string) => FeedStatement,
-): Promise<{ readonly snapshot: FeedSnapshot; readonly state: FeedState }> {
-  const reader = new SnapshotReader(readStatement);
-  for await (const bytes of body) for (const pause of reader.push(bytes)) if (pause) await aBreak();
+  readStatement: (jws: string) => FeedStatement | Promise<FeedStatement>,
+): Promise<Snapshot> {
+  let reader: SnapshotReader | undefined;
+  const lines = new LineSplitter(longestLine, "The snapshot of the trust feed");
+  let length = 0;
+  for await (const bytes of body) {
+    length += bytes.length;
+    if (length > mostSnapshotBytes) throw refused(`it has more than ${mostSnapshotBytes} bytes`);
+    for (const line of lines.push(bytes)) {
+      if (reader === undefined) reader = new SnapshotReader(await readStatement(decodeUtf8(line) ?? ""));
+      else if (reader.add(line) % readAtOnce === 0) await aBreak();
+    }
+  }
+  if (reader === undefined || !lines.atEnd) throw refused("it ends too early");
   return reader.end();
 }
 
+export interface Snapshot {
+  readonly snapshot: FeedSnapshot;
+  readonly state: FeedState;
+}
+
 class SnapshotReader {
-  readonly #readStatement: (jws: string) => FeedStatement;
-  readonly #lines = new LineSplitter(longestLine, "The snapshot of the trust feed");
+  readonly #snapshot: FeedSnapshot;
   readonly #hash = createRunningHash("sha256");
   readonly #state = new FeedState();
-  #snapshot: FeedSnapshot | undefined;
-  #bytes = 0;
   #entries = 0;
   #last: readonly [string, string] = ["", ""];
 
-  constructor(readStatement: (jws: string) => FeedStatement) {
-    this.#readStatement = readStatement;
-  }
-
-  /** Yields after each line, and true where others may have a turn. */
-  *push(bytes: Uint8Array): Generator<boolean> {
-    this.#bytes += bytes.length;
-    if (this.#bytes > mostSnapshotBytes) throw refused(`it has more than ${mostSnapshotBytes} bytes`);
-    for (const line of this.#lines.push(bytes)) {
-      if (this.#snapshot === undefined) this.#begin(line);
-      else this.#add(line);
-      yield this.#entries % readAtOnce === 0;
-    }
-  }
-
-  end(): { readonly snapshot: FeedSnapshot; readonly state: FeedState } {
-    const snapshot = this.#snapshot;
-    if (snapshot === undefined || !this.#lines.atEnd) throw refused("it ends too early");
-    if (this.#entries !== snapshot.entries)
-      throw refused(`it has ${this.#entries} entries and not ${snapshot.entries}`);
-    const digest = this.#hash.digest();
-    if (digest.some((byte, index) => byte !== snapshot.body[index]))
-      throw refused("it is not what was signed");
-    return { snapshot, state: this.#state };
-  }
-
-  #begin(line: Uint8Array): void {
-    const statement = this.#readStatement(decodeUtf8(line) ?? "");
+  constructor(statement: FeedStatement) {
     if (statement.kind !== "snapshot") throw refused(`it begins with a ${statement.kind}`);
     if (statement.entries > mostSnapshotEntries)
       throw refused(`it has more than ${mostSnapshotEntries} entries`);
     this.#snapshot = statement;
   }
 
-  #add(line: Uint8Array): void {
+  /** @returns how many entries there are by now */
+  add(line: Uint8Array): number {
     this.#hash.update(line);
     this.#hash.update(lineFeed);
-    if (++this.#entries > (this.#snapshot as FeedSnapshot).entries)
-      throw refused("it has more entries than it says");
+    if (++this.#entries > this.#snapshot.entries) throw refused("it has more entries than it says");
     const change = readEntry(line);
     const [kind, id] = change;
     const [lastKind, lastId] = this.#last;
     if (kind < lastKind || (kind === lastKind && id <= lastId)) throw refused("its entries are not in order");
     this.#last = [kind, id];
     withCode(() => this.#state.apply([change]), "feed_malformed", "The snapshot of the trust feed");
+    return this.#entries;
+  }
+
+  end(): Snapshot {
+    const { entries, body } = this.#snapshot;
+    if (this.#entries !== entries) throw refused(`it has ${this.#entries} entries and not ${entries}`);
+    const digest = this.#hash.digest();
+    if (digest.some((byte, index) => byte !== body[index])) throw refused("it is not what was signed");
+    return { snapshot: this.#snapshot, state: this.#state };
   }
 }
 

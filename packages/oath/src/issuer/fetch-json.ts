@@ -17,7 +17,7 @@ export interface FetchJsonOptions {
   /** Gives up when it is aborted. */
   readonly signal?: AbortSignal;
   /** What is raised. */
-  readonly failAs: "issuer_unreachable" | "revocation_unavailable";
+  readonly failAs: "issuer_unreachable" | "revocation_unavailable" | "authority_unreachable";
 }
 
 export interface JsonAnswer {
