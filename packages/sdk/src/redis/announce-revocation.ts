@@ -5,6 +5,7 @@ import {
   outageReason,
   type PublicKey,
   type RedisCommands,
+  readDeviceRevocation,
   type Sign,
 } from "@authmesh/core";
 import { within } from "@authmesh/oath/timing";
@@ -23,29 +24,36 @@ export interface AnnounceOptions extends Omit<DeviceRevocationOptions, "seq"> {
  * the statement: it is above all earlier ones of this signer on the device, and not below the time, so that it counts for those who remember what
  * Redis forgot.
  *
- * @throws AmeshError `storage_failed` if Redis cannot be asked; TypeError for what no reader would take
+ * @returns the ids of others that say of the device, believed or not, that it is revoked
+ * @throws AmeshError `revocation_unavailable` if Redis cannot be asked; TypeError for what no reader would take
  */
 export async function announceRevocation(
   commands: RedisCommands,
   signer: { readonly publicKey: PublicKey; readonly sign: Sign },
-  { prefix = "ar:", timeoutMs = 2000, now = Date.now, ...said }: AnnounceOptions,
-): Promise<void> {
+  { prefix = "ar:", timeoutMs = 2000, now = Date.now, device, ...what }: AnnounceOptions,
+): Promise<{ readonly others: readonly string[] }> {
   const { deviceId } = signer.publicKey;
   const stream = new RevocationStream(commands, prefix);
   try {
-    const own = new RevokedDevices((id) => id === deviceId);
-    for await (const each of allOf(stream, timeoutMs)) own.hear(each);
-    const seq = Math.max(own.seqOf(deviceId, said.device) + 1, now());
-    const statement = await createDeviceRevocation(signer, { ...said, seq, now });
+    const said = new RevokedDevices(() => true);
+    for await (const each of allOf(stream, timeoutMs)) if (isAbout(each, device)) said.hear(each);
+    const seq = Math.max(said.seqOf(deviceId, device) + 1, now());
+    const statement = await createDeviceRevocation(signer, { ...what, device, seq, now });
     await within(timeoutMs, stream.append(statement));
+    return { others: said.revokersOf(device).filter((id) => id !== deviceId) };
   } catch (error) {
     if (error instanceof AmeshError || error instanceof TypeError) throw error;
     throw new AmeshError(
-      "storage_failed",
+      "revocation_unavailable",
       `The Redis of the fleet cannot be asked: ${outageReason(error).replace(/\.$/, "")}.`,
-      { fix: "See that it runs, and that REDIS_URL is right." },
+      { fix: "See that it runs and can be reached from here, and say it once more." },
     );
   }
+}
+
+function isAbout(statement: string, device: string): boolean {
+  const read = readDeviceRevocation(statement);
+  return typeof read === "object" && read.device === device;
 }
 
 async function* allOf(stream: RevocationStream, timeoutMs: number): AsyncGenerator<string> {

@@ -32,8 +32,12 @@ export class RevokedDevices {
   }
 
   isRevoked(device: string): boolean {
-    for (const { action } of this.#words.get(device)?.values() ?? []) if (action === "revoke") return true;
-    return false;
+    return !this.#revokersOf(device).next().done;
+  }
+
+  /** Ids of those who say that a device is revoked. */
+  revokersOf(device: string): readonly string[] {
+    return [...this.#revokersOf(device)];
   }
 
   /** All that is believed, one statement for each signer and device. */
@@ -64,5 +68,9 @@ export class RevokedDevices {
     }
     this.#words.set(device, words.set(signer, { seq, action, statement }));
     return "believed";
+  }
+
+  *#revokersOf(device: string): Generator<string> {
+    for (const [signer, { action }] of this.#words.get(device) ?? []) if (action === "revoke") yield signer;
   }
 }

@@ -337,7 +337,7 @@ describe("a Redis that", () => {
     const commands = await openRedis("redis://:geheim@127.0.0.1:1", 10);
     onTestFinished(() => commands.close());
     const announced = announceRevocation(commands, manager, { action: "revoke", device: lost });
-    await expect(announced).rejects.toMatchObject({ code: "storage_failed" });
+    await expect(announced).rejects.toMatchObject({ code: "revocation_unavailable" });
     await expect(announced).rejects.not.toThrow(/geheim/);
   });
 });
