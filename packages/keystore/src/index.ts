@@ -53,6 +53,12 @@ export { Pkcs11KeyStore, type Pkcs11Options, type Pkcs11Place } from "./drivers/
 export { SecureEnclaveKeyStore, type SecureEnclaveOptions } from "./drivers/secure-enclave.js";
 export { createSignerKeyStore, type SignerOptions, type SignRequest } from "./drivers/signer.js";
 export { TpmKeyStore, type TpmOptions } from "./drivers/tpm.js";
+export {
+  type EnrollmentRecord,
+  type HeldEnrollment,
+  readEnrollment,
+  withEnrollment,
+} from "./enrollment-file.js";
 export { type ExportIdentityOptions, exportIdentity } from "./export-identity.js";
 export { findDevice } from "./find-device.js";
 export type { AllowListSettings } from "./first-allow-list.js";
@@ -82,6 +88,7 @@ export {
   type MigrationOptions,
   type PreparedMigration,
   prepareMigration,
+  prepareRotation,
 } from "./migrate-identity.js";
 export { type Migration, type MigrationStage, migrationStages, readMigration } from "./migration.js";
 export type { NewKeyOptions } from "./new-key.js";

@@ -7,7 +7,7 @@ import type { Identity } from "./identity-file.js";
 import { removeFile } from "./internal/durable-file.js";
 import { withLock } from "./internal/folder-lock.js";
 import { type KeyStoreDriver, type KeyStoreFinding, keyStoreDrivers } from "./key-store-drivers.js";
-import { goOver, keepPrevious, type Migration, migrationAt } from "./migration.js";
+import { goOver, keepPrevious, type Migration, migrationAt, readMigration } from "./migration.js";
 import {
   type NextIdentity,
   type NextIdentityOptions,
@@ -27,6 +27,7 @@ import { isSucceededBy, withdrawSuccessor } from "./succession-file.js";
 export interface PreparedMigration extends NextIdentity {
   readonly dir: string;
   /** In use until `finishMigration`. */
+  readonly open: OpenIdentity;
   readonly identity: Identity;
   /** The machines that this one calls: each has to learn the next key before. */
   readonly targets: readonly DeviceEntry[];
@@ -44,7 +45,25 @@ export interface MigrationOptions extends OpenIdentityOptions {
  * @throws AmeshError `key_store_in_use` where nothing better is found, `migration_unfinished`, what opens an
  * identity and its list, and what `createIdentity` throws
  */
-export async function prepareMigration(options: NextIdentityOptions = {}): Promise<PreparedMigration> {
+export const prepareMigration = (options: NextIdentityOptions = {}): Promise<PreparedMigration> =>
+  prepare(options, ({ identity }, driver, findings) =>
+    assertMoves(identity, driver, findings, options.backend),
+  );
+
+/**
+ * As `prepareMigration`, to a new key wherever it is to be: by default in the key store of the present one.
+ *
+ * @throws AmeshError as `prepareMigration` does, but for `key_store_in_use`
+ */
+export async function prepareRotation(options: NextIdentityOptions = {}): Promise<PreparedMigration> {
+  const { current, next = current } = readMigration(identityFolder(options));
+  return prepare({ ...options, backend: options.backend ?? next.backend }, () => {});
+}
+
+async function prepare(
+  options: NextIdentityOptions,
+  judge: (open: OpenIdentity, driver: KeyStoreDriver, findings: readonly KeyStoreFinding[]) => void,
+): Promise<PreparedMigration> {
   const dir = identityFolder(options);
   migrationAt(dir, "none", "prepared");
   const open = await openIdentity({ ...options, dir });
@@ -55,9 +74,9 @@ export async function prepareMigration(options: NextIdentityOptions = {}): Promi
   const made = await obtainNextIdentity(
     identity,
     { ...options, dir },
-    { key: open, judge: (driver, findings) => assertMoves(identity, driver, findings, options.backend) },
+    { key: open, judge: (driver, findings) => judge(open, driver, findings) },
   );
-  return { ...made, dir, identity, targets };
+  return { ...made, dir, open, identity, targets };
 }
 
 /** To a store that was named, whichever it is; else only to one that stands before the present one in the table. */

@@ -1,0 +1,85 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { readEnrollmentRequest } from "@authmesh/core/enrollment";
+import { integer, oneOf, optional, type RecordOf, readDocument, record, text } from "@authmesh/core/records";
+import { storageFailed } from "@authmesh/core/storage-error";
+import { readBounded } from "./internal/bounded-read.js";
+import { replaceFile } from "./internal/durable-file.js";
+import { type HeldLock, withLock } from "./internal/folder-lock.js";
+
+const label = text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "the name of an app or a device");
+
+const shape = {
+  version: oneOf(1),
+  /** The highest that an answer to a challenge carried, or was about to. Never lower than it was. */
+  counter: integer(0, Number.MAX_SAFE_INTEGER),
+  /** Signed, and perhaps sent; until the authority answered. */
+  asking: optional(readEnrollmentRequest),
+  enrollment: optional(
+    record({
+      authority: text(/^https?:\/\/[\x21-\x7e]{1,512}$/, "the URL of an authority"),
+      account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
+      id: text(/^en_[\w-]{16}$/, "the id of an enrollment"),
+      appName: label,
+      deviceName: label,
+      /** When the authority was last asked. */
+      status: oneOf("pending", "approved", "denied", "revoked", "expired"),
+      /** What was asked for, and the comparison code; of one that was asked for. */
+      request: optional(readEnrollmentRequest),
+      code: optional(text(/^\d{6}$/, "six digits")),
+    }),
+  ),
+};
+
+/** What a machine keeps of its enrollment (docs/protocol.md, section 11.16). */
+export type EnrollmentRecord = Readonly<RecordOf<typeof shape>>;
+
+const readRecord = record(shape);
+const maxBytes = 128 << 10;
+
+/** A folder of its own, with a lock of its own: an answer holds that while the network is asked. */
+const folderOf = (dir: string): string => join(dir, "enrollment");
+const fileName = "enrollment.json";
+
+/** An empty one where there is none. @throws AmeshError `storage_failed`, also for a damaged file */
+export function readEnrollment(dir: string): EnrollmentRecord {
+  const path = join(folderOf(dir), fileName);
+  const bytes = readBounded(path, maxBytes);
+  if (bytes === undefined) return { version: 1, counter: 0 };
+  return readDocument(bytes, readRecord, "storage_failed", path, { maxLength: maxBytes }, lost);
+}
+
+const lost = "Restore it from a backup, or move it out of the way and have this machine enrolled anew.";
+
+/** The record, held for a while. */
+export interface HeldEnrollment {
+  /** As it was when the lock was taken. */
+  readonly record: EnrollmentRecord;
+  /** Durable once it resolves. @throws AmeshError `storage_failed`, `allow_list_locked` as `assertHeld` */
+  save(next: EnrollmentRecord): Promise<void>;
+  /** To be called before what must not be done by two at once. @throws AmeshError `allow_list_locked` */
+  assertHeld(): void;
+}
+
+/** Answers wait for each other's network. */
+const waitMs = 60_000;
+
+/**
+ * Works with the record of a folder, one at a time over all processes of this machine.
+ *
+ * @throws AmeshError `allow_list_locked`, `storage_failed`, and what `work` throws
+ */
+export async function withEnrollment<T>(dir: string, work: (held: HeldEnrollment) => Promise<T>): Promise<T> {
+  const folder = folderOf(dir);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw storageFailed(folder, error);
+  }
+  const hold = async ({ assertHeld }: HeldLock): Promise<T> => {
+    const save = (next: EnrollmentRecord) =>
+      replaceFile(join(folder, fileName), `${JSON.stringify(next, null, 2)}\n`, assertHeld);
+    return work({ record: readEnrollment(dir), save, assertHeld });
+  };
+  return withLock(join(folder, "lock"), hold, { waitMs });
+}
