@@ -42,9 +42,8 @@ export async function requestToken(
   binding: TokenBinding,
   send: SignedSend,
 ): Promise<IssuedToken> {
-  const { authority, subject, audience, action, scope, ttlSeconds, reason, env } = options;
-  const asked = { sub: subject, aud: audience, act: action, scope, ttl: ttlSeconds, reason, env, ...binding };
-  const url = new URL(`${authority.replace(/\/$/, "")}/v1/token`);
+  const asked = { ...mintRequestOf(options), ...binding };
+  const url = new URL(`${options.authority.replace(/\/$/, "")}/v1/token`);
   const ending = new AbortController();
   const ask = async () => {
     const response = await send(url, {
@@ -67,6 +66,17 @@ export async function requestToken(
     ending.abort(); // whatever is left of the answer, nobody reads it
   }
 }
+
+/** What an authority is asked for, in its own words. */
+export const mintRequestOf = ({
+  subject: sub,
+  audience: aud,
+  action: act,
+  scope,
+  ttlSeconds: ttl,
+  reason,
+  env,
+}: Omit<ClientTokenOptions, "authority">) => ({ sub, aud, act, scope, ttl, reason, env });
 
 function issued(url: URL, answer: JsonObject | undefined): IssuedToken {
   const { token, expires_in: seconds } = answer ?? {};

@@ -1,5 +1,11 @@
+import { integer, text } from "@authmesh/core/records";
+import { mintRequestOf } from "../client/request-token.js";
 import type { ClientTokenOptions } from "../client/token-options.js";
+import { answerChallenge } from "./answer-challenge.js";
+import { openMachine } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
+import { noteStatus, statusOfRefusal } from "./remembered.js";
+import { readMembers } from "./told.js";
 
 export interface AuthenticateOptions extends EnrollOptions {
   /**
@@ -22,6 +28,27 @@ export interface AuthenticatedMachine {
  * Proves to hold the key of an enrollment, by the answer to a challenge (docs/protocol.md, section 10.3), for a token.
  *
  * @throws AmeshError `enrollment_pending`, `enrollment_denied`, `enrollment_revoked`, `enrollment_expired`;
- * `challenge_refused` where this machine is not enrolled; `authority_unreachable`, and what a token is refused with
+ * `challenge_refused` where this machine is not enrolled; `service_unreachable`, and what a token is refused with
  */
-export declare function authenticate(options?: AuthenticateOptions): Promise<AuthenticatedMachine>;
+export async function authenticate(options: AuthenticateOptions = {}): Promise<AuthenticatedMachine> {
+  const { token } = options;
+  const machine = await openMachine(options);
+  const { dir } = machine.open;
+  const asked = token && mintRequestOf(token);
+  try {
+    const answer = await answerChallenge(machine, "authenticate", (proof, authority) =>
+      authority.ask("POST", "/v1/authentication", { answer: proof, token: asked }),
+    );
+    const read = readMembers(answer, {
+      token: text(/^[\w-]+\.[\w-]+\.[\w-]+$/, "a token"),
+      expires_in: integer(1, 86_400),
+      sub: text(/^svc:\/\/\S{1,512}$/, "the subject of an enrolled device"),
+    });
+    await noteStatus(dir, "approved");
+    return { token: read.token, expiresInSeconds: read.expires_in, subject: read.sub };
+  } catch (error) {
+    const status = statusOfRefusal(error);
+    if (status !== undefined) await noteStatus(dir, status);
+    throw error;
+  }
+}

@@ -1,6 +1,18 @@
-import type { CreatedIdentity } from "@authmesh/keystore";
+import { AmeshError, randomBytes, toBase64Url } from "@authmesh/core";
+import {
+  type AccountClaim,
+  accountSecretKey,
+  isAccountSecret,
+  newRecoveryCode,
+  readRecoveryCode,
+  recoveryDigest,
+  signableClaimOf,
+} from "@authmesh/core/enrollment";
+import { type CreatedIdentity, withEnrollment } from "@authmesh/keystore";
+import { askForChallenge } from "./answer-challenge.js";
+import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { NewMachineOptions } from "./options.js";
-import type { EnrollmentInfo } from "./told.js";
+import { type EnrollmentInfo, enrollmentInfo, readMember } from "./told.js";
 
 export interface OnboardOptions extends NewMachineOptions {
   /** The account's secret, `amesh_once_…`: never from a command line. */
@@ -28,9 +40,69 @@ export interface ClaimedAccount {
  * folder and with the same secret; the recovery codes are new ones then, and the old ones are good for nothing.
  *
  * @throws AmeshError `onboarding_refused`, `enrollment_key_in_use`, `invalid_enrollment_name`, `rate_limited`,
- * `authority_unreachable`, and what `createIdentity` or `openIdentity` throws
+ * `service_unreachable`, and what `createIdentity` or `openIdentity` throws
  */
-export declare function onboard(options: OnboardOptions): Promise<ClaimedAccount>;
+export async function onboard(options: OnboardOptions): Promise<ClaimedAccount> {
+  const { secret } = options;
+  if (!isAccountSecret(secret))
+    throw new AmeshError(
+      "onboarding_refused",
+      "This is not the secret of an account: those begin with amesh_once_.",
+    );
+  const machine = await openNewMachine(options);
+  const secretKey = accountSecretKey(secret, machine.account);
+  return claim("onboard", machine, options, "/v1/onboarding", (claimed, s2) => ({
+    s1: toBase64Url(secretKey.sign(signableClaimOf("onboard", claimed))),
+    s2,
+  }));
+}
 
 /** As `onboard`, by a recovery code. @throws AmeshError `recovery_refused`, and as `onboard` */
-export declare function recover(options: RecoverOptions): Promise<ClaimedAccount>;
+export async function recover(options: RecoverOptions): Promise<ClaimedAccount> {
+  const code = readRecoveryCode(options.code);
+  if (code === undefined)
+    throw new AmeshError(
+      "recovery_refused",
+      "This is not a recovery code: those have 26 letters and digits.",
+    );
+  const machine = await openNewMachine(options);
+  return claim("recover", machine, options, "/v1/recovery", (_, signature) => ({ code, signature }));
+}
+
+const recoveryCodes = 8;
+
+async function claim(
+  by: "onboard" | "recover",
+  { open, authority, created, ...names }: NewMachine,
+  { random = randomBytes }: NewMachineOptions,
+  path: string,
+  proofOf: (claimed: AccountClaim, signature: string) => object,
+): Promise<ClaimedAccount> {
+  const { account, appName, deviceName } = names;
+  const { publicKey, dir } = open;
+  const codes = Array.from({ length: recoveryCodes }, () => newRecoveryCode(random));
+  const details = { appName, deviceName, recovery: codes.map(recoveryDigest) };
+  const challenge = await askForChallenge(authority, by, publicKey);
+  const { origin } = authority;
+  const claimed = { origin, account, challenge, publicKey: publicKey.bytes, details };
+  const signature = toBase64Url(await open.sign(signableClaimOf(by, claimed)));
+  const proof = proofOf(claimed, signature);
+  const answer = await authority.ask("POST", path, {
+    account,
+    publicKey: publicKey.base64,
+    challenge,
+    details,
+    ...proof,
+  });
+  const enrollment = readMember(answer, "enrollment", enrollmentInfo);
+  const remembered = {
+    authority: authority.url,
+    account,
+    id: enrollment.id,
+    appName,
+    deviceName,
+    status: "approved",
+  } as const;
+  await withEnrollment(dir, ({ record, save }) => save({ ...record, enrollment: remembered }));
+  return { dir, enrollment, recoveryCodes: codes, ...(created && { created }) };
+}

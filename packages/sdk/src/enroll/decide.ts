@@ -1,6 +1,9 @@
-import type { Scopes } from "@authmesh/core";
+import type { JsonObject, Scopes } from "@authmesh/core";
+import { listOf } from "@authmesh/core/records";
+import { askSigned } from "./enrolled-machine.js";
+import { enrollmentPath } from "./enrollment-path.js";
 import type { EnrollOptions } from "./options.js";
-import type { EnrollmentInfo } from "./told.js";
+import { type EnrollmentInfo, enrollmentInfo, readMember } from "./told.js";
 
 export interface DecisionOptions extends EnrollOptions {
   /** Of the enrollment: `en_…`. */
@@ -43,18 +46,45 @@ export type Decided = readonly EnrollmentInfo[];
  * whose enrollment must hold `__manage:rw` and cover the scopes in question.
  *
  * @throws AmeshError `enrollment_not_found`, `enrollment_state`, `enrollment_self`, `approval_exceeds`, `last_root`,
- * `enrollment_name_taken`, `authority_unreachable`
+ * `enrollment_name_taken`, `service_unreachable`
  */
-export declare function approveEnrollment(options: ApproveOptions): Promise<Decided>;
+export const approveEnrollment = (options: ApproveOptions): Promise<Decided> =>
+  decide("approve", options, { scopes: options.scopes, lifetime: options.lifetimeSeconds });
+
 /** Refuses a pending request. Throws as `approveEnrollment` does, and so do those below. */
-export declare function denyEnrollment(options: ReasonOptions): Promise<Decided>;
+export const denyEnrollment = (options: ReasonOptions): Promise<Decided> =>
+  decide("deny", options, { reason: options.reason });
+
 /** Ends an approved enrollment. */
-export declare function revokeEnrollment(options: RevokeOptions): Promise<Decided>;
+export const revokeEnrollment = (options: RevokeOptions): Promise<Decided> =>
+  decide("revoke", options, { reason: options.reason, cascade: options.cascade });
+
 /** Takes a revocation back. */
-export declare function unrevokeEnrollment(options: DecisionOptions): Promise<Decided>;
+export const unrevokeEnrollment = (options: DecisionOptions): Promise<Decided> =>
+  decide("unrevoke", options, {});
+
 /** Takes scopes away from an approved enrollment. */
-export declare function narrowEnrollment(options: NarrowOptions): Promise<Decided>;
+export const narrowEnrollment = (options: NarrowOptions): Promise<Decided> =>
+  decide("narrow", options, { scopes: options.scopes });
+
 /** Sets another end of an approved enrollment. */
-export declare function extendEnrollment(options: ExtendOptions): Promise<Decided>;
+export const extendEnrollment = (options: ExtendOptions): Promise<Decided> =>
+  decide("extend", options, { lifetime: options.lifetimeSeconds });
+
 /** Removes what is denied, revoked or expired. */
-export declare function deleteEnrollment(options: DecisionOptions): Promise<Decided>;
+export async function deleteEnrollment({ dryRun, ...options }: DecisionOptions): Promise<Decided> {
+  const path = `${enrollmentPath(options.id)}${dryRun === true ? "?dryRun=true" : ""}`;
+  return readDecided(await askSigned(options, "DELETE", path));
+}
+
+async function decide(
+  what: string,
+  { dryRun, ...options }: DecisionOptions,
+  details: object,
+): Promise<Decided> {
+  const path = `${enrollmentPath(options.id)}/${what}`;
+  return readDecided(await askSigned(options, "POST", path, { ...details, dryRun }));
+}
+
+const readDecided = (answer: JsonObject): Decided =>
+  readMember(answer, "enrollments", listOf(enrollmentInfo, 100_000));

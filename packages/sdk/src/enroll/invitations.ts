@@ -1,5 +1,9 @@
 import type { Scopes } from "@authmesh/core";
+import { readRequestedScopes } from "@authmesh/core/enrollment";
+import { integer, oneOf, text, time } from "@authmesh/core/records";
+import { askSigned } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
+import { enrollmentId, readMembers, toldList } from "./told.js";
 
 export interface CreatedPasscode {
   /** Six characters, good for one request. */
@@ -48,12 +52,43 @@ export interface DeleteInvitationOptions extends EnrollOptions {
 /**
  * A passcode for one request (docs/protocol.md, section 10.5); needs `__manage:rw`, as all below but the list, which needs `__manage:r`.
  *
- * @throws AmeshError `approval_exceeds` for who may not, `authority_unreachable`
+ * @throws AmeshError `approval_exceeds` for who may not, `service_unreachable`
  */
-export declare function createPasscode(options?: EnrollOptions): Promise<CreatedPasscode>;
+export async function createPasscode(options: EnrollOptions = {}): Promise<CreatedPasscode> {
+  return readMembers(await askSigned(options, "POST", "/v1/passcodes", {}), {
+    passcode: text(/^[A-Z0-9]{6}$/, "a passcode"),
+    expiresAt: time,
+  });
+}
+
 /** An invitation. @throws AmeshError as `createPasscode`, also for scopes that this machine does not cover */
-export declare function createInvitation(options: CreateInvitationOptions): Promise<CreatedInvitation>;
+export async function createInvitation(options: CreateInvitationOptions): Promise<CreatedInvitation> {
+  const { scopes, uses, lifetimeSeconds: lifetime, autoApprove } = options;
+  const details = { scopes, uses, lifetime, autoApprove };
+  return readMembers(await askSigned(options, "POST", "/v1/invitations", details), {
+    id: invitationId,
+    invitation: text(/^amesh_inv_[\w-]{22}$/, "an invitation"),
+    expiresAt: time,
+  });
+}
+
 /** The invitations that are still good. */
-export declare function listInvitations(options?: EnrollOptions): Promise<readonly InvitationInfo[]>;
+export async function listInvitations(options: EnrollOptions = {}): Promise<readonly InvitationInfo[]> {
+  return toldList(await askSigned(options, "GET", "/v1/invitations"), "invitations", {
+    id: invitationId,
+    createdBy: enrollmentId,
+    createdAt: time,
+    expiresAt: time,
+    usesLeft: integer(0, Number.MAX_SAFE_INTEGER),
+    scopes: readRequestedScopes,
+    autoApprove: oneOf(true, false),
+  });
+}
+
 /** Makes an invitation worthless. @throws AmeshError `enrollment_not_found` */
-export declare function deleteInvitation(options: DeleteInvitationOptions): Promise<void>;
+export async function deleteInvitation(options: DeleteInvitationOptions): Promise<void> {
+  const { id } = options;
+  await askSigned(options, "DELETE", `/v1/invitations/${encodeURIComponent(id)}`);
+}
+
+const invitationId = text(/^in_[\w-]{16}$/, "the id of an invitation");

@@ -1,5 +1,15 @@
+import { listOf, optional } from "@authmesh/core/records";
+import { askSigned, openSigningClient } from "./enrolled-machine.js";
+import { enrollmentPath } from "./enrollment-path.js";
 import type { EnrollOptions } from "./options.js";
-import type { EnrollmentInfo, EnrollmentStatus } from "./told.js";
+import {
+  type EnrollmentInfo,
+  type EnrollmentStatus,
+  enrollmentId,
+  enrollmentInfo,
+  readMembers,
+  readTold,
+} from "./told.js";
 
 export interface ListOptions extends EnrollOptions {
   readonly status?: EnrollmentStatus | undefined;
@@ -19,9 +29,33 @@ export interface ShowOptions extends EnrollOptions {
 /**
  * The enrollments of this machine's account, page after page as they are asked for; needs `__manage:r`.
  *
- * @throws AmeshError `approval_exceeds` for who may not, `authority_unreachable`
+ * @throws AmeshError `approval_exceeds` for who may not, `service_unreachable`
  */
-export declare function listEnrollments(options?: ListOptions): AsyncIterableIterator<EnrollmentInfo>;
+export async function* listEnrollments(
+  options: ListOptions = {},
+): AsyncGenerator<EnrollmentInfo, void, undefined> {
+  const authority = await openSigningClient(options);
+  const query = queryOf(options);
+  for (;;) {
+    const page = await authority.ask("GET", `/v1/enrollments?${query}`);
+    const { enrollments, next } = readMembers(page, pageShape);
+    yield* enrollments;
+    if (next === undefined) return;
+    query.set("after", next);
+  }
+}
 
 /** One enrollment, with its comparison code and conflicts while it is pending. @throws AmeshError `enrollment_not_found`, and as `listEnrollments` */
-export declare function showEnrollment(options?: ShowOptions): Promise<EnrollmentInfo>;
+export async function showEnrollment(options: ShowOptions = {}): Promise<EnrollmentInfo> {
+  return readTold(enrollmentInfo, await askSigned(options, "GET", enrollmentPath(options.id ?? "self")));
+}
+
+const pageShape = { enrollments: listOf(enrollmentInfo, 1000), next: optional(enrollmentId) };
+
+function queryOf(options: ListOptions): URLSearchParams {
+  const { status, appName, deviceName, staleSeconds, expiringSeconds } = options;
+  const given = { status, app: appName, device: deviceName, stale: staleSeconds, expiring: expiringSeconds };
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, String(value));
+  return query;
+}

@@ -1,4 +1,8 @@
+import { accountName } from "@authmesh/core/enrollment";
+import { text, time } from "@authmesh/core/records";
+import { AuthorityClient } from "./authority-client.js";
 import type { EnrollOptions } from "./options.js";
+import { readMembers } from "./told.js";
 
 export interface RegisterOptions extends EnrollOptions {
   readonly authority: string;
@@ -27,9 +31,23 @@ export interface ActivatedAccount {
 /**
  * Asks an authority for an account (docs/protocol.md, section 10.4). What comes of it is told by mail alone.
  *
- * @throws AmeshError `registration_closed`, `invalid_enrollment_name`, `rate_limited`, `authority_unreachable`
+ * @throws AmeshError `registration_closed`, `invalid_enrollment_name`, `rate_limited`, `service_unreachable`
  */
-export declare function register(options: RegisterOptions): Promise<void>;
+export async function register(options: RegisterOptions): Promise<void> {
+  const { authority, email } = options;
+  const account = accountName(options.account);
+  await new AuthorityClient(authority, options).ask("POST", "/v1/accounts", { account, email });
+}
 
 /** Trades the activation code for the account's secret. @throws AmeshError `activation_refused`, and as `register` */
-export declare function activate(options: ActivateOptions): Promise<ActivatedAccount>;
+export async function activate(options: ActivateOptions): Promise<ActivatedAccount> {
+  const { authority, code } = options;
+  const account = accountName(options.account);
+  const client = new AuthorityClient(authority, options);
+  const answer = await client.ask("POST", "/v1/accounts/activation", { account, code });
+  return readMembers(answer, {
+    account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
+    secret: text(/^amesh_once_[\w-]{43}$/, "the secret of an account"),
+    expiresAt: time,
+  });
+}

@@ -1,7 +1,27 @@
-import type { Scopes } from "@authmesh/core";
-import type { CreatedIdentity } from "@authmesh/keystore";
+import {
+  AmeshError,
+  canonicalJson,
+  fromBase64Url,
+  type JsonObject,
+  randomBytes,
+  type Scopes,
+  toBase64Url,
+} from "@authmesh/core";
+import {
+  comparisonCode,
+  type EnrollmentRequest,
+  readRequestedScopes,
+  signableRequestOf,
+} from "@authmesh/core/enrollment";
+import { text, withCode } from "@authmesh/core/records";
+import { type CreatedIdentity, readEnrollment, withEnrollment } from "@authmesh/keystore";
+import { answerChallenge } from "./answer-challenge.js";
+import { openMachine } from "./enrolled-machine.js";
+import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { EnrollOptions, NewMachineOptions } from "./options.js";
-import type { EnrollmentStatus } from "./told.js";
+import { noteStatus } from "./remembered.js";
+import { type EnrollmentStatus, enrollmentId, enrollmentStatus, readMembers } from "./told.js";
+import { askOutcome } from "./wait.js";
 
 export interface RequestEnrollmentOptions extends NewMachineOptions {
   /** At least one grant: `{ orders: "rw", profile: "r" }`. */
@@ -30,9 +50,95 @@ export interface RequestedEnrollment {
  * identity where there is none. Asked again with the same options it goes on with the same request, also after a restart.
  *
  * @throws AmeshError `passcode_refused`, `enrollment_key_in_use`, `invalid_enrollment_name`, `invalid_scope`, `input_required` where a passcode
- * is needed, `rate_limited`, `authority_unreachable`, and what `createIdentity` or `openIdentity` throws
+ * is needed, `rate_limited`, `service_unreachable`, and what `createIdentity` or `openIdentity` throws
  */
-export declare function requestEnrollment(options: RequestEnrollmentOptions): Promise<RequestedEnrollment>;
+export async function requestEnrollment(options: RequestEnrollmentOptions): Promise<RequestedEnrollment> {
+  const { now = Date.now, random = randomBytes, lifetimeSeconds: lifetime } = options;
+  const scopes = withCode(
+    () => readRequestedScopes(options.scopes, "scopes"),
+    "invalid_scope",
+    "The request",
+  );
+  const machine = await openNewMachine(options);
+  const { open, authority, account, appName, deviceName, created } = machine;
+  const wish = {
+    account,
+    appName,
+    deviceName,
+    publicKey: open.publicKey.base64,
+    scopes,
+    ...(lifetime === undefined ? {} : { lifetime }),
+    origin: authority.origin,
+  };
+  const told = { dir: open.dir, ...(created && { created }) };
+  const { enrollment, asking } = readEnrollment(open.dir);
+  const standing = isFor(enrollment?.request, wish)
+    ? await stillStands(machine, enrollment?.code ?? "")
+    : undefined;
+  if (standing !== undefined) return { ...told, ...standing, resumed: true };
+  const issuedAt = Math.floor(now() / 1000);
+  const request = isFor(asking, wish) ? asking : { ...wish, issuedAt, random: toBase64Url(random(16)) };
+  return { ...told, ...(await ask(machine, request, options.passcode)), resumed: request === asking };
+}
 
-/** Withdraws this machine's pending request. @throws AmeshError `enrollment_state`, `enrollment_not_found`, `challenge_refused`, `authority_unreachable` */
-export declare function cancelEnrollment(options?: EnrollOptions): Promise<void>;
+/** Withdraws this machine's pending request. @throws AmeshError `enrollment_state`, `enrollment_not_found`, `challenge_refused`, `service_unreachable` */
+export async function cancelEnrollment(options: EnrollOptions = {}): Promise<void> {
+  const machine = await openMachine(options);
+  await answerChallenge(machine, "cancel", (answer, authority) =>
+    authority.ask("POST", "/v1/enrollments/cancel", { answer }),
+  );
+  await withEnrollment(machine.open.dir, ({ record: { enrollment: _, ...others }, save }) => save(others));
+}
+
+type Wish = Omit<EnrollmentRequest, "issuedAt" | "random">;
+
+function isFor(request: EnrollmentRequest | undefined, wish: Wish): request is EnrollmentRequest {
+  if (request === undefined) return false;
+  const { issuedAt: _, random: __, ...wished } = request;
+  return canonicalJson(wished as unknown as JsonObject) === canonicalJson(wish as unknown as JsonObject);
+}
+
+/** What the authority still has of it, if it is pending, or approved meanwhile. */
+async function stillStands(machine: NewMachine, code: string): Promise<Standing | undefined> {
+  try {
+    const { id, status } = await askOutcome(machine);
+    await noteStatus(machine.open.dir, status);
+    return status === "pending" || status === "approved" ? { id, status, comparisonCode: code } : undefined;
+  } catch (error) {
+    if (error instanceof AmeshError && error.code === "challenge_refused") return undefined;
+    throw error;
+  }
+}
+
+async function ask(
+  { open, authority, account, appName, deviceName }: NewMachine,
+  request: EnrollmentRequest,
+  passcode: string | undefined,
+): Promise<Standing> {
+  if (passcode === undefined)
+    throw new AmeshError("input_required", "A request needs a passcode or an invitation.", {
+      fix: "Have one made: `amesh enroll passcode` on an enrolled machine.",
+    });
+  await withEnrollment(open.dir, ({ record, save }) => save({ ...record, asking: request }));
+  const signature = toBase64Url(await open.sign(signableRequestOf(request)));
+  const answer = await authority.ask("POST", "/v1/enrollments", {
+    request,
+    signature,
+    passcode,
+  });
+  const { id, status, s } = readMembers(answer, answerShape);
+  const code = comparisonCode(request, fromBase64Url(s) as Uint8Array);
+  const enrollment = { authority: authority.url, account, id, appName, deviceName, status, request, code };
+  await withEnrollment(open.dir, ({ record: { asking: _, ...others }, save }) =>
+    save({ ...others, enrollment }),
+  );
+  return { id, status, comparisonCode: code };
+}
+
+type Standing = Pick<RequestedEnrollment, "id" | "status" | "comparisonCode">;
+
+const answerShape = {
+  id: enrollmentId,
+  status: enrollmentStatus,
+  s: text(/^[\w-]{43}$/, "32 bytes in base64url"),
+};

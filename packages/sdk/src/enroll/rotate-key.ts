@@ -1,20 +1,37 @@
-import type { DeviceEntry, Identity, NewKeyOptions, Warning } from "@authmesh/keystore";
+import { AmeshError, createSuccession } from "@authmesh/core";
+import {
+  type DeviceEntry,
+  finishMigration,
+  type Identity,
+  identityFolder,
+  type NewKeyOptions,
+  type PreparedMigration,
+  prepareRotation,
+  readMigration,
+  type Warning,
+} from "@authmesh/keystore";
+import { answerChallenge } from "./answer-challenge.js";
+import { openMachine } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
-import type { EnrollmentInfo } from "./told.js";
+import { askOutcome } from "./wait.js";
 
 export interface RotateKeyOptions extends EnrollOptions, NewKeyOptions {
   /** Name of the key store for the new key. Default: the one of the present key. */
   readonly backend?: string | undefined;
+  /**
+   * Rotate although this machine calls others by pairing, which know the present key alone and will refuse the new one.
+   * Default false.
+   */
+  readonly leaveTargets?: boolean | undefined;
 }
 
 export interface RotatedKey {
   readonly dir: string;
-  readonly enrollment: EnrollmentInfo;
   /** In use now. */
   readonly identity: Identity;
   /** Its key is kept until `forgetPrevious` of @authmesh/keystore. */
   readonly previous: Identity;
-  /** Machines that this one calls by pairing, and which know the previous key alone. */
+  /** Those that were left behind, see `leaveTargets`. */
   readonly targets: readonly DeviceEntry[];
   readonly warnings: readonly Warning[];
 }
@@ -23,7 +40,51 @@ export interface RotatedKey {
  * Gives this machine another key, and its enrollment with it (docs/protocol.md, sections 10.6 and 11.15): the present key names the
  * new one, and the new one proves that it is held. Killed at any instant it goes on when it is called again.
  *
- * @throws AmeshError `enrollment_state` unless approved, `challenge_refused`, `migration_unfinished`, `authority_unreachable`, and what
+ * @throws AmeshError `enrollment_state` unless approved, `challenge_refused`, `migration_unfinished`, also where targets would be left,
+ * `service_unreachable`, and what
  * `prepareMigration` and `finishMigration` throw
  */
-export declare function rotateKey(options?: RotateKeyOptions): Promise<RotatedKey>;
+export async function rotateKey(options: RotateKeyOptions = {}): Promise<RotatedKey> {
+  const { stage } = readMigration(identityFolder(options));
+  // Going over has begun only once the authority knew.
+  const prepared = stage === "finishing" ? undefined : await prepareRotation(options);
+  if (prepared !== undefined) await tellAuthority(prepared, options);
+  const { targets = [], warnings = [] } = prepared ?? {};
+  return { ...(await finishMigration(options)), targets, warnings };
+}
+
+async function tellAuthority(
+  { open, next, targets }: PreparedMigration,
+  options: RotateKeyOptions,
+): Promise<void> {
+  if (targets.length > 0 && options.leaveTargets !== true) throw wouldLeave(targets);
+  const machine = await openMachine(options);
+  const succession = await createSuccession(open, next.publicKey, options.now);
+  try {
+    await answerChallenge(
+      machine,
+      "rotate",
+      (answer, authority) => authority.ask("POST", "/v1/enrollments/rotation", { succession, answer }),
+      next,
+    );
+  } catch (error) {
+    if (!(await isKnown())) throw error;
+  }
+
+  /** A process that was killed may have told it already. */
+  async function isKnown(): Promise<boolean> {
+    try {
+      return (await askOutcome(machine, next)).status === "approved";
+    } catch (error) {
+      if (error instanceof AmeshError) return false;
+      throw error;
+    }
+  }
+}
+
+const wouldLeave = (targets: readonly DeviceEntry[]): AmeshError =>
+  new AmeshError(
+    "migration_unfinished",
+    `A new key is made, and this machine calls ${targets.length} others that know the present one alone.`,
+    { fix: "Have them know it first (`amesh init --migrate` shows how), or leave them: leaveTargets." },
+  );

@@ -1,12 +1,24 @@
-import type { Scopes } from "@authmesh/core";
+import { foreignSentence, isJsonObject, type JsonObject, type JsonValue, type Scopes } from "@authmesh/core";
+import { readRequestedScopes } from "@authmesh/core/enrollment";
+import {
+  integer,
+  listOf,
+  Misfit,
+  oneOf,
+  optional,
+  type Reader,
+  type RecordOf,
+  record,
+  text,
+  time,
+  withCode,
+} from "@authmesh/core/records";
 
 /** docs/protocol.md, section 10.2. What is deleted has none. */
 export type EnrollmentStatus = "pending" | "approved" | "denied" | "revoked" | "expired";
 
 /** Whether the key is in a TPM (docs/protocol.md, section 12). */
-export type EnrollmentAttestation =
-  | { readonly status: "none" | "claimed" }
-  | { readonly status: "proven"; readonly maker: string };
+export type EnrollmentAttestation = "none" | "claimed" | "proven";
 
 /** An enrollment as the authority tells it to who may read it (docs/protocol.md, section 10.7). Times are Unix seconds. */
 export interface EnrollmentInfo {
@@ -35,6 +47,8 @@ export interface EnrollmentInfo {
   readonly expiresAt?: number;
   readonly lastUsedAt?: number;
   readonly attestation: EnrollmentAttestation;
+  /** Of the TPM; only where that is proven. */
+  readonly maker?: string;
   /** The comparison code, six digits; only while it is pending. */
   readonly code?: string;
   /** Ids of enrollments with the same names; only while it is pending. */
@@ -51,3 +65,83 @@ export interface EnrollmentOutcome {
   /** Unix seconds. */
   readonly expiresAt?: number;
 }
+
+/** Of what another machine tells only the members that are read; a later authority may tell more. */
+const told =
+  <S extends Readonly<Record<string, Reader<unknown>>>>(shape: S): Reader<RecordOf<S>> =>
+  (value, at) => {
+    const known = isJsonObject(value)
+      ? Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(shape, name)))
+      : value;
+    return record(shape)(known, at);
+  };
+
+/** Other people's words, fit to be shown. */
+const line: Reader<string> = (value, at) => {
+  const shown = foreignSentence(value);
+  if (shown === undefined) throw new Misfit(`${at} is not text`);
+  return shown;
+};
+
+const label = text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "the name of an app or a device");
+export const enrollmentId = text(/^en_[\w-]{16}$/, "the id of an enrollment");
+export const enrollmentStatus = oneOf("pending", "approved", "denied", "revoked", "expired");
+
+export const enrollmentInfo: Reader<EnrollmentInfo> = told({
+  id: enrollmentId,
+  account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
+  appName: label,
+  deviceName: label,
+  deviceId: text(/^am_[\w-]{16}$/, "a device id"),
+  publicKey: text(/^[A-Za-z0-9+/]{44}$/, "a public key in base64"),
+  status: enrollmentStatus,
+  scopes: readRequestedScopes,
+  requested: told({ scopes: readRequestedScopes, lifetime: optional(integer(1, Number.MAX_SAFE_INTEGER)) }),
+  requestedAt: time,
+  address: line,
+  decidedAt: optional(time),
+  decidedBy: optional(enrollmentId),
+  reason: optional(line),
+  expiresAt: optional(time),
+  lastUsedAt: optional(time),
+  attestation: oneOf("none", "claimed", "proven"),
+  maker: optional(line),
+  code: optional(text(/^\d{6}$/, "six digits")),
+  conflicts: optional(listOf(enrollmentId, 1000)),
+});
+
+export const outcome: Reader<EnrollmentOutcome> = told({
+  id: enrollmentId,
+  status: enrollmentStatus,
+  reason: optional(line),
+  scopes: optional(readRequestedScopes),
+  expiresAt: optional(time),
+});
+
+/** One member of an answer. @throws AmeshError `service_error` */
+export const readMember = <T>(body: JsonObject, name: string, reader: Reader<T>): T =>
+  readTold((value) => {
+    if (value === undefined) throw new Misfit(`${name} is missing`);
+    return reader(value, name);
+  }, body[name]);
+
+/** The members of a shape, of an answer. @throws AmeshError `service_error` */
+export const readMembers = <S extends Readonly<Record<string, Reader<unknown>>>>(
+  body: JsonValue,
+  shape: S,
+): RecordOf<S> => readTold(told(shape), body);
+
+/** A list of shapes, the one member of an answer. @throws AmeshError `service_error` */
+export const toldList = <S extends Readonly<Record<string, Reader<unknown>>>>(
+  body: JsonObject,
+  name: string,
+  shape: S,
+): readonly RecordOf<S>[] => readMember(body, name, listOf(told(shape), 10_000));
+
+export const readTold = <T>(reader: (value: JsonValue, at: string) => T, body: JsonValue | undefined): T =>
+  withCode(
+    () => reader(body as JsonValue, ""),
+    "service_error",
+    "The authority's answer",
+    "Check the authority's URL.",
+  );

@@ -1,5 +1,8 @@
+import { openSigningClient } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
-import type { EnrollmentInfo } from "./told.js";
+import { mayPass, pause } from "./patience.js";
+import { serverEvents } from "./server-events.js";
+import { type EnrollmentInfo, enrollmentInfo } from "./told.js";
 
 export interface WatchOptions extends EnrollOptions {
   /** Milliseconds before a connection that was cut is made anew. Default 5,000. */
@@ -10,6 +13,26 @@ export interface WatchOptions extends EnrollOptions {
  * Every change of an enrollment of this machine's account, as it happens; needs `__manage:r`. A connection that was cut is made
  * anew; what changed in between is not told, see `listEnrollments`. Ends when the signal does.
  *
- * @throws AmeshError what the authority refuses with; `authority_unreachable` only where the first connection fails
+ * @throws AmeshError what the authority refuses with; `service_unreachable` only where the first connection fails
  */
-export declare function watchEnrollments(options?: WatchOptions): AsyncIterableIterator<EnrollmentInfo>;
+export async function* watchEnrollments(
+  options: WatchOptions = {},
+): AsyncGenerator<EnrollmentInfo, void, undefined> {
+  const { retryMs = 5000, signal } = options;
+  const authority = await openSigningClient(options);
+  for (let wasConnected = false; ; ) {
+    const ending = new AbortController();
+    try {
+      const response = await authority.stream("GET", "/v1/enrollments/events", ending.signal);
+      wasConnected = true;
+      yield* serverEvents(response, "enrollment", enrollmentInfo);
+    } catch (error) {
+      if (signal?.aborted) return;
+      if (!wasConnected || !mayPass(error)) throw error;
+    } finally {
+      ending.abort();
+    }
+    await pause(retryMs, signal).catch(() => {});
+    if (signal?.aborted) return;
+  }
+}

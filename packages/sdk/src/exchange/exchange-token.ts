@@ -1,6 +1,7 @@
-import { AmeshError, failure, foreignSentence, type JsonObject, lookUp } from "@authmesh/core";
+import { AmeshError, type JsonObject } from "@authmesh/core";
 import { trustworthyUrl } from "@authmesh/oath";
-import { type Answer, ask } from "./answer.js";
+import { authorityRefusal } from "../authority/authority-refusal.js";
+import { ask } from "../authority/json-answer.js";
 
 export interface ExchangeTokenOptions {
   /** The authority's URL: "https://authority.example.com". */
@@ -47,7 +48,8 @@ export async function exchangeToken(options: ExchangeTokenOptions): Promise<Exch
       fix: "Write https://HOST.",
     });
   const answer = await ask(url, { fetch, method: "POST", body: formOf(options) });
-  return answer.status === 200 ? readToken(answer.body) : refuse(answer);
+  if (answer.status !== 200) throw authorityRefusal(answer);
+  return readToken(answer.body);
 }
 
 function formOf(options: ExchangeTokenOptions): URLSearchParams {
@@ -85,15 +87,4 @@ function readToken(body: JsonObject): ExchangedToken {
       fix: "Check the authority's URL.",
     });
   return { token, expiresInSeconds: expiresIn, scope: scope.split(" ").filter((name) => name !== "") };
-}
-
-/** The authority's own failure, where it names one that there is. */
-function refuse({ status, body }: Answer): never {
-  const { error, detail, fix } = body;
-  const code = typeof error === "string" ? lookUp(error.split(":")[0] as string)?.code : undefined;
-  if (code === undefined)
-    throw new AmeshError("service_error", `The authority answered ${status}.`, {
-      fix: "Check the authority's URL; the reason is in its log.",
-    });
-  throw new AmeshError(failure(code, foreignSentence(detail), foreignSentence(fix)));
 }

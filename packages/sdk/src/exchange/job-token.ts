@@ -1,6 +1,6 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import { trustworthyUrl } from "@authmesh/oath";
-import { ask } from "./answer.js";
+import { ask } from "../authority/json-answer.js";
 
 export interface JobTokenOptions {
   /** For whom the token is to be: the authority's issuer URL, unless its configuration names something else. */
