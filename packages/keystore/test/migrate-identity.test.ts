@@ -15,6 +15,7 @@ import {
   forgetPrevious,
   openIdentity,
   prepareMigration,
+  prepareRotation,
   readMigration,
   replaceLostIdentity,
   revokeDevice,
@@ -117,6 +118,22 @@ describe("prepareMigration", () => {
     expect(await codeOf(() => prepare(dir, { backend: "abacus" }))).toBe("key_store_unknown");
     expect(await codeOf(() => prepareMigration({ dir, env, backend: "tpm" }))).toBe("key_store_unavailable");
     expect(filesOf(dir)).toEqual(before);
+  });
+
+  it("rotates to another key in the same key store, or in the one that is named, and goes on with the one it made", async () => {
+    const { dir, identity } = await newIdentity();
+    const rotate = (options = {}) => prepareRotation({ dir, env: both, argon2: cheap, ...options });
+    const { next, open } = await rotate();
+    expect(open.identity).toEqual(identity);
+    expect(next.identity).toMatchObject({ backend: "encrypted-file", keyAlias: "device-2" });
+    expect((await rotate()).next.identity).toEqual(next.identity);
+    const { identity: after } = await finishMigration({ dir, env });
+    expect(after).toEqual(next.identity);
+    expect(await codeOf(rotate)).toBe("migration_unfinished");
+    await forgetPrevious({ dir, env });
+    const moved = await rotate({ backend: "tpm" });
+    expect(moved.next.identity).toMatchObject({ backend: "tpm", keyAlias: "device-3" });
+    expect((await rotate()).next.identity).toEqual(moved.next.identity);
   });
 
   it("never goes to a worse key store by itself, and does when it is told to", async () => {
