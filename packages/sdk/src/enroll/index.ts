@@ -67,4 +67,4 @@ export type {
   EnrollmentStatus,
 } from "./told.js";
 export { type WaitOptions, waitForEnrollment } from "./wait.js";
-export { type WatchOptions, watchEnrollments } from "./watch.js";
+export { type WatchedEnrollment, type WatchOptions, watchEnrollments } from "./watch.js";

@@ -16,9 +16,10 @@ import {
 import { text, withCode } from "@authmesh/core/records";
 import { type CreatedIdentity, readEnrollment, withEnrollment } from "@authmesh/keystore";
 import { answerChallenge } from "./answer-challenge.js";
-import { openMachine } from "./enrolled-machine.js";
+import { type EnrolledMachine, openMachine } from "./enrolled-machine.js";
 import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { EnrollOptions, NewMachineOptions } from "./options.js";
+import { mayPass } from "./patience.js";
 import { noteStatus } from "./remembered.js";
 import { type EnrollmentStatus, enrollmentId, enrollmentStatus, readMembers } from "./told.js";
 import { askOutcome } from "./wait.js";
@@ -77,17 +78,32 @@ export async function requestEnrollment(options: RequestEnrollmentOptions): Prom
     : undefined;
   if (standing !== undefined) return { ...told, ...standing, resumed: true };
   const issuedAt = Math.floor(now() / 1000);
-  const request = isFor(asking, wish) ? asking : { ...wish, issuedAt, random: toBase64Url(random(16)) };
-  return { ...told, ...(await ask(machine, request, options.passcode)), resumed: request === asking };
+  const isRecent = asking !== undefined && Math.abs(issuedAt - asking.issuedAt) < recentSeconds;
+  if (isRecent && isFor(asking, wish))
+    return { ...told, ...(await ask(machine, asking, options.passcode)), resumed: true };
+  // An authority may have taken it in, and takes it no more: nobody saw the digits that belong to it.
+  if (asking !== undefined) await withdraw(machine).catch(unlessUnknown);
+  const request = { ...wish, issuedAt, random: toBase64Url(random(16)) };
+  return { ...told, ...(await ask(machine, request, options.passcode)), resumed: false };
 }
+
+/** An authority takes requests that are at most 300 seconds old. */
+const recentSeconds = 240;
 
 /** Withdraws this machine's pending request. @throws AmeshError `enrollment_state`, `enrollment_not_found`, `challenge_refused`, `service_unreachable` */
 export async function cancelEnrollment(options: EnrollOptions = {}): Promise<void> {
   const machine = await openMachine(options);
-  await answerChallenge(machine, "cancel", (answer, authority) =>
+  await withdraw(machine);
+  await withEnrollment(machine.open.dir, ({ record: { enrollment: _, ...others }, save }) => save(others));
+}
+
+const withdraw = (machine: EnrolledMachine): Promise<unknown> =>
+  answerChallenge(machine, "cancel", (answer, authority) =>
     authority.ask("POST", "/v1/enrollments/cancel", { answer }),
   );
-  await withEnrollment(machine.open.dir, ({ record: { enrollment: _, ...others }, save }) => save(others));
+
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof AmeshError && error.code === "challenge_refused")) throw error;
 }
 
 type Wish = Omit<EnrollmentRequest, "issuedAt" | "random">;
@@ -100,14 +116,11 @@ function isFor(request: EnrollmentRequest | undefined, wish: Wish): request is E
 
 /** What the authority still has of it, if it is pending, or approved meanwhile. */
 async function stillStands(machine: NewMachine, code: string): Promise<Standing | undefined> {
-  try {
-    const { id, status } = await askOutcome(machine);
-    await noteStatus(machine.open.dir, status);
-    return status === "pending" || status === "approved" ? { id, status, comparisonCode: code } : undefined;
-  } catch (error) {
-    if (error instanceof AmeshError && error.code === "challenge_refused") return undefined;
-    throw error;
-  }
+  const told = await askOutcome(machine).catch(unlessUnknown);
+  if (told === undefined) return undefined;
+  const { id, status } = told;
+  await noteStatus(machine.open.dir, status);
+  return status === "pending" || status === "approved" ? { id, status, comparisonCode: code } : undefined;
 }
 
 async function ask(
@@ -120,12 +133,16 @@ async function ask(
       fix: "Have one made: `amesh enroll passcode` on an enrolled machine.",
     });
   await withEnrollment(open.dir, ({ record, save }) => save({ ...record, asking: request }));
+  // Of what was refused nothing stands; of what got no answer it may.
+  const forgetAsking = () =>
+    withEnrollment(open.dir, ({ record: { asking: _, ...others }, save }) => save(others));
   const signature = toBase64Url(await open.sign(signableRequestOf(request)));
-  const answer = await authority.ask("POST", "/v1/enrollments", {
-    request,
-    signature,
-    passcode,
-  });
+  const answer = await authority
+    .ask("POST", "/v1/enrollments", { request, signature, passcode })
+    .catch(async (error: unknown) => {
+      if (!mayPass(error)) await forgetAsking();
+      throw error;
+    });
   const { id, status, s } = readMembers(answer, answerShape);
   const code = comparisonCode(request, fromBase64Url(s) as Uint8Array);
   const enrollment = { authority: authority.url, account, id, appName, deviceName, status, request, code };

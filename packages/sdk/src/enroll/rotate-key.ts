@@ -13,7 +13,6 @@ import {
 import { answerChallenge } from "./answer-challenge.js";
 import { openMachine } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
-import { askOutcome } from "./wait.js";
 
 export interface RotateKeyOptions extends EnrollOptions, NewKeyOptions {
   /** Name of the key store for the new key. Default: the one of the present key. */
@@ -60,26 +59,13 @@ async function tellAuthority(
   if (targets.length > 0 && options.leaveTargets !== true) throw wouldLeave(targets);
   const machine = await openMachine(options);
   const succession = await createSuccession(open, next.publicKey, options.now);
-  try {
-    await answerChallenge(
-      machine,
-      "rotate",
-      (answer, authority) => authority.ask("POST", "/v1/enrollments/rotation", { succession, answer }),
-      next,
-    );
-  } catch (error) {
-    if (!(await isKnown())) throw error;
-  }
-
-  /** A process that was killed may have told it already. */
-  async function isKnown(): Promise<boolean> {
-    try {
-      return (await askOutcome(machine, next)).status === "approved";
-    } catch (error) {
-      if (error instanceof AmeshError) return false;
-      throw error;
-    }
-  }
+  // Who lost the answer asks again, and is told that it is done.
+  await answerChallenge(
+    machine,
+    "rotate",
+    (answer, authority) => authority.ask("POST", "/v1/enrollments/rotation", { succession, answer }),
+    next,
+  );
 }
 
 const wouldLeave = (targets: readonly DeviceEntry[]): AmeshError =>

@@ -85,9 +85,10 @@ const line: Reader<string> = (value, at) => {
 
 const label = text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "the name of an app or a device");
 export const enrollmentId = text(/^en_[\w-]{16}$/, "the id of an enrollment");
-export const enrollmentStatus = oneOf("pending", "approved", "denied", "revoked", "expired");
+const statuses = ["pending", "approved", "denied", "revoked", "expired"] as const;
+export const enrollmentStatus = oneOf(...statuses);
 
-export const enrollmentInfo: Reader<EnrollmentInfo> = told({
+const enrollmentShape = {
   id: enrollmentId,
   account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
   appName: label,
@@ -108,7 +109,12 @@ export const enrollmentInfo: Reader<EnrollmentInfo> = told({
   maker: optional(line),
   code: optional(text(/^\d{6}$/, "six digits")),
   conflicts: optional(listOf(enrollmentId, 1000)),
-});
+};
+
+export const enrollmentInfo: Reader<EnrollmentInfo> = told(enrollmentShape);
+
+/** As it is told of a change, which may be its end. */
+export const watchedEnrollment = told({ ...enrollmentShape, status: oneOf(...statuses, "deleted") });
 
 export const outcome: Reader<EnrollmentOutcome> = told({
   id: enrollmentId,

@@ -2,12 +2,17 @@ import { openSigningClient } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
 import { mayPass, pause } from "./patience.js";
 import { serverEvents } from "./server-events.js";
-import { type EnrollmentInfo, enrollmentInfo } from "./told.js";
+import { type EnrollmentInfo, type EnrollmentStatus, watchedEnrollment } from "./told.js";
 
 export interface WatchOptions extends EnrollOptions {
   /** Milliseconds before a connection that was cut is made anew. Default 5,000. */
   readonly retryMs?: number | undefined;
 }
+
+/** An enrollment as it is now; `deleted` of one that is no more. */
+export type WatchedEnrollment = Omit<EnrollmentInfo, "status"> & {
+  readonly status: EnrollmentStatus | "deleted";
+};
 
 /**
  * Every change of an enrollment of this machine's account, as it happens; needs `__manage:r`. A connection that was cut is made
@@ -17,7 +22,7 @@ export interface WatchOptions extends EnrollOptions {
  */
 export async function* watchEnrollments(
   options: WatchOptions = {},
-): AsyncGenerator<EnrollmentInfo, void, undefined> {
+): AsyncGenerator<WatchedEnrollment, void, undefined> {
   const { retryMs = 5000, signal } = options;
   const authority = await openSigningClient(options);
   for (let wasConnected = false; ; ) {
@@ -25,7 +30,7 @@ export async function* watchEnrollments(
     try {
       const response = await authority.stream("GET", "/v1/enrollments/events", ending.signal);
       wasConnected = true;
-      yield* serverEvents(response, "enrollment", enrollmentInfo);
+      yield* serverEvents(response, "enrollment", watchedEnrollment);
     } catch (error) {
       if (signal?.aborted) return;
       if (!wasConnected || !mayPass(error)) throw error;

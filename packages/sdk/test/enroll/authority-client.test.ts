@@ -240,6 +240,7 @@ describe("waiting for a decision", () => {
       status: "approved",
       scopes: { orders: "rw" },
     });
+    // After a stream that tells nothing, it asks at once.
     expect(times()).toBe(7);
   });
 
