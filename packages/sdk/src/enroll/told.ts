@@ -42,6 +42,8 @@ export interface EnrollmentInfo {
   readonly decidedAt?: number;
   /** Id of the enrollment that decided. */
   readonly decidedBy?: string;
+  /** Id of the enrollment that approved it: what `cascade` goes by. */
+  readonly approvedBy?: string;
   readonly reason?: string;
   /** When a pending request lapses, or an approved enrollment ends. Absent: never. */
   readonly expiresAt?: number;
