@@ -39,7 +39,6 @@ export class SqlAccountWork implements AccountWork {
   lapsed = (now: number, limit: number) => enrollments.readLapsed(this.#work, this.account.name, now, limit);
 
   claimKey = (deviceId: string, id: string) => enrollments.claimKey(this.#work, deviceId, id);
-  resetCounter = (id: string) => enrollments.resetCounter(this.#work, id);
 
   async write(change: EnrollmentChange): Promise<void> {
     const { before, after } = change;
@@ -48,7 +47,7 @@ export class SqlAccountWork implements AccountWork {
       if (after !== undefined) await enrollments.insertEnrollment(this.#work, after);
     } else {
       if (after === undefined) await enrollments.deleteEnrollment(this.#work, before);
-      else await enrollments.updateEnrollment(this.#work, after);
+      else await enrollments.updateEnrollment(this.#work, before, after);
       await this.#keep(before, after);
     }
   }

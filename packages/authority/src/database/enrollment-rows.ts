@@ -11,7 +11,11 @@ const mostInOneQuestion = 500;
 const selectEnrollments = (database: Database | Work) =>
   database
     .selectFrom("enrollments")
-    .leftJoin("enrollment_uses", "enrollment_uses.enrollment", "enrollments.id")
+    .leftJoin("enrollment_uses", (join) =>
+      join
+        .onRef("enrollment_uses.enrollment", "=", "enrollments.id")
+        .onRef("enrollment_uses.device_id", "=", "enrollments.device_id"),
+    )
     .selectAll("enrollments")
     .select(["enrollment_uses.counter", "enrollment_uses.used_at"]);
 
@@ -78,14 +82,20 @@ export async function insertEnrollment(work: Work, enrollment: Enrollment): Prom
     ...changing(enrollment),
   };
   await work.insertInto("enrollments").values(row).execute();
-  await work
-    .insertInto("enrollment_uses")
-    .values({ enrollment: enrollment.id, counter: enrollment.counter, used_at: null })
-    .execute();
+  await insertUse(work, enrollment);
 }
 
-export async function updateEnrollment(work: Work, enrollment: Enrollment): Promise<void> {
-  await work.updateTable("enrollments").set(changing(enrollment)).where("id", "=", enrollment.id).execute();
+async function insertUse(work: Work, { id, deviceId, counter, lastUsedAt }: Enrollment): Promise<void> {
+  const row = { enrollment: id, device_id: deviceId, counter, used_at: lastUsedAt ?? null };
+  await work.insertInto("enrollment_uses").values(row).execute();
+}
+
+/** Its uses stay as they are, unless it has another key. */
+export async function updateEnrollment(work: Work, before: Enrollment, after: Enrollment): Promise<void> {
+  await work.updateTable("enrollments").set(changing(after)).where("id", "=", after.id).execute();
+  if (before.deviceId === after.deviceId) return;
+  await work.deleteFrom("enrollment_uses").where("enrollment", "=", after.id).execute();
+  await insertUse(work, after);
 }
 
 /** What it approved is from now on of whoever approved it, so that no cascade ends where it was. */
@@ -316,18 +326,19 @@ export async function releaseKey(work: Work, { id, deviceId }: Enrollment): Prom
 }
 
 /** @returns false where it is not higher than the last one */
-export async function raiseCounter(database: Database, id: string, counter: number): Promise<boolean> {
+export async function raiseCounter(
+  database: Database,
+  { id, deviceId }: Enrollment,
+  counter: number,
+): Promise<boolean> {
   const { numUpdatedRows } = await database
     .updateTable("enrollment_uses")
     .set({ counter })
     .where("enrollment", "=", id)
+    .where("device_id", "=", deviceId)
     .where("counter", "<", counter)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
-}
-
-export async function resetCounter(work: Work, id: string): Promise<void> {
-  await work.updateTable("enrollment_uses").set({ counter: 0 }).where("enrollment", "=", id).execute();
 }
 
 /** Each by itself, so that nobody waits for two. */

@@ -181,9 +181,11 @@ const steps: Readonly<Record<string, Migration>> = {
         .execute();
       await schema
         .createTable("enrollment_uses")
-        .addColumn("enrollment", "text", (column) => column.primaryKey())
+        .addColumn("enrollment", "text", (column) => column.notNull())
+        .addColumn("device_id", "text", (column) => column.notNull())
         .addColumn("counter", "bigint", (column) => column.notNull())
         .addColumn("used_at", "bigint")
+        .addPrimaryKeyConstraint("enrollment_uses_key", ["enrollment", "device_id"])
         .execute();
     },
   },

@@ -110,8 +110,8 @@ export class SqlEnrollmentStore implements EnrollmentStore {
     });
   }
 
-  raiseCounter(id: string, counter: number): Promise<boolean> {
-    return attempt(() => raiseCounter(this.#database, id, counter));
+  raiseCounter(of: Enrollment, counter: number): Promise<boolean> {
+    return attempt(() => raiseCounter(this.#database, of, counter));
   }
 
   noteUses(uses: ReadonlyMap<string, number>): Promise<void> {

@@ -174,9 +174,10 @@ interface EnrollmentKeyTable {
   readonly is_spent: number;
 }
 
-/** Written in no transaction with the rest, so that whoever uses an enrollment waits for nobody who decides. */
+/** Of an enrollment's present key. Written in no transaction with the rest: whoever uses it waits for nobody who decides. */
 interface EnrollmentUseTable {
   readonly enrollment: string;
+  readonly device_id: string;
   readonly counter: number;
   readonly used_at: number | null;
 }

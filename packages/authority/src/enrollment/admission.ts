@@ -62,7 +62,7 @@ async function approveFor(
     await record(work, "enrollment.approved", change, createdBy);
     return change.after;
   } catch (error) {
-    if (error instanceof AmeshError && error.failure.status !== 503) return enrollment;
+    if (error instanceof AmeshError && error.code !== "database_unavailable") return enrollment;
     throw error;
   }
 }

@@ -141,7 +141,6 @@ class StoredEnrollments implements Enrollments {
         counter: 0,
         attestation: { status: "none" },
       };
-      await work.resetCounter(before.id);
       await record(work, "enrollment.rotated", { before, after }, by.id);
       return after;
     });
@@ -150,7 +149,7 @@ class StoredEnrollments implements Enrollments {
   async answered(deviceId: string, counter: number): Promise<Enrollment | undefined> {
     const held = await this.#store.readByDevice(deviceId);
     if (held === undefined) return undefined;
-    const isHigher = await this.#store.raiseCounter(held.id, counter);
+    const isHigher = await this.#store.raiseCounter(held, counter);
     if (!isHigher) await this.#suspect(held);
     // Read again: what was decided since counts.
     const enrollment = await this.#store.readEnrollment(held.account, held.id);
@@ -195,7 +194,7 @@ class StoredEnrollments implements Enrollments {
       return planned;
     });
     if (!dryRun) for (const { before, after } of changes) if (after === undefined) this.#tell(before, true);
-    return changes.map(({ before, after }) => after ?? before);
+    return changes.map(({ before, after }) => asOf(after ?? before, this.#now()));
   }
 
   async createPasscode(by: Actor): Promise<{ readonly passcode: string; readonly expiresAt: number }> {

@@ -80,8 +80,6 @@ export interface AccountWork {
   claimKey(deviceId: string, enrollment: string): Promise<boolean>;
   /** The key of a new enrollment, or of one that it changed from, was claimed before. */
   write(change: EnrollmentChange): Promise<void>;
-  /** A key that was rotated to has answered nothing yet. */
-  resetCounter(id: string): Promise<void>;
 
   findInvitation(digest: string): Promise<Invitation | undefined>;
   /** Those that are good at `now`, in Unix seconds. */
@@ -131,11 +129,11 @@ export interface EnrollmentStore {
   }>;
 
   /**
-   * Takes note of the counter of an enrollment's answer, in no transaction with anything.
+   * Takes note of the counter of an answer by this enrollment's key, in no transaction with anything.
    *
-   * @returns false where it is not higher than the last one
+   * @returns false where it is not higher than the last one, or the enrollment has that key no more
    */
-  raiseCounter(id: string, counter: number): Promise<boolean>;
+  raiseCounter(of: Enrollment, counter: number): Promise<boolean>;
   /** Last uses (Unix seconds, by enrollment), in no transaction with anything. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>;
 
