@@ -45,7 +45,7 @@ export async function openReplica(
 
 export const claimOf = (
   account: string,
-  { key = PrivateKey.generate(), deviceName = "master", recovery = [] as readonly string[] } = {},
+  { key = PrivateKey.generate(), deviceName = "master", recovery = [] as string[] } = {},
 ): ClaimOfKey => ({
   origin,
   account,

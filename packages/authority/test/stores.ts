@@ -9,8 +9,8 @@ import { SqlStore } from "../src/database/sql-store.js";
 /** A kind of database, for suites that run over each. */
 export interface Backend {
   readonly name: string;
-  /** An empty database. */
-  place(): Promise<DatabasePlace>;
+  /** An empty database. @param ended by default, it goes with the test */
+  place(ended?: Ended): Promise<DatabasePlace>;
 }
 
 let server: Promise<PostgresServer> | undefined;
@@ -22,7 +22,7 @@ afterAll(() => stopServer());
 export const backends: readonly Backend[] = [
   {
     name: "SQLite",
-    place: async () => ({ file: join(temporaryFolder(), "authority.db") }),
+    place: async (ended) => ({ file: join(temporaryFolder(ended), "authority.db") }),
   },
   {
     name: "PostgreSQL",
