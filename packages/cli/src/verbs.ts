@@ -140,6 +140,106 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/token-verify.js"),
   },
   {
+    name: "register",
+    summary: "ask an authority for an account",
+    load: () => import("./verbs/register.js"),
+  },
+  {
+    name: "onboard",
+    summary: "claim an account, as its first machine",
+    load: () => import("./verbs/onboard.js"),
+  },
+  {
+    name: "recover",
+    summary: "claim an account again by a recovery code",
+    load: () => import("./verbs/recover.js"),
+  },
+  {
+    name: "login",
+    summary: "prove this machine's enrollment, for a token",
+    load: () => import("./verbs/login.js"),
+  },
+  {
+    name: "enroll passcode",
+    summary: "make a passcode for one machine to ask by",
+    load: () => import("./verbs/enroll-passcode.js"),
+  },
+  {
+    name: "enroll invite",
+    summary: "make an invitation for machines to ask by",
+    load: () => import("./verbs/enroll-invite.js"),
+  },
+  {
+    name: "enroll request",
+    summary: "ask for this machine to be enrolled, and wait",
+    load: () => import("./verbs/enroll-request.js"),
+  },
+  {
+    name: "enroll list",
+    summary: "list the enrollments of the account",
+    load: () => import("./verbs/enroll-list.js"),
+  },
+  {
+    name: "enroll show",
+    summary: "show one enrollment",
+    load: () => import("./verbs/enroll-show.js"),
+  },
+  {
+    name: "enroll approve",
+    summary: "let a machine in that asked",
+    load: () => import("./verbs/enroll-approve.js"),
+  },
+  {
+    name: "enroll deny",
+    summary: "refuse a machine that asked",
+    load: () => import("./verbs/enroll-deny.js"),
+  },
+  {
+    name: "enroll revoke",
+    summary: "take an enrollment away",
+    load: () => import("./verbs/enroll-revoke.js"),
+  },
+  {
+    name: "enroll unrevoke",
+    summary: "take a revocation back",
+    load: () => import("./verbs/enroll-unrevoke.js"),
+  },
+  {
+    name: "enroll narrow",
+    summary: "take scopes away from an enrollment",
+    load: () => import("./verbs/enroll-narrow.js"),
+  },
+  {
+    name: "enroll extend",
+    summary: "set another end of an enrollment",
+    load: () => import("./verbs/enroll-extend.js"),
+  },
+  {
+    name: "enroll delete",
+    summary: "take an enrollment off the list",
+    load: () => import("./verbs/enroll-delete.js"),
+  },
+  {
+    name: "enroll watch",
+    summary: "show what changes, as it happens",
+    load: () => import("./verbs/enroll-watch.js"),
+  },
+  {
+    name: "enroll stale",
+    summary: "list what is unused or ends soon",
+    load: () => import("./verbs/enroll-stale.js"),
+  },
+  {
+    name: "enroll needs-renewal",
+    summary: "say whether this machine's enrollment ends soon",
+    load: () => import("./verbs/enroll-needs-renewal.js"),
+  },
+  {
+    name: "enroll rotate-key",
+    summary: "give this machine another key",
+    load: () => import("./verbs/enroll-rotate-key.js"),
+  },
+  {
     name: "relay",
     summary: "run a pairing relay",
     load: () => import("./verbs/relay.js"),

@@ -12,6 +12,7 @@ import {
 import type { Call } from "../call.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
+import { refuseBeside } from "../refuse-beside.js";
 import { visible } from "../terminal/visible.js";
 import { parseDuration, unixSeconds } from "../time.js";
 import type { Verb } from "../verb.js";
@@ -73,12 +74,12 @@ type Work = (ask: AskAuthority) => Promise<void>;
 /** What the options ask for; nothing is done before all of them make sense. */
 function readWork(call: Call): Work {
   if (call.flag("list")) {
-    refuseBeside("list", [...Object.keys(subjects), "remove", "reason", "expires"], call);
+    refuseBeside(call, "revoke-token", "list", [...Object.keys(subjects), "remove", "reason", "expires"]);
     return (ask) => list(call, ask);
   }
   const named = readNamed(call);
   if (call.flag("remove")) {
-    refuseBeside("remove", ["reason", "expires"], call);
+    refuseBeside(call, "revoke-token", "remove", ["reason", "expires"]);
     return (ask) => remove(call, ask, named);
   }
   const reason = call.text("reason");
@@ -88,11 +89,6 @@ function readWork(call: Call): Work {
     lifetime === undefined ? (named.by === "jti" ? lifeOfTokenEntry : undefined) : parseDuration(lifetime);
   const expiresAt = seconds === undefined ? undefined : unixSeconds() + seconds;
   return (ask) => revoke(call, ask, named, { reason, expiresAt });
-}
-
-function refuseBeside(option: string, others: readonly string[], call: Call): void {
-  const other = others.find((name) => call.has(name));
-  if (other !== undefined) throw usage(`--${other} does not go with --${option}.`);
 }
 
 function readNamed(call: Call): Named {

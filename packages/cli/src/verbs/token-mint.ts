@@ -1,9 +1,8 @@
-import { AmeshError } from "@authmesh/core";
 import { openIdentity } from "@authmesh/keystore";
 import { createClient, requestToken } from "@authmesh/sdk";
 import { authorityUrlEnvironment, authorityUrlOption, readAuthorityUrl } from "../authority/authority-url.js";
-import type { Call } from "../call.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
+import { requiredOption } from "../required-option.js";
 import { readRequestHash, requestBindingOptions } from "../token/request-binding.js";
 import type { Verb } from "../verb.js";
 
@@ -51,8 +50,8 @@ export const verb: Verb = {
     const authority = readAuthorityUrl(call).href;
     const options = {
       authority,
-      audience: required(call, "aud"),
-      action: required(call, "act"),
+      audience: requiredOption(call, "token mint", "aud"),
+      action: requiredOption(call, "token mint", "act"),
       ...named("subject", call.text("sub")),
       ...named("scope", call.has("scope") ? call.list("scope") : undefined),
       ...named("ttlSeconds", call.number("ttl", longestLife)),
@@ -73,14 +72,6 @@ export const verb: Verb = {
     return undefined;
   },
 };
-
-function required(call: Call, option: string): string {
-  const value = call.text(option);
-  if (value) return value;
-  throw new AmeshError("input_required", `--${option} is missing.`, {
-    fix: "Give it; `amesh token mint --help` explains the command.",
-  });
-}
 
 const named = <K extends string, T>(name: K, value: T | undefined) =>
   (value === undefined ? {} : { [name]: value }) as { readonly [_ in K]?: T };

@@ -1,0 +1,61 @@
+import { backupPassphrase, exportIdentity, openIdentity } from "@authmesh/keystore";
+import type { ClaimedAccount } from "@authmesh/sdk/enroll";
+import { authorityUrlEnvironment, authorityUrlOption } from "../authority/authority-url.js";
+import { backupEnvironment } from "../backup-environment.js";
+import type { Call } from "../call.js";
+import { keyStoreEnvironment } from "../key-store-environment.js";
+import { done } from "../layout.js";
+import type { OptionManual, Row } from "../manual.js";
+import { formatEnrollment } from "./describe.js";
+import { newMachineOptions, tellCreated } from "./new-machine.js";
+import { keeperOfRecoveryCodes, recoveryCodesOption } from "./recovery-codes.js";
+
+/** What `amesh onboard` and `amesh recover` share: this machine becomes a root of its account. */
+
+export const claimOptions: readonly OptionManual[] = [
+  recoveryCodesOption,
+  { flags: "--app NAME", about: "what the enrollment's app is called (default amesh)" },
+  ...newMachineOptions,
+  authorityUrlOption,
+];
+
+export const claimEnvironment: readonly Row[] = [
+  authorityUrlEnvironment,
+  ...backupEnvironment,
+  ...keyStoreEnvironment,
+];
+
+/**
+ * Claims the account, and sees that recovery codes and a backup are kept.
+ *
+ * @param claim is called once it is known where the codes go
+ */
+export async function runClaim(call: Call, claim: () => Promise<ClaimedAccount>): Promise<void> {
+  const { terminal } = call;
+  const keep = keeperOfRecoveryCodes(call);
+  const { dir, enrollment, recoveryCodes, created } = await claim();
+  tellCreated(terminal, created);
+  await keep(recoveryCodes);
+  terminal.answer({ dir, enrollment }, () =>
+    done(`This machine is a root of ${enrollment.account}: ${formatEnrollment(enrollment)}.`),
+  );
+  const backedUp = await offerBackup(call, dir);
+  terminal.next(
+    `${backedUp ? "" : "amesh identity export FILE, to back up the key; then "}amesh enroll passcode`,
+  );
+}
+
+/** A key that hardware keeps has no backup: a second root does its work. @returns whether nothing is left to back up */
+async function offerBackup({ terminal }: Call, dir: string): Promise<boolean> {
+  const { questions } = terminal;
+  const open = await openIdentity({ dir, promptSecret: questions.secret });
+  if (open.keyStore.exportKey === undefined) return true;
+  if (!(await questions.agrees("Back up this machine's key to a file?"))) return false;
+  const path = await questions.line("File: ", "Run `amesh identity export FILE`.");
+  await exportIdentity(open, {
+    path,
+    passphrase: () => backupPassphrase({ promptSecret: questions.newSecret }),
+  });
+  terminal.note(done(`The key is backed up in ${path}.`));
+  return true;
+}

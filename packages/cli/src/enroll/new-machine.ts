@@ -1,0 +1,33 @@
+import { hostname } from "node:os";
+import type { CreatedIdentity } from "@authmesh/keystore";
+import type { NewMachineOptions } from "@authmesh/sdk/enroll";
+import { readAuthorityUrl } from "../authority/authority-url.js";
+import type { Call } from "../call.js";
+import type { OptionManual } from "../manual.js";
+import type { Terminal } from "../terminal/terminal.js";
+
+/** For verbs that make an identity where there is none. */
+export const newMachineOptions: readonly OptionManual[] = [
+  { flags: "--device NAME", about: "what this machine is called in the account (default its host name)" },
+  { flags: "--backend NAME", about: "where a new key is to be kept (default: as `amesh init` chooses)" },
+];
+
+/** @throws AmeshError `invalid_option` */
+export const readNewMachine = (
+  call: Call,
+  { account, appName }: Pick<NewMachineOptions, "account" | "appName">,
+): NewMachineOptions => ({
+  authority: readAuthorityUrl(call).href,
+  account,
+  appName,
+  deviceName: call.text("device") ?? hostname(),
+  backend: call.text("backend"),
+  promptSecret: call.terminal.questions.secret,
+});
+
+/** Tells of an identity that was made on the way. */
+export function tellCreated(terminal: Terminal, created: CreatedIdentity | undefined): void {
+  if (created === undefined) return;
+  terminal.note(`Identity created: ${created.identity.deviceId} in ${created.dir}.`);
+  for (const { message } of created.warnings) terminal.warn(message);
+}

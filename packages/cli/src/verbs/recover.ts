@@ -1,0 +1,48 @@
+import { recover } from "@authmesh/sdk/enroll";
+import { accountArgument } from "../enroll/account-argument.js";
+import { claimEnvironment, claimOptions, runClaim } from "../enroll/claim-run.js";
+import { readNewMachine } from "../enroll/new-machine.js";
+import { readSecretInput } from "../enroll/secret-input.js";
+import type { Verb } from "../verb.js";
+
+export const verb: Verb = {
+  manual: {
+    description: [
+      "Claims an account again by one of its recovery codes, and makes this machine a further root of it. The enrollments that there are stay as they are: revoke those of machines that are lost. Makes the identity of this machine if there is none.",
+      "A code works once, and is read from a file, standard input or a question. Prints new recovery codes, which take the place of those left.",
+    ],
+    arguments: [accountArgument],
+    options: [
+      { flags: "--code-file FILE|-", about: "a file that holds the recovery code, or - for standard input" },
+      ...claimOptions,
+    ],
+    environment: claimEnvironment,
+    examples: [
+      ["amesh recover @acme --authority https://issuer.example.com", "asks for a recovery code"],
+      ["amesh recover @acme --code-file - --recovery-codes-file new.txt < code.txt", "in a script"],
+    ],
+    exit: [
+      ["0", "this machine is a root of the account"],
+      [
+        "1",
+        "the key has an enrollment already, a file or key store cannot be used, or the codes were not kept",
+      ],
+      ["2", "the command line cannot be read, or an answer is needed and nobody can be asked"],
+      ["3", "the authority does not accept the code"],
+      ["4", "a passphrase, a PIN or a package is missing"],
+      ["5", "the authority cannot be reached"],
+    ],
+  },
+
+  async run(call) {
+    const machine = readNewMachine(call, {
+      account: call.args[0] ?? "",
+      appName: call.text("app") ?? "amesh",
+    });
+    await runClaim(call, async () => {
+      const code = await readSecretInput(call, { option: "code-file", what: "Recovery code" });
+      return call.terminal.during("Waiting for the authority", recover({ ...machine, code }));
+    });
+    return undefined;
+  },
+};

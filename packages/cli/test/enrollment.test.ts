@@ -1,0 +1,262 @@
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { readToken } from "@authmesh/oath";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { emptyMachine, enrolledBy, request, TestAuthority } from "./fixtures/account.js";
+import type { TestMachine } from "./fixtures/amesh.js";
+import { documentOf, failed } from "./fixtures/documents.js";
+
+let authority: TestAuthority;
+beforeAll(async () => {
+  authority = await TestAuthority.serve();
+});
+afterAll(() => authority.stop());
+
+const codeOf = async (machine: TestMachine, args: readonly string[], env = {}) => {
+  const result = await machine.run([...args, "--json"], { env });
+  return [result.status, documentOf(result).error?.code];
+};
+
+describe("a machine's enrollment", () => {
+  it("goes from an account's secret to a narrowed approval, a revocation, and its end", async () => {
+    const secret = await authority.createAccount("@acme");
+    const laptop = emptyMachine();
+    const onboard = ["onboard", "@acme", "--authority", authority.url, "--backend", "encrypted-file"];
+    const { status, screen } = await laptop.runInTerminal(
+      [...onboard, "--device", "laptop"],
+      [
+        ["Secret of the account: ", `${secret}\r`],
+        ["Are they written down, apart from this machine? [y/N] ", "y\r"],
+        ["Back up this machine's key to a file? [y/N] ", "n\r"],
+      ],
+    );
+    expect(screen).toMatch(/✔ This machine is a root of @acme: amesh\/laptop \(en_[\w-]{16}\)\./);
+    expect(status).toBe(0);
+    expect(screen).not.toContain(secret);
+    expect(screen.match(/^ {2}([A-Z2-7]{4}-){6}[A-Z2-7]{2}$/gm)).toHaveLength(8);
+
+    const passcode = (await laptop.succeed(["enroll", "passcode"])).stdout.trim();
+    expect(passcode).toMatch(/^[A-HJKMNP-TV-Z2-9]{6}$/);
+    const box = emptyMachine();
+    const asking = box.start([
+      ...request(authority, "@acme", "orders", "orders:rw,profile:r"),
+      ...["--lifetime", "90d", "--passcode-file", "-", "--json"],
+    ]);
+    onTestFinished(() => asking.stop());
+    asking.write(passcode);
+    asking.end();
+    const { id, comparisonCode } = await asking.event("requested");
+    expect(comparisonCode).toMatch(/^\d{6}$/);
+    expect(await codeOf(box, ["login"])).toEqual([4, "enrollment_pending"]);
+
+    const shown = await laptop.succeed(["enroll", "list", "--status", "pending"]);
+    expect(shown.stdout).toContain(`${id}  orders/box-1  [pending]  orders:rw,profile:r`);
+    expect(shown.stderr).toBe(`Next: amesh enroll approve ${id}\n`);
+    const { deviceId } = (await box.open()).identity;
+    const approval = await laptop.runInTerminal(
+      ["enroll", "approve", id, "--scope", "orders:r", "--lifetime", "30d"],
+      [["Approve it? [y/N] ", "y\r"]],
+    );
+    expect(approval.status).toBe(0);
+    for (const [label, value] of [
+      ["App", "orders"],
+      ["Device", "box-1"],
+      ["Asked for", "orders:rw,profile:r"],
+      ["Asked to last", "90 d from its approval"],
+      ["From", "127.0.0.1"],
+      ["Fingerprint", deviceId],
+      ["Key", "nothing is known of where it is"],
+      ["Code", comparisonCode.replace(/^.../, "$& ")],
+    ])
+      expect(approval.screen).toMatch(new RegExp(`^ +${label} +: ${value}`, "m"));
+    expect(approval.screen).toMatch(/What becomes of it:\n.*\[approved\] +orders:r +until /);
+    expect(approval.screen).toContain(`✔ orders/box-1 (${id}) approved.`);
+
+    expect(await asking.event("decided")).toMatchObject({ id, status: "approved", scopes: { orders: "r" } });
+    expect(await asking.ended).toBe(0);
+
+    const login = await box.succeed(["login", "--aud", "api.example.com", "--act", "orders.read"]);
+    expect(readToken(login.stdout.trim()).claims).toMatchObject({
+      sub: "svc://acme/orders/box-1",
+      tenant: "@acme",
+    });
+    const wider = await box.run(["login", "--aud", "api.example.com", "--act", "orders.write"]);
+    expect(wider).toMatchObject({ status: 3, stdout: "" });
+    expect(await box.run(["enroll", "list"])).toMatchObject({ status: 3, stdout: "" });
+    expect((await box.run(["enroll", "needs-renewal"])).status).toBe(0);
+    const soon = await box.run(["enroll", "needs-renewal", "--within", "60d"]);
+    expect(soon).toMatchObject({ status: 1, stderr: expect.stringContaining(`amesh enroll extend ${id}`) });
+
+    const dry = await laptop.succeed(["enroll", "revoke", id, "--dry-run"]);
+    expect(dry.stdout).toMatch(new RegExp(`^ {2}${id} +orders/box-1 +\\[revoked\\]`));
+    expect((await box.run(["login"])).status).toBe(0);
+    await laptop.succeed(["enroll", "revoke", id, "--reason", "laptop lost", "--yes"]);
+    expect(await codeOf(box, ["login"])).toEqual([3, "enrollment_revoked"]);
+    await laptop.succeed(["enroll", "unrevoke", id, "--yes"]);
+    expect((await box.run(["login"])).status).toBe(0);
+    await laptop.succeed(["enroll", "revoke", id, "--yes"]);
+    const deleted = documentOf(await laptop.succeed(["enroll", "delete", id, "--yes", "--json"]));
+    expect(deleted).toEqual({ schema: 1, id, decision: "deleted", enrollments: [] });
+    const { enrollments } = documentOf(await laptop.succeed(["enroll", "list", "--json"]));
+    expect(enrollments.map(({ appName }: { appName: string }) => appName)).toEqual(["amesh"]);
+  }, 60_000);
+
+  it("is revoked together with what it approved, shown beforehand as a tree", async () => {
+    const laptop = await authority.root("@cascade");
+    const root = "*:rw,__manage:rw";
+    const second = await enrolledBy(laptop, request(authority, "@cascade", "second", root), root);
+    const third = await enrolledBy(second.machine, request(authority, "@cascade", "third", "a:r"), "a:r");
+    const { stdout } = await laptop.succeed(["enroll", "revoke", second.id, "--cascade", "--dry-run"]);
+    expect(stdout.trimEnd().split("\n")).toEqual([
+      expect.stringMatching(`^  ${second.id}  second/box-1  \\[revoked\\]`),
+      expect.stringMatching(`^   └─  ${third.id}  third/box-1  \\[revoked\\]`),
+    ]);
+    expect((await third.machine.run(["login"])).status).toBe(0);
+    const revoke = ["enroll", "revoke", second.id, "--cascade", "--yes"];
+    expect((await laptop.succeed(revoke)).stdout).toContain(`└─  ${third.id}`);
+    expect(await codeOf(third.machine, ["login"])).toEqual([3, "enrollment_revoked"]);
+  }, 60_000);
+});
+
+describe("amesh enroll request", () => {
+  it("leaves the request standing when it is interrupted, goes on with it, and withdraws it", async () => {
+    const laptop = await authority.root("@waiting");
+    const input = (await laptop.succeed(["enroll", "passcode"])).stdout;
+    const box = emptyMachine();
+    const args = request(authority, "@waiting", "orders", "orders:r");
+    const asked = await box.succeed([...args, "--passcode-file", "-", "--no-wait"], { input });
+    const [, code] = /Comparison code: (\d{3} \d{3})/.exec(asked.stdout) ?? [];
+    expect(asked.stderr).toContain("Next: amesh enroll request --resume\n");
+
+    const waiting = box.startInTerminal(["enroll", "request", "--resume"]);
+    await waiting.shows(`Comparison code: ${code}`);
+    await waiting.shows("Waiting until it is decided");
+    waiting.type("\u0003");
+    expect(await waiting.ended).toBe(4);
+    expect(waiting.screen).toContain("(enrollment_pending)");
+    expect(waiting.screen).toContain("`amesh enroll request --cancel` withdraws it.");
+
+    await box.succeed(["enroll", "request", "--cancel"]);
+    const { enrollments } = documentOf(
+      await laptop.succeed(["enroll", "list", "--status", "pending", "--json"]),
+    );
+    expect(enrollments).toEqual([]);
+  }, 60_000);
+
+  it("ends with the reason when it is denied", async () => {
+    const laptop = await authority.root("@denying");
+    const watching = laptop.start(["enroll", "watch", "--json"]);
+    onTestFinished(() => watching.stop());
+    await watching.line((line) => (line.startsWith("Watching") ? line : undefined), watching.errors);
+    const input = (await laptop.succeed(["enroll", "passcode"])).stdout;
+    const box = emptyMachine();
+    const asking = box.run(
+      [...request(authority, "@denying", "orders", "orders:r"), "--passcode-file", "-"],
+      { input },
+    );
+    const { id, code } = await watching.line((line) => {
+      const enrollment = line.startsWith("{") ? JSON.parse(line) : {};
+      return enrollment.status === "pending" ? enrollment : undefined;
+    });
+    await laptop.succeed(["enroll", "deny", id, "--reason", "not\u001b[2J ours", "--yes"]);
+    const { status, stdout, stderr } = await asking;
+    expect(status).toBe(3);
+    expect(stdout).toContain(code.replace(/^.../, "$& "));
+    expect(stderr).toMatch(/error: en_\S+ is denied: "not\\u001b\[2J ours"\. \(enrollment_denied\)/);
+    expect(await codeOf(box, ["login"])).toEqual([3, "enrollment_denied"]);
+  }, 60_000);
+
+  it("is refused for a passcode that is wrong, and shows none that stands in its file's place", async () => {
+    await authority.root("@guessing");
+    const box = emptyMachine();
+    const args = request(authority, "@guessing", "orders", "orders:r");
+    const wrong = await box.run([...args, "--passcode-file", "-"], { input: "AAAAAA\n" });
+    expect(wrong).toMatchObject({ status: 3, stderr: expect.stringContaining("(passcode_refused)") });
+    const argument = await box.run([...args, "--passcode-file", "K7M2PQ"]);
+    expect(argument).toEqual({ status: 1, ...failed("storage_failed", "Check the path") });
+    expect(argument.stderr).not.toContain("K7M2PQ");
+    expect(await box.run(args)).toEqual({ status: 2, ...failed("input_required", "--passcode-file -") });
+    expect((await box.run([...args, "--resume"])).status).toBe(2);
+    expect(await box.run(["enroll", "request", "--resume"])).toMatchObject({ status: 1 });
+  }, 60_000);
+});
+
+describe("an account's first secret", () => {
+  it("works once, and a recovery code brings the account back", async () => {
+    const secret = await authority.createAccount("@once");
+    const onboard = ["onboard", "@once", "--authority", authority.url, "--backend", "encrypted-file"];
+    const laptop = emptyMachine();
+    const codes = join(laptop.folder, "codes");
+    const file = ["--recovery-codes-file", codes, "--secret-file", "-"];
+    expect(await laptop.run([...onboard, "--secret-file", "-"], { input: secret })).toEqual({
+      status: 2,
+      ...failed("input_required", "--recovery-codes-file FILE"),
+    });
+    await laptop.succeed([...onboard, ...file], { input: secret });
+    expect(statSync(codes).mode & 0o777).toBe(0o600);
+    expect(await laptop.run([...onboard, ...file], { input: secret })).toEqual({
+      status: 1,
+      ...failed("storage_failed", "not there yet"),
+    });
+
+    const thief = emptyMachine();
+    const theirs = ["--recovery-codes-file", join(thief.folder, "codes"), "--secret-file", "-"];
+    expect(await thief.run([...onboard, ...theirs], { input: secret })).toEqual({
+      status: 3,
+      ...failed("onboarding_refused", "amesh recover"),
+    });
+
+    const [first = ""] = readFileSync(codes, "utf8").split("\n");
+    const replacement = emptyMachine();
+    const recover = ["recover", "@once", "--authority", authority.url, "--backend", "encrypted-file"];
+    const more = ["--device", "new", "--code-file", "-", "--recovery-codes-file", "/dev/null"];
+    expect((await replacement.run([...recover, ...more], { input: first })).status).toBe(1);
+    const kept = [...more.slice(0, -1), join(replacement.folder, "codes")];
+    await replacement.succeed([...recover, ...kept], { input: first.toLowerCase() });
+    await replacement.succeed(["enroll", "list"]);
+    const again = emptyMachine();
+    const last = [...more.slice(0, -1), join(again.folder, "codes")];
+    expect(await again.run([...recover, ...last], { input: first })).toMatchObject({ status: 3 });
+  }, 60_000);
+});
+
+describe("what a root sees to", () => {
+  it("extends, narrows, lists what is stale, and rotates its own key", async () => {
+    const laptop = await authority.root("@upkeep");
+    const args = [...request(authority, "@upkeep", "orders", "orders:rw"), "--lifetime", "10d"];
+    const { machine: box, id } = await enrolledBy(laptop, args, "orders:rw");
+
+    const stale = documentOf(await laptop.succeed(["enroll", "stale", "--json"]));
+    expect(stale.expiring.map((one: { id: string }) => one.id)).toEqual([id]);
+    expect((await laptop.run(["enroll", "extend", id, "--yes"])).status).toBe(2);
+    await laptop.succeed(["enroll", "extend", id, "--lifetime", "90d", "--yes"]);
+    expect(documentOf(await laptop.succeed(["enroll", "stale", "--json"])).expiring).toEqual([]);
+    await laptop.succeed(["enroll", "narrow", id, "--scope", "orders:r", "--yes"]);
+    expect(documentOf(await box.succeed(["enroll", "show", "--json"])).enrollment.scopes).toEqual({
+      orders: "r",
+    });
+
+    const before = (await box.open()).identity.deviceId;
+    const { device } = documentOf(await box.succeed(["enroll", "rotate-key", "--json"]));
+    expect(device.deviceId).not.toBe(before);
+    expect((await box.open()).identity.deviceId).toBe(device.deviceId);
+    expect((await box.succeed(["login"])).stdout).toMatch(/^eyJ/);
+
+    const made = documentOf(
+      await laptop.succeed(["enroll", "invite", "--scope", "a:r", "--uses", "2", "--json"]),
+    );
+    const listed = await laptop.succeed(["enroll", "invite", "--list"]);
+    expect(listed.stdout).toContain(`${made.id}  a:r  2 left`);
+    expect(listed.stdout).not.toContain(made.invitation);
+    await laptop.succeed(["enroll", "invite", "--remove", made.id]);
+    expect((await laptop.run(["enroll", "invite", "--remove", made.id])).status).toBe(1);
+
+    expect(await codeOf(laptop, ["enroll", "revoke", "en_0000000000000000", "--yes"])).toEqual([
+      1,
+      "enrollment_not_found",
+    ]);
+    const own = documentOf(await laptop.succeed(["enroll", "show", "--json"])).enrollment.id;
+    expect((await codeOf(laptop, ["enroll", "revoke", own, "--yes"]))[0]).toBe(3);
+    expect((await laptop.run(["enroll", "revoke", id])).status).toBe(2);
+  }, 60_000);
+});
