@@ -158,11 +158,11 @@ describe("amesh enroll request", () => {
       const enrollment = line.startsWith("{") ? JSON.parse(line) : {};
       return enrollment.status === "pending" ? enrollment : undefined;
     });
-    await laptop.succeed(["enroll", "deny", id, "--reason", "not\u001b[2J ours", "--yes"]);
+    await laptop.succeed(["enroll", "deny", id, "--reason", "not ours", "--yes"]);
     const { status, stdout, stderr } = await asking;
     expect(status).toBe(3);
     expect(stdout).toContain(code.replace(/^.../, "$& "));
-    expect(stderr).toMatch(/error: en_\S+ is denied: "not\\u001b\[2J ours"\. \(enrollment_denied\)/);
+    expect(stderr).toMatch(/error: en_\S+ is denied: "not ours"\. \(enrollment_denied\)/);
     expect(await codeOf(box, ["login"])).toEqual([3, "enrollment_denied"]);
   }, 60_000);
 

@@ -92,9 +92,7 @@ export function describeWhole(enrollment: EnrollmentInfo): string {
 }
 
 /** What nobody proved is never said as a fact. */
-function describeAttestation({ attestation }: EnrollmentInfo): string {
-  if (attestation.status === "proven") return `key is in a TPM made by ${visible(attestation.maker)}`;
-  return attestation.status === "claimed"
-    ? "in a TPM: claimed, not proven"
-    : "nothing is known of where it is";
+function describeAttestation({ attestation, maker = "an unknown maker" }: EnrollmentInfo): string {
+  if (attestation === "proven") return `key is in a TPM made by ${visible(maker)}`;
+  return attestation === "claimed" ? "in a TPM: claimed, not proven" : "nothing is known of where it is";
 }

@@ -12,6 +12,7 @@ import {
 } from "@authmesh/keystore";
 import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
+import { enrollmentStanding } from "../enroll/standing.js";
 import { type Finding, formatFinding, isHealthy } from "../finding.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { fields, formatDevice, identityDocument } from "../layout.js";
@@ -22,7 +23,7 @@ import type { Verb } from "../verb.js";
 export const verb: Verb = {
   manual: {
     description: [
-      "Says how this machine stands: first what is wrong or needs attention, each with what mends it, then identity, key store and what it protects against, the hosts this machine answers to, the devices it trusts, the relay, and when the allow list last changed. Asks for nothing. Where the key store does not open, or wants a secret that only a person knows, it says so, and the allow list is not checked; `amesh doctor` tries more things out.",
+      "Says how this machine stands: first what is wrong or needs attention, each with what mends it, then identity, key store and what it protects against, the hosts this machine answers to, the devices it trusts, its enrollment as it was when the authority was last asked, the relay, and when the allow list last changed. Asks for nothing. Where the key store does not open, or wants a secret that only a person knows, it says so, and the allow list is not checked; `amesh doctor` tries more things out.",
     ],
     environment: [
       ["AMESH_AUDIENCE", "the hosts this machine answers to, separated by commas"],
@@ -50,11 +51,13 @@ export const verb: Verb = {
     const { state, findings } = await terminal.during("Opening the key store", lookAtList(dir));
     const relay = findRelay();
     const migration = migrationWarning(dir);
+    const { enrollment, ...standing } = enrollmentStanding(dir);
     const exposed = [...inspectStorage(dir), ...inspectSecretFiles()];
     const warnings: readonly Finding[] = [
       ...findings,
       ...(migration === undefined ? [] : [migration]),
       ...(state === undefined ? [] : warningsOf(state)),
+      ...standing.findings,
       ...(relay.problem === undefined ? [] : [relay.problem]),
       ...exposed.map(({ path, problem, fix }) => warning(`${path}: ${problem}.`, fix)),
     ];
@@ -67,6 +70,7 @@ export const verb: Verb = {
         dir,
         keyStore,
         relay: relay.url ?? null,
+        enrollment: enrollment ?? null,
         ...(state === undefined ? {} : documentOf(state)),
       },
       () =>
@@ -81,6 +85,7 @@ export const verb: Verb = {
             ["Backend", label],
             ["Protection", protection],
             ...(state === undefined ? [] : rowsOf(state)),
+            ...standing.rows,
             ["Relay", relay.text],
           ]),
         ].join("\n\n"),
