@@ -244,6 +244,18 @@ describe("waiting for a decision", () => {
     expect(times()).toBe(7);
   });
 
+  it("polls where every stream is refused", async () => {
+    const folder = await machine();
+    const told = ["pending", "denied"];
+    service.answer = answers((response, request) => {
+      const isStream = request.headers.accept?.includes("text/event-stream");
+      const answer = isStream ? problem(429, "rate_limited") : json({ id, status: told.shift() });
+      answer(response, request);
+    });
+    expect(await waitForEnrollment({ ...folder, pollMs: 1 })).toEqual({ id, status: "denied" });
+    expect(times()).toBe(4);
+  });
+
   it.each<[string, Answer, string]>([
     ["refuses the answer", problem(401, "challenge_refused"), "challenge_refused"],
     ["is none", answering(200, "<html>"), "service_error"],
