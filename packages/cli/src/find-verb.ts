@@ -12,19 +12,30 @@ export type Named =
   | { readonly verb: VerbRow; readonly rest: readonly string[] }
   | { readonly group: VerbGroup; readonly rest: readonly string[] };
 
+/** No verb has a longer name. */
+const mostWords = 3;
+
 /** @throws AmeshError `invalid_option` */
 export async function findVerb(words: readonly string[]): Promise<Named> {
-  const [first = "", second = ""] = words;
-  const named = (name: string) => verbs.find((verb) => verb.name === name);
-  const verb = named(`${first} ${second}`);
-  if (verb !== undefined) return { verb, rest: words.slice(2) };
-  const alone = named(first);
-  if (alone !== undefined) return { verb: alone, rest: words.slice(1) };
-  const group = groupOf(first);
-  if (group !== undefined && (second === "" || second.startsWith("-")))
-    return { group, rest: words.slice(1) };
+  const named = longest(words, (name) => verbs.find((verb) => verb.name === name));
+  if (named !== undefined) return { verb: named.found, rest: named.rest };
+  const { found: group, rest } = longest(words, groupOf) ?? { rest: words };
+  const [next = ""] = rest;
+  if (group !== undefined && (next === "" || next.startsWith("-"))) return { group, rest };
   const { unknownCommand } = await import("./unknown-command.js");
-  throw group === undefined ? unknownCommand(first) : unknownCommand(second, group);
+  throw unknownCommand(next, group);
+}
+
+/** What most of the first words name together, and the words after them. */
+function longest<T>(
+  words: readonly string[],
+  find: (name: string) => T | undefined,
+): { readonly found: T; readonly rest: readonly string[] } | undefined {
+  for (let count = Math.min(mostWords, words.length); count > 0; count--) {
+    const found = find(words.slice(0, count).join(" "));
+    if (found !== undefined) return { found, rest: words.slice(count) };
+  }
+  return undefined;
 }
 
 function groupOf(name: string): VerbGroup | undefined {

@@ -15,9 +15,7 @@ export function unknownCommand(word: string, group?: VerbGroup): AmeshError {
 
 /** The words that could stand in its place: those after a group's name, else those that commands begin with. */
 const candidates = (group: VerbGroup | undefined): readonly string[] =>
-  group === undefined
-    ? verbs.map(({ name }) => name.replace(/ .*/, ""))
-    : group.verbs.map(({ name }) => name);
+  (group?.verbs ?? verbs).map(({ name }) => name.replace(/ .*/, ""));
 
 export const commandMissing = ({ name }: VerbGroup): AmeshError =>
   new AmeshError("invalid_option", `\`amesh ${name}\` alone does nothing: it has commands of its own.`, {

@@ -2,7 +2,7 @@ import type { Verb } from "./verb.js";
 
 /** A verb as the overview shows it. The verb itself is loaded when it is run, so that `amesh` starts fast. */
 export interface VerbRow {
-  /** One word, or two: those that share the first one are a group, which has a manual of its own. */
+  /** One word to three: those that share the first ones are a group, which has a manual of its own. */
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<{ readonly verb: Verb }>;
@@ -263,6 +263,21 @@ export const verbs: readonly VerbRow[] = [
     name: "authority status",
     summary: "say how an authority stands",
     load: () => import("./verbs/authority-status.js"),
+  },
+  {
+    name: "authority account create",
+    summary: "make an account for machines to be enrolled under",
+    load: () => import("./verbs/authority-account-create.js"),
+  },
+  {
+    name: "authority account list",
+    summary: "list the accounts of an authority",
+    load: () => import("./verbs/authority-account-list.js"),
+  },
+  {
+    name: "authority account invite",
+    summary: "let a mail address open an account",
+    load: () => import("./verbs/authority-account-invite.js"),
   },
   {
     name: "keys list",

@@ -39,6 +39,11 @@ export const verb: Verb = {
         repeatable: true,
       },
       { flags: "--public-revocations", about: "tell the revocation list to everybody, without reasons" },
+      {
+        flags: "--registration WHO",
+        about: "who may open an account by mail: closed (default), invited, or open",
+      },
+      { flags: "--mail-from ADDRESS", about: "the sender of mails; needed for registration" },
       { flags: "--redis-prefix TEXT", about: "what keys in Redis begin with (default ar:)" },
     ],
     environment: [
@@ -47,6 +52,8 @@ export const verb: Verb = {
       ...authorityEnvironment,
       ["AMESH_AUTHORITY_REDIS_URL", "redis://…: where verifiers find a copy of the revocation list"],
       ["AMESH_AUTHORITY_REDIS_URL_FILE", "file with that URL"],
+      ["AMESH_SMTP_URL", "smtps://USER:PASSWORD@HOST: what sends the mails of registration"],
+      ["AMESH_SMTP_URL_FILE", "file with that URL"],
       ...keyStoreEnvironment,
     ],
     examples: [
