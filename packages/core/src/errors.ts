@@ -1009,6 +1009,13 @@ export const catalogue = {
     summary: "A statement of the trust feed cannot be read, or its signature is wrong.",
     fix: "See that URL and key are those of the authority, and that no proxy changes its answers.",
   },
+  feed_copy_damaged: {
+    status: 503,
+    exit: 3,
+    summary:
+      "What this machine keeps of a trust feed was changed by something else, or is another identity's.",
+    fix: "Find out why. `amesh authority forget URL` has it begin anew.",
+  },
   // ── The command line ──────────────────────────────────────────────────────────────────────────────────────
   input_required: {
     status: 0,

@@ -14,6 +14,8 @@ export interface TrustedDevice {
   /** Whether this device's requests must be bound to a host; never goes back to false. */
   readonly bound: boolean;
   readonly scopes: Scopes;
+  /** That nobody said what it may do: its scopes are empty for want of any. */
+  readonly unscoped?: boolean;
   /** Unix seconds. */
   readonly expiresAt?: number;
 }

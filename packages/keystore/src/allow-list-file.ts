@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AmeshError, type Failure, failure, utf8 } from "@authmesh/core";
 import { storageFailed } from "@authmesh/core/storage-error";
 import { type AllowListContents, type AllowListDraft, maxAllowListBytes } from "./allow-list-format.js";
-import { openAllowList, sealAllowList, sealKeyOf } from "./allow-list-seal.js";
+import { openAllowList, sealAllowList } from "./allow-list-seal.js";
 import { allowListPath, identityPath, lockPath } from "./folder.js";
 import type { Identity } from "./identity-file.js";
 import { readBounded } from "./internal/bounded-read.js";
@@ -19,6 +19,7 @@ import {
   rememberGeneration,
   rememberSuccessor,
 } from "./remembered-generation.js";
+import { sealKeyOf } from "./seal-key.js";
 
 /** Whose allow list it is. An open identity is one. */
 export interface AllowListOwner {
@@ -37,7 +38,7 @@ export class AllowListFile {
   private constructor(owner: AllowListOwner, secret: Uint8Array) {
     this.path = allowListPath(owner.dir);
     this.#owner = owner;
-    this.#sealKey = sealKeyOf(secret, owner.identity.deviceId);
+    this.#sealKey = sealKeyOf(secret, owner.identity.deviceId, "amesh/allow-list/1");
     this.#memory = memoryOf(owner.keyStore, owner.dir, secret);
   }
 

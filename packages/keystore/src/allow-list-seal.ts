@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import {
   AmeshError,
   canonicalJson,
@@ -7,15 +7,9 @@ import {
   type JsonValue,
   parseStrictJson,
   toBase64Url,
-  utf8,
 } from "@authmesh/core";
 import { withCode } from "@authmesh/core/records";
 import { type AllowListContents, allowListContents, maxAllowListBytes } from "./allow-list-format.js";
-
-/** The key of the seal (docs/protocol.md, section 11), different for every identity even of one key store. */
-export function sealKeyOf(sealingSecret: Uint8Array, deviceId: string): Uint8Array {
-  return new Uint8Array(hkdfSync("sha256", sealingSecret, utf8(deviceId), utf8("amesh/allow-list/1"), 32));
-}
 
 /** The file's text: the contents and, last, their seal. */
 export function sealAllowList(contents: AllowListContents, key: Uint8Array): string {

@@ -36,6 +36,7 @@ class ListedDevice implements TrustedDevice {
   readonly status = "active";
   readonly bound: boolean;
   readonly scopes: Scopes;
+  readonly unscoped: boolean;
   readonly expiresAt?: number;
   readonly #base64: string;
   #publicKey: PublicKey | undefined;
@@ -46,6 +47,7 @@ class ListedDevice implements TrustedDevice {
     this.role = entry.role;
     this.bound = entry.bound;
     this.scopes = entry.scopes ?? noScopes;
+    this.unscoped = entry.scopes === undefined;
     if (entry.expiresAt !== undefined) this.expiresAt = entry.expiresAt;
     this.#base64 = entry.publicKey;
   }

@@ -4,13 +4,14 @@ import { canonicalJson, failure, type JsonValue } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AllowListContents } from "../src/allow-list-format.js";
-import { openAllowList, sealAllowList, sealKeyOf } from "../src/allow-list-seal.js";
+import { openAllowList, sealAllowList } from "../src/allow-list-seal.js";
+import { sealKeyOf } from "../src/seal-key.js";
 import { codeOf } from "./fixture.js";
 
 // Written by another implementation from the text of the protocol: secret 32 times 0x5a, id of the vector identity.
 const file = readFileSync(new URL("./vectors/identity/allow_list.json", import.meta.url), "utf8");
 const deviceId = "am_GS6yJVVbPxo3EJ7v";
-const key = sealKeyOf(new Uint8Array(32).fill(0x5a), deviceId);
+const key = sealKeyOf(new Uint8Array(32).fill(0x5a), deviceId, "amesh/allow-list/1");
 const { hmac, ...members } = JSON.parse(file);
 
 const read = (text: string, withKey = key) => codeOf(() => openAllowList(Buffer.from(text), withKey));
@@ -113,9 +114,11 @@ describe("the seal of the allow list", () => {
   });
 
   it("does not fit under another identity's key, nor under another secret", async () => {
-    const other = sealKeyOf(new Uint8Array(32).fill(0x5a), "am_AAAAAAAAAAAAAAAA");
+    const other = sealKeyOf(new Uint8Array(32).fill(0x5a), "am_AAAAAAAAAAAAAAAA", "amesh/allow-list/1");
     expect(await read(file, other)).toBe("allow_list_integrity_failure");
-    expect(await read(file, sealKeyOf(new Uint8Array(32), deviceId))).toBe("allow_list_integrity_failure");
+    expect(await read(file, sealKeyOf(new Uint8Array(32), deviceId, "amesh/allow-list/1"))).toBe(
+      "allow_list_integrity_failure",
+    );
   });
 
   it.each([

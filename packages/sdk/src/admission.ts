@@ -22,8 +22,9 @@ export type Gate<Grant extends object> = (request: IncomingRequest) => Promise<A
 /** The one place where a decision becomes what an application and its callers see. */
 export function admissionOf(decision: Decision): Admission<DeviceGrant> {
   if (!decision.allowed) return { refusal: refusalResponse(decision) };
-  const { id, name, verifiedAt } = decision.caller;
-  return { grant: { authMesh: { deviceId: id, friendlyName: name, verifiedAt, decisionId: decision.id } } };
+  const { id, name, scopes, verifiedAt } = decision.caller;
+  const authMesh = { deviceId: id, friendlyName: name, scopes, verifiedAt, decisionId: decision.id };
+  return { grant: { authMesh } };
 }
 
 /** Lets in the requests of trusted devices. @throws TypeError for options that make no sense */

@@ -14,6 +14,8 @@ import { machine } from "#machine";
 import { configuredHosts } from "./audience-variable.js";
 import { logUnexpected, reportDecision } from "./decision-report.js";
 import type { DeviceRevocations, RevocationScene } from "./device-revocations.js";
+import { feedPlaces } from "./feed/authority-option.js";
+import { UnitedTrust } from "./feed/united-trust.js";
 import { refuseUnknownOptions } from "./known-options.js";
 import { consoleLogger, harmless, type Logger } from "./logger.js";
 import { auditSource, openAudit, whyNotKept } from "./open-audit.js";
@@ -48,13 +50,17 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const listed: TrustStore = local ?? (allowList as TrustStore);
   const opened = async () => local?.ready();
   const fleet = followFleet(options, { trust: listed, ready: opened, logger }, () => local?.deviceId);
-  const trust = fleet ?? listed;
+  const feed = accountFeed(options, logger);
+  const trust = feed === undefined ? (fleet ?? listed) : new UnitedTrust(fleet ?? listed, feed);
   const nonces = options.nonceStore ?? memoryOfThisProcess(logger, forNonces);
   const verifier = createVerifier({ ...options, audience: named, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
   const audit = openAudit(options.audit, logger);
-  const ready = async () => (fleet === undefined ? opened() : fleet.ready());
+  const ready = async () => {
+    await (fleet === undefined ? opened() : fleet.ready());
+    await feed?.ready();
+  };
   const watch = new TrustWatch({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
@@ -87,6 +93,22 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
     },
     watch: (deviceId, lost) => watch.add(deviceId, lost),
   };
+}
+
+/** @throws TypeError for an authority without an account, and for what else makes no sense */
+function accountFeed(
+  options: VerifyOptions,
+  logger: Logger,
+): ReturnType<typeof machine.localFeed> | undefined {
+  const places = feedPlaces(options);
+  if (places === undefined) return undefined;
+  if (places.account === undefined) throw new TypeError("authority makes no sense without account.");
+  const { allowList } = options;
+  return machine.localFeed({
+    ...places.account,
+    folder: typeof allowList === "string" ? allowList : undefined,
+    logger,
+  });
 }
 
 function followFleet(
@@ -137,10 +159,12 @@ function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger)
 
 /** Every option there is. A misspelt one would leave a server open that its author believes closed. */
 const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
+  account: true,
   allowList: true,
   allowOverrideHeaders: true,
   audience: true,
   audit: true,
+  authority: true,
   bodyTimeoutSeconds: true,
   clockSkewSeconds: true,
   contentEncodings: true,
@@ -148,6 +172,7 @@ const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {
   logger: true,
   maxBodyBytes: true,
   maxPendingBodies: true,
+  maxStale: true,
   nonceStore: true,
   nonceWindowSeconds: true,
   onDecision: true,

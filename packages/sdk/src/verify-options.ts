@@ -1,5 +1,6 @@
-import type { AuditSink, Decision, NonceStore, TrustStore } from "@authmesh/core";
+import type { AuditSink, Decision, NonceStore, Scopes, TrustStore } from "@authmesh/core";
 import type { DeviceRevocations } from "./device-revocations.js";
+import type { FeedOptions } from "./feed/authority-option.js";
 import type { Logger } from "./logger.js";
 
 /** What a route sees of the caller after verification: `req.authMesh`. */
@@ -8,6 +9,8 @@ export interface AuthMeshIdentity {
   readonly deviceId: string;
   /** "prod-api" */
   readonly friendlyName: string;
+  /** What it was granted, by name: "r" or "rw". Empty means nothing beyond being known. */
+  readonly scopes: Scopes;
   /** Unix seconds. */
   readonly verifiedAt: number;
   /** Id of the decision that let it in, as the audit has it. */
@@ -26,7 +29,7 @@ export interface DecidedRequest {
 }
 
 /** Options of every adapter. All are optional; the defaults suit one process behind nothing. */
-export interface VerifyOptions {
+export interface VerifyOptions extends FeedOptions {
   /**
    * The hosts this server answers to, exactly as callers name them: "api.example.com", "localhost:3000";
    * a string may name several, with commas between them. Default: AMESH_AUDIENCE (likewise), else what

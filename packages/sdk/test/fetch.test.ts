@@ -33,6 +33,7 @@ describe("a handler of the Fetch standard", () => {
     expect(await response.json()).toEqual({
       deviceId: caller.publicKey.deviceId,
       friendlyName: "caller",
+      scopes: {},
       verifiedAt: expect.any(Number),
       decisionId: expect.any(String),
     });

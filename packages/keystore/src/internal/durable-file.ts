@@ -11,7 +11,7 @@ import { errorCode, storageFailed } from "@authmesh/core/storage-error";
  * @param beforeRename the last look before the point of no return; throws to stop
  * @throws AmeshError `storage_failed`; the old file is intact then and nothing is left lying about
  */
-export async function replaceFile(path: string, content: string, beforeRename?: () => void): Promise<void> {
+export async function replaceFile(path: string, content: Content, beforeRename?: () => void): Promise<void> {
   await throughTemporary(path, content, 0o600, async (temporary) => {
     beforeRename?.();
     await rename(temporary, path);
@@ -59,9 +59,12 @@ export function sweepTemporaries(folder: string): void {
   }
 }
 
+/** All of a text, or its parts as they come. */
+type Content = string | AsyncIterable<string>;
+
 async function throughTemporary(
   path: string,
-  content: string,
+  content: Content,
   mode: number,
   putInPlace: (temporary: string) => Promise<void>,
 ): Promise<void> {
@@ -76,10 +79,10 @@ async function throughTemporary(
   }
 }
 
-async function write(path: string, content: string, mode: number): Promise<void> {
+async function write(path: string, content: Content, mode: number): Promise<void> {
   const handle = await open(path, "wx", mode);
   try {
-    await handle.writeFile(content);
+    for await (const part of typeof content === "string" ? [content] : content) await handle.writeFile(part);
     await handle.sync();
   } finally {
     await handle.close();

@@ -10,6 +10,7 @@ import { type FeedAnchor, FeedKeys } from "./feed-keys.js";
 import { FeedRequests, type KnownPage } from "./feed-requests.js";
 import type { FeedState } from "./feed-state.js";
 import type { FeedStatement } from "./feed-statement.js";
+import type { KeptFeed } from "./kept-feed.js";
 import { readSnapshot } from "./read-snapshot.js";
 
 export interface FollowFeedOptions extends Partial<Clocks> {
@@ -34,14 +35,6 @@ export interface FollowFeedOptions extends Partial<Clocks> {
   readonly random?: (() => number) | undefined;
   /** Called with what happens, for logs and metrics. */
   readonly observe?: ((event: FeedEvent) => void) | undefined;
-}
-
-/** A copy as it is kept over restarts. */
-export interface KeptFeed {
-  readonly state: FeedState;
-  readonly mark: FeedMark;
-  /** When its youngest head was signed, in Unix seconds. */
-  readonly headAt: number | undefined;
 }
 
 /** What happens to a copy. */

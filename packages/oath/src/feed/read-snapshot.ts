@@ -10,7 +10,7 @@ export const mostSnapshotBytes = 512 << 20;
 /** The statement, or a device with 256 scopes. */
 const longestLine = 64 << 10;
 /** Entries that are read without a break: some five milliseconds. */
-const readAtOnce = 1000;
+export const readAtOnce = 1000;
 
 /**
  * Reads a snapshot as it arrives (docs/protocol.md, section 9.2). Nothing of it is believed before its last line was

@@ -1,6 +1,8 @@
 import type { TrustStore } from "@authmesh/core";
 import type { PolicyEngine } from "@authmesh/oath";
 import type { PolicyEvent } from "@authmesh/oath/node";
+import type { LocalFeedOptions } from "../feed/local-feed.js";
+import type { AccountFeed } from "../feed/united-trust.js";
 import type { Logger } from "../logger.js";
 
 /**
@@ -28,6 +30,12 @@ export interface Machine {
     logger: Logger,
     onEvent: (event: PolicyEvent) => void,
   ): PolicyEngine & { ready(): Promise<void> };
+  /**
+   * A feed of an authority, followed in the background and kept beside the identity. `ready` resolves, never rejects.
+   *
+   * @throws TypeError on a machine without files
+   */
+  localFeed(options: LocalFeedOptions): AccountFeed & { ready(): Promise<void> };
   /** Whether modules may use the network while they are loaded. */
   readonly fetchesAtLoad: boolean;
   /** Whether other processes may serve the same audience, with memories of their own. */

@@ -1,11 +1,13 @@
 import cluster from "node:cluster";
 import { decodeBody, knownContentEncodings } from "../body/decoded-body.js";
+import { localFeed } from "../feed/feeds.js";
 import { LocalPolicy } from "../local-policy.js";
 import { LocalTrust } from "../local-trust.js";
 import type { Machine } from "./machine.js";
 
 export const machine: Machine = {
   localTrust: (folder, logger) => new LocalTrust(folder, logger),
+  localFeed,
   localPolicy: (path, logger, onEvent) => new LocalPolicy(path, logger, onEvent),
   fetchesAtLoad: true,
   mayHaveSiblings: () => cluster.isWorker || process.env["NODE_ENV"] === "production",

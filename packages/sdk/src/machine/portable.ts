@@ -4,6 +4,9 @@ export const machine: Machine = {
   localTrust() {
     throw new TypeError("allowList: there are no files on this runtime; give a TrustStore.");
   },
+  localFeed() {
+    throw new TypeError("authority: there are no files on this runtime to keep a copy of its feed in.");
+  },
   localPolicy() {
     throw new TypeError("policy: there are no files on this runtime; give a PolicyEngine.");
   },

@@ -1,0 +1,10 @@
+/**
+ * The copies of trust feeds (docs/protocol.md, section 9.4) that this machine follows and keeps.
+ *
+ * @module
+ */
+
+export type { FeedStatus } from "@authmesh/oath/feed";
+export type { AuthorityOption, FeedOptions } from "./authority-option.js";
+export { FeedFiles, type FeedPin } from "./feed-files.js";
+export { closeFeeds, feedStatuses } from "./feeds.js";

@@ -1,0 +1,229 @@
+import { AmeshError, type Failure, failure } from "@authmesh/core";
+import type { OpenIdentity } from "@authmesh/keystore";
+import {
+  type FeedEvent,
+  FeedState,
+  type FeedStatus,
+  type FollowedFeed,
+  followFeed,
+  type KeptFeed,
+} from "@authmesh/oath/feed";
+import { unreferencedTimer } from "@authmesh/oath/timing";
+import { openThisMachine } from "../bootstrap/this-machine.js";
+import { createClient } from "../client/create-client.js";
+import type { Logger } from "../logger.js";
+import type { FeedPlace } from "./authority-option.js";
+import { backgroundFetch } from "./background-fetch.js";
+import { FeedFiles, type FeedPin } from "./feed-files.js";
+import type { AccountFeed } from "./united-trust.js";
+
+const retryMs = 1000;
+/** Between two writes of a copy that changed. */
+const writeEveryMs = 5000;
+/** The share of its life after which a copy is written for its age alone. */
+const youngerEvery = 1 / 12;
+
+export interface LocalFeedOptions extends FeedPlace {
+  /** Of the identity that signs, and beside which the copy is kept. Default: AUTH_MESH_DIR, else ~/.amesh. */
+  readonly folder: string | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * A feed of an authority, as this machine follows and keeps it. Opened in the background; until it is, and whenever it
+ * is too old, it says why nothing may be decided.
+ */
+export class LocalFeed implements AccountFeed {
+  readonly #options: LocalFeedOptions;
+  #opening: Promise<void> | undefined;
+  #feed: FollowedFeed | undefined;
+  #failure: Failure = failure("verifier_not_ready");
+  #retryAt = 0;
+  #problem = "";
+  #files: FeedFiles | undefined;
+  #writing: Promise<void> | undefined;
+  #pausing = false;
+  #written: KeptFeed | undefined;
+  #closed = false;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: LocalFeedOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves, never rejects, when there is a copy to decide by or the attempt to get one failed. */
+  async ready(): Promise<void> {
+    if (this.#feed === undefined && !this.#closed && performance.now() >= this.#retryAt) {
+      this.#opening ??= this.#open().finally(() => {
+        this.#opening = undefined;
+      });
+    }
+    await this.#opening;
+    await this.#feed?.ready();
+  }
+
+  get state(): FeedState {
+    return this.#feed?.state ?? nothing;
+  }
+
+  get status(): FeedStatus {
+    const { url, feed } = this.#options;
+    const unopened = { position: undefined, entries: 0, ageSeconds: Number.POSITIVE_INFINITY } as const;
+    return (
+      this.#feed?.status ?? {
+        ...unopened,
+        authority: url,
+        feed,
+        stale: true,
+        connected: false,
+        problem: this.#failure,
+      }
+    );
+  }
+
+  check(): Failure | undefined {
+    return this.#feed === undefined ? this.#failure : this.#feed.check();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Lets go, and writes down what it knows. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#opening;
+    this.#feed?.close();
+    await this.#write();
+  }
+
+  async #open(): Promise<void> {
+    const { folder, logger, url, feed, maxStaleSeconds } = this.#options;
+    try {
+      const identity = await openThisMachine(folder, logger);
+      const files = await FeedFiles.of(identity);
+      const pin = this.#readPin(files);
+      const kept = await this.#readCopy(files);
+      if (this.#closed) return;
+      this.#files = files;
+      this.#written = kept;
+      this.#feed = followFeed({
+        authority: { url, key: pin ?? this.#options.key },
+        feed,
+        maxStaleSeconds,
+        kept,
+        fetch: signedBy(identity, logger),
+        observe: (event) => this.#observe(event, files),
+      });
+      this.#feed.onChange(() => {
+        for (const listener of this.#listeners) listener();
+      });
+    } catch (error) {
+      const known = asFailure(error);
+      this.#failure = known.status > 0 ? known : failure("verifier_not_ready", known.detail, known.fix);
+      this.#complain(`${feed} of ${url} cannot be followed: ${known.detail}`, known);
+    } finally {
+      this.#retryAt = performance.now() + retryMs;
+    }
+  }
+
+  /** What the configured key led to. Where none is configured, nobody but a person may pin another one. */
+  #readPin(files: FeedFiles): FeedPin | undefined {
+    const { url, key, logger } = this.#options;
+    try {
+      const pin = files.readPin(url);
+      const fits = key === undefined || pin?.from === key || pin?.key.kid === key;
+      return fits ? pin : undefined;
+    } catch (error) {
+      if (key === undefined) throw error;
+      logger.warn(`what was kept of the feed key of ${url} is left aside: ${asFailure(error).detail}`);
+      return undefined;
+    }
+  }
+
+  /** Everything in it can be had again. */
+  async #readCopy(files: FeedFiles): Promise<KeptFeed | undefined> {
+    const { url, feed, logger } = this.#options;
+    try {
+      return await files.readCopy({ iss: url, feed });
+    } catch (error) {
+      logger.warn(`the kept copy of ${feed} of ${url} is left aside: ${asFailure(error).detail}`);
+      return undefined;
+    }
+  }
+
+  #observe(event: FeedEvent, files: FeedFiles): void {
+    const { url, feed, key, logger } = this.#options;
+    if (event.type === "current") {
+      if (this.#problem !== "") logger.warn(`${feed} of ${url} is up to date again`);
+      this.#problem = "";
+      this.#keep();
+    } else if (event.type === "key") {
+      if (event.first && key === undefined)
+        logger.warn(
+          `the feed key ${event.anchor.key.kid} of ${url} is pinned at first sight; name it in the option authority to be sure`,
+        );
+      if (!event.first) logger.warn(`${url} signs its feed with ${event.anchor.key.kid} from now on`);
+      files
+        .writePin({ url, from: key ?? "", ...event.anchor })
+        .catch((error: unknown) =>
+          this.#complain(`the feed key of ${url} cannot be kept: ${asFailure(error).detail}`),
+        );
+    } else if (event.type === "failed" || event.type === "forked") {
+      this.#complain(`${feed} of ${url} cannot be brought up to date: ${event.reason}`, event);
+    } else logger.debug(`${feed} of ${url}: ${event.type}`);
+  }
+
+  /** Once, and not again while it lasts. */
+  #complain(problem: string, about: { readonly code?: string; readonly fix?: string } = {}): void {
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    this.#options.logger.error(problem, { code: about.code, fix: about.fix });
+  }
+
+  /** With pauses; what comes meanwhile is in the next write. */
+  #keep(): void {
+    if (this.#pausing || !this.#isWorthWriting(this.#feed?.kept)) return;
+    this.#pausing = true;
+    void this.#write();
+    unreferencedTimer(() => {
+      this.#pausing = false;
+      this.#keep();
+    }, writeEveryMs);
+  }
+
+  async #write(): Promise<void> {
+    await this.#writing;
+    const kept = this.#feed?.kept;
+    if (kept === undefined || !this.#isWorthWriting(kept)) return;
+    const { url, feed } = this.#options;
+    this.#writing = this.#files?.writeCopy({ iss: url, feed }, kept).then(
+      () => {
+        this.#written = kept;
+      },
+      (error: unknown) =>
+        this.#complain(`the copy of ${feed} of ${url} cannot be kept: ${asFailure(error).detail}`),
+    );
+    await this.#writing;
+  }
+
+  #isWorthWriting(kept: KeptFeed | undefined): boolean {
+    if (kept === undefined) return false;
+    const { mark, headAt = 0 } = kept;
+    const before = this.#written;
+    if (mark.epoch !== before?.mark.epoch || mark.number !== before.mark.number) return true;
+    return headAt - (before.headAt ?? 0) >= this.#options.maxStaleSeconds * youngerEvery;
+  }
+}
+
+const nothing = new FeedState();
+
+/** Requests of this machine, which wait for nothing but their answer. */
+const signedBy = (identity: OpenIdentity, logger: Logger): typeof globalThis.fetch =>
+  createClient({ identity, logger, fetch: backgroundFetch }).fetch;
+
+const asFailure = (error: unknown): Failure =>
+  error instanceof AmeshError
+    ? error.failure
+    : failure("unexpected_error", error instanceof Error ? error.message : String(error));

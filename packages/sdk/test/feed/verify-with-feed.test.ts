@@ -1,0 +1,247 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Decision, PublicKey } from "@authmesh/core";
+import { createIdentity, type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import { createClient, type Logger, type VerifyOptions, verify } from "@authmesh/sdk";
+import { closeFeeds, FeedFiles, feedStatuses } from "@authmesh/sdk/feed";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { FeedAuthority, newFeedSigner } from "../../../oath/test/fixtures/feed-authority.js";
+import { feedDevice } from "../../../oath/test/fixtures/feed-devices.js";
+import { HttpServer } from "../../../oath/test/fixtures/http-server.js";
+import { MemoryTrust, makeIdentity, silent } from "../fixtures/pair.js";
+import { serve } from "../fixtures/servers.js";
+
+const folder = mkdtempSync(join(tmpdir(), "amesh-feed-"));
+const dir = join(folder, "server");
+const env = { AUTH_MESH_PASSPHRASE: "of the tests" };
+const caller = makeIdentity();
+const client = createClient({ identity: caller });
+const enrolled = (publicKey: PublicKey, more: Parameters<typeof feedDevice>[1] = {}) =>
+  feedDevice("shop/till-1", { key: publicKey.bytes, ...more });
+const device = enrolled(caller.publicKey);
+let server: OpenIdentity;
+let authority: FeedAuthority;
+let http: HttpServer;
+
+beforeAll(async () => {
+  vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
+  const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
+  await createIdentity({ dir, env, friendlyName: "server", argon2 });
+  server = await openIdentity({ dir, env });
+});
+
+beforeEach(async () => {
+  rmSync(join(dir, "feeds"), { recursive: true, force: true });
+  authority = new FeedAuthority("@acme", Date.now);
+  http = await HttpServer.start(authority.answer, onTestFinished);
+  authority.iss = http.url;
+  await authority.change(device.added);
+});
+
+afterEach(async () => {
+  await closeFeeds();
+  authority.cut();
+});
+
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+async function start(options: VerifyOptions = {}) {
+  const decisions: Decision[] = [];
+  const seen: unknown[] = [];
+  const guard = verify({
+    allowList: dir,
+    logger: silent,
+    authority: { url: http.url, key: authority.first.publicJwk.kid },
+    account: "@acme",
+    onDecision: (decision) => void decisions.push(decision),
+    ...options,
+  });
+  const { url } = await serve((request, response) =>
+    guard(request, response, () => {
+      seen.push((request as { authMesh?: unknown }).authMesh);
+      response.end("in");
+    }),
+  );
+  const call = async (path = "/orders") => (await client.fetch(`${url}${path}`)).status;
+  const reason = () => {
+    const last = decisions.at(-1);
+    return last === undefined || last.allowed ? undefined : last.failure.code;
+  };
+  return { call, reason, seen, url };
+}
+
+const until = (condition: () => unknown) =>
+  expect.poll(async () => Boolean(await condition()), { interval: 5, timeout: 5000 }).toBe(true);
+
+const remembering = () => {
+  const lines: string[] = [];
+  const write = (message: string) => void lines.push(message);
+  const logger: Logger = { debug() {}, info() {}, warn: write, error: write };
+  return { lines, logger };
+};
+
+describe("a verifier with an authority", () => {
+  it("lets in whom the feed vouches for, with their scopes, until they are revoked", async () => {
+    const { call, reason, seen } = await start({ scope: "orders:w" });
+    expect(await call()).toBe(200);
+    expect(seen).toMatchObject([
+      { deviceId: device.id, friendlyName: "shop/till-1", scopes: { orders: "rw" } },
+    ]);
+    await authority.change(device.revoked);
+    await until(async () => (await call()) === 401);
+    expect(reason()).toBe("device_revoked");
+    await authority.change(device.unrevoked, enrolled(caller.publicKey, { scopes: { orders: "r" } }).added);
+    await until(async () => (await call()) === 403);
+    expect(reason()).toBe("scope_missing");
+  });
+
+  it("signs what it asks the authority as this machine", async () => {
+    const ids: string[] = [];
+    http.answer = (response, request) => {
+      ids.push(request.headers.authorization ?? "");
+      authority.answer(response, request);
+    };
+    await (await start()).call();
+    expect(ids.every((id) => id.includes(server.publicKey.base64))).toBe(true);
+  });
+
+  it("refuses everybody while the copy is too old, and says so", async () => {
+    authority.pushes = false;
+    const { call, reason } = await start({ maxStale: 1 });
+    expect(await call()).toBe(200);
+    await http.stop();
+    await until(async () => (await call()) === 503);
+    expect(reason()).toBe("trust_stale");
+    expect(feedStatuses()).toMatchObject([{ feed: "@acme", stale: true, connected: false }]);
+  });
+
+  it("refuses everybody where there never was a copy", async () => {
+    await http.stop();
+    const { call, reason } = await start();
+    expect(await call()).toBe(503);
+    expect(reason()).toBe("trust_stale");
+  });
+
+  it("goes on with what it kept after a restart without the authority", async () => {
+    const first = await start();
+    expect(await first.call()).toBe(200);
+    await closeFeeds();
+    await http.stop();
+    expect(readdirSync(join(dir, "feeds")).filter((name) => name.endsWith(".copy"))).toHaveLength(1);
+    const second = await start();
+    expect(await second.call()).toBe(200);
+    const files = await FeedFiles.of(server);
+    expect(files.listCopies()).toMatchObject([{ iss: http.url, feed: "@acme", epoch: 1, number: 1 }]);
+  });
+
+  it("leaves a copy aside that somebody changed", async () => {
+    expect(await (await start()).call()).toBe(200);
+    await closeFeeds();
+    await http.stop();
+    const [name = ""] = readdirSync(join(dir, "feeds")).filter((each) => each.endsWith(".copy"));
+    const path = join(dir, "feeds", name);
+    writeFileSync(path, readFileSync(path, "utf8").replace("till-1", "till-2"));
+    const { lines, logger } = remembering();
+    expect(await (await start({ logger })).call()).toBe(503);
+    expect(lines.join("\n")).toContain("left aside");
+  });
+
+  it("pins the key of a bare URL at first sight, and refuses another one after a restart", async () => {
+    const { lines, logger } = remembering();
+    const bare = { authority: http.url, logger };
+    expect(await (await start(bare)).call()).toBe(200);
+    expect(lines.join("\n")).toContain(`the feed key ${authority.key} of ${http.url} is pinned`);
+    await until(() => readdirSync(join(dir, "feeds")).some((name) => name.endsWith(".pin")));
+    await closeFeeds();
+    const files = await FeedFiles.of(server);
+    for (const name of readdirSync(join(dir, "feeds")))
+      if (name.endsWith(".copy")) rmSync(join(dir, "feeds", name));
+    Object.assign(authority, { signer: newFeedSigner() });
+    Object.assign(authority, { first: authority.signer });
+    expect(await (await start(bare)).call()).toBe(503);
+    expect(feedStatuses()).toMatchObject([{ problem: { code: "feed_key_changed" } }]);
+    await closeFeeds();
+    await files.forget(http.url);
+    expect(await (await start(bare)).call()).toBe(200);
+  });
+
+  it("refuses a pin that somebody changed, and everybody with it", async () => {
+    expect(await (await start({ authority: http.url })).call()).toBe(200);
+    await until(() => readdirSync(join(dir, "feeds")).some((name) => name.endsWith(".pin")));
+    await closeFeeds();
+    const [name = ""] = readdirSync(join(dir, "feeds")).filter((each) => each.endsWith(".pin"));
+    writeFileSync(join(dir, "feeds", name), `{}\n${"A".repeat(43)}\n`);
+    const { call, reason } = await start({ authority: http.url });
+    expect(await call()).toBe(503);
+    expect(reason()).toBe("feed_copy_damaged");
+  });
+
+  it.each([
+    ["a rotation", { rotates: true }],
+    ["none", { rotates: false }],
+  ])("remembers after %s how far it came, so that an old key leads nowhere", async (_, { rotates }) => {
+    const stolen = authority.signer;
+    if (rotates) await authority.rotate();
+    const { call } = await start();
+    expect(await call()).toBe(200);
+    await until(() => readdirSync(join(dir, "feeds")).some((name) => name.endsWith(".pin")));
+    const pin = (await FeedFiles.of(server)).readPin(http.url);
+    expect(pin).toMatchObject({
+      key: authority.signer.publicJwk,
+      seq: rotates ? 1 : 0,
+      from: stolen.publicJwk.kid,
+    });
+  });
+
+  it("is told wrongly by options that make no sense", () => {
+    const key = authority.key;
+    for (const options of [
+      { account: "@acme" },
+      { authority: "https://a.example" },
+      { authority: "http://a.example", account: "@acme" },
+      { authority: { url: "https://a.example", key: "x" }, account: "@acme" },
+      { authority: { url: "https://a.example", key }, account: "acme" },
+      { authority: { url: "https://a.example", key }, account: "@acme", maxStale: 0 },
+    ])
+      expect(() => verify(options)).toThrow(TypeError);
+  });
+});
+
+describe("the list and the feed, united", () => {
+  it("let in whom one of them knows, and nobody whom one of them revoked", async () => {
+    const stranger = makeIdentity();
+    const allowList = new MemoryTrust().trust(stranger);
+    vi.stubEnv("AUTH_MESH_DIR", dir);
+    const { call, url } = await start({ allowList });
+    expect(await call()).toBe(200);
+    expect((await createClient({ identity: stranger }).fetch(url)).status).toBe(200);
+    allowList.revoked.add(device.id);
+    expect(await call()).toBe(401);
+  });
+
+  it.each([
+    ["narrowed to both", { scopes: { orders: "rw" } } as const, 403],
+    ["the feed's where the list says nothing", { unscoped: true }, 200],
+    ["none where the list says none", { scopes: {} }, 403],
+  ])("give a device that both know scopes %s", async (_, entry, status) => {
+    vi.stubEnv("AUTH_MESH_DIR", dir);
+    await authority.change(enrolled(caller.publicKey, { scopes: { profile: "r", orders: "r" } }).added);
+    const scope = status === 200 ? "profile:r" : "orders:w";
+    const { call } = await start({ allowList: new MemoryTrust().trust(caller, entry), scope });
+    expect(await call()).toBe(status);
+  });
+
+  it("end an entry with the earlier of both", async () => {
+    vi.stubEnv("AUTH_MESH_DIR", dir);
+    await authority.change(enrolled(caller.publicKey, { expiresAt: 1_700_000_000 }).added);
+    const { call, reason } = await start({
+      allowList: new MemoryTrust().trust(caller, { expiresAt: 4_000_000_000 }),
+    });
+    expect(await call()).toBe(401);
+    expect(reason()).toBe("entry_expired");
+  });
+});
