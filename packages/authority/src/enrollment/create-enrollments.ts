@@ -36,7 +36,7 @@ export interface EnrollmentsOptions {
 }
 
 /** So many end in one transaction. */
-const mostLapsedAtOnce = 500;
+const mostLapsedAtOnce = 200;
 
 export const createEnrollments = (options: EnrollmentsOptions): Enrollments => new StoredEnrollments(options);
 
