@@ -39,7 +39,7 @@ export interface RotatedKey {
  * Gives this machine another key, and its enrollment with it (docs/protocol.md, sections 10.6 and 11.15): the present key names the
  * new one, and the new one proves that it is held. Killed at any instant it goes on when it is called again.
  *
- * @throws AmeshError `enrollment_state` unless approved, `challenge_refused`, `migration_unfinished`, also where targets would be left,
+ * @throws AmeshError `enrollment_revoked` and the like unless approved, `challenge_refused`, `migration_unfinished`, also where targets would be left,
  * `service_unreachable`, and what
  * `prepareMigration` and `finishMigration` throw
  */
