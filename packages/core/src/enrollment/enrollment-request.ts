@@ -61,8 +61,12 @@ export const requestDigest = (request: EnrollmentRequest): Uint8Array =>
  *
  * @param s 32 bytes
  */
-export function comparisonCode(request: EnrollmentRequest, s: Uint8Array): string {
-  const digest = sha256(concatBytes(utf8("amesh/enroll/1 compare"), requestDigest(request), s));
+export const comparisonCode = (request: EnrollmentRequest, s: Uint8Array): string =>
+  comparisonCodeOf(requestDigest(request), s);
+
+/** The same, where of the request only its digest is known. */
+export function comparisonCodeOf(requestDigest: Uint8Array, s: Uint8Array): string {
+  const digest = sha256(concatBytes(utf8("amesh/enroll/1 compare"), requestDigest, s));
   const number = new DataView(digest.buffer, digest.byteOffset, 8).getBigUint64(0) % 1_000_000n;
   return String(number).padStart(6, "0");
 }
