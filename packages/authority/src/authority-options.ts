@@ -4,6 +4,7 @@ import { issuerProblem, type TokenAlgorithm, type TokenSigner } from "@authmesh/
 import { consoleLogger, type Logger } from "@authmesh/sdk";
 import { mailAddress } from "./accounts/mail-address.js";
 import { type RegistrationMode, registrationModes } from "./accounts/registration.js";
+import type { EnrollmentWebhookOptions } from "./enrollment/enrollment-webhook.js";
 import { tokenAlgorithms } from "./keys/new-signing-key.js";
 
 /** How an authority is run. Only `dir` has no default. */
@@ -55,6 +56,12 @@ export interface AuthorityOptions {
    * too few sinks could keep. A function is given what signs with the active key, for checkpoints. Default: nowhere.
    */
   readonly audit?: AuditSink | ((signer: TokenSigner) => Promise<AuditSink>) | undefined;
+  /**
+   * Where approvers are told that a machine asks to be enrolled: events in batches (CloudEvents), perhaps twice. They come
+   * from what the audit has been told, so there has to be one. Default: AMESH_ENROLLMENT_WEBHOOK_URL and
+   * AMESH_ENROLLMENT_WEBHOOK_SECRET_FILE, else nobody.
+   */
+  readonly enrollmentWebhook?: EnrollmentWebhookOptions | undefined;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger | undefined;
   readonly promptSecret?: PromptSecret | undefined;
