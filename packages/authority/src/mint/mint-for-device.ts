@@ -1,33 +1,25 @@
-import { AmeshError, jwkOf, type PublicKey } from "@authmesh/core";
-import { type MintedToken, thumbprint } from "@authmesh/oath";
-import { record, type Services, tell } from "../services.js";
-import { issueToken } from "./issue-token.js";
+import { AmeshError } from "@authmesh/core";
+import type { MintedToken } from "@authmesh/oath";
+import type { Services } from "../services.js";
+import { type MintCaller, mintGranted } from "./mint-granted.js";
 import type { MintRequest } from "./mint-request.js";
 import { ownSubject } from "./mint-rules.js";
 
-/** Who asks for a token, proven. */
-export interface MintCaller {
-  readonly deviceId: string;
-  /** The key that signed the request: the device's, or its session key. */
-  readonly requestKey: PublicKey;
-}
-
 /**
- * Mints a token for a device, if the policy grants what it asks for and the audit has the event; a refusal is told to
- * the audit, too.
+ * Mints a token for a paired device, if the policy grants what it asks for (docs/protocol.md, section 8.9).
  *
- * @throws AmeshError `mint_denied`, `audit_unavailable`, and what `issueToken` throws
+ * @throws AmeshError `mint_denied`, and what `mintGranted` throws
  */
-export async function mintForDevice(
+export function mintForDevice(
   services: Services,
-  { deviceId, requestKey }: MintCaller,
+  caller: MintCaller,
   request: MintRequest,
 ): Promise<MintedToken> {
-  const { sub = ownSubject(deviceId), aud, act, scope = [], env, reason, rqh, ttl, cnf } = request;
-  const asked = { sub, aud, act, ...(scope.length > 0 && { scope }), ...(env !== undefined && { env }) };
-  try {
+  const own = ownSubject(caller.deviceId);
+  const { sub = own, aud, act, scope = [], env, rqh, ttl, cnf } = request;
+  return mintGranted(services, caller, { ...request, sub }, () => {
     const verdict = services.policy().mint({
-      caller: deviceId,
+      caller: caller.deviceId,
       subject: sub,
       audience: aud,
       action: act,
@@ -38,38 +30,6 @@ export async function mintForDevice(
       hasProof: cnf !== undefined,
     });
     if (!verdict.granted) throw new AmeshError("mint_denied", verdict.detail, { fix: verdict.fix });
-    const jkt = cnf === "request-key" ? thumbprint(jwkOf(requestKey)) : cnf?.jkt;
-    const minted = await issueToken(
-      services,
-      {
-        ...asked,
-        ...(reason !== undefined && { reason }),
-        ...(rqh !== undefined && { rqh }),
-        ...(jkt !== undefined && { cnf: { jkt } }),
-      },
-      verdict.ttl,
-      ownSubject(deviceId),
-    );
-    const { jti, exp } = minted.claims;
-    await record(services, {
-      type: "dev.authmesh.token.minted",
-      subject: deviceId,
-      proven: true,
-      data: {
-        rule: verdict.rule,
-        token: { ...asked, jti, exp, ...(rqh && { rqh }), ...(jkt && { cnf: { jkt } }) },
-      },
-    });
-    services.metrics.add("tokens_total", "mint");
-    return minted;
-  } catch (error) {
-    if (error instanceof AmeshError)
-      tell(services, {
-        type: "dev.authmesh.token.refused",
-        subject: deviceId,
-        proven: true,
-        data: { code: error.code, detail: error.message, asked },
-      });
-    throw error;
-  }
+    return { ttl: verdict.ttl, caller: own, by: { rule: verdict.rule } };
+  });
 }
