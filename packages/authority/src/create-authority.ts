@@ -12,6 +12,10 @@ import { openRegistration } from "./accounts/open-registration.js";
 import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { Challenges } from "./challenges/challenges.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
+import { UnitedDevices } from "./devices/united-devices.js";
+import { EnrolledDevices } from "./enrollment/enrolled-devices.js";
+import { openEnrollmentWebhook } from "./enrollment/enrollment-webhook.js";
+import { LastUses } from "./enrollment/last-uses.js";
 import { ExchangeOfPolicy } from "./exchange-of-policy.js";
 import { HeadFile } from "./feed/head-file.js";
 import { openRevocationFeed } from "./feed/open-revocation-feed.js";
@@ -19,6 +23,7 @@ import { TrustFeeds } from "./feed/trust-feeds.js";
 import { addressBehind } from "./http/address-of.js";
 import { createApp } from "./http/app.js";
 import { dialledOrigin } from "./http/dialled-origin.js";
+import { EventStreams } from "./http/event-streams.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
@@ -47,6 +52,8 @@ export interface Authority {
 }
 
 const drainMs = 10_000;
+/** Who waits for a decision, and who watches. */
+const streamLimits = { most: 1000, mostOfOne: 3 };
 
 /**
  * Opens an authority (docs/protocol.md, section 8.9): identity, database and signing keys are made on first start.
@@ -95,7 +102,7 @@ async function openAudit({ audit, logger }: Options, keys: KeyRing): Promise<Fan
 async function start(options: Options, { state, keys, audit }: Parts): Promise<Authority> {
   const { issuer, logger, now, host, port, tls, trustProxy, limits, publicRevocations, publicTokensFeed } =
     options;
-  const { store, devices, enrollments } = state;
+  const { store, devices, enrollments, enrollmentStore } = state;
   const metrics = new Metrics();
   const events = { audit, issuer, now };
   const policyPath = options.policy ?? join(state.dir, "policy.yaml");
@@ -113,14 +120,24 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       tell(events, { type: "dev.authmesh.policy.refused", proven: true, data: { detail: message } });
     },
   });
+  const enrolled = new EnrolledDevices({ store: enrollmentStore, now });
+  enrollments.onChange((enrollment, isGone) => enrolled.apply(enrollment, isGone));
+  const uses = new LastUses(enrollments, now);
+  const webhook = openEnrollmentWebhook(options.enrollmentWebhook, options.env ?? process.env, {
+    issuer,
+    audit,
+    logger,
+  });
   const nonces = new DatabaseNonceStore(store, now);
   const readiness = new Readiness({ store, devices, keys, nonces, audit, now });
   const telling = new StateTelling({
     store,
     audit,
     issuer,
-    told: ({ type, data }) => {
-      if (type === "dev.authmesh.key.rotated" && data["of"] !== "feed") metrics.add("rotations_total");
+    told: (event) => {
+      if (event.type === "dev.authmesh.key.rotated" && event.data["of"] !== "feed")
+        metrics.add("rotations_total");
+      webhook?.tell(event);
     },
   });
   const feeds = new TrustFeeds({
@@ -140,6 +157,8 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     store,
     devices,
     enrollments,
+    enrolled,
+    uses,
     keys,
     feeds,
     policy,
@@ -168,7 +187,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   const services: Services = {
     issuer,
     store,
-    enrollmentStore: state.enrollmentStore,
+    enrollmentStore,
     enrollments,
     challenges: new Challenges({ store, key: state.sealing.derive("challenges"), now }),
     dialled: dialledOrigin({ issuer, audience, tls: tls !== undefined, trustProxy }),
@@ -176,6 +195,8 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     keys,
     devices,
     feeds,
+    enrolled,
+    uses,
     policy: () => policy.policy,
     audit,
     tellChanges: () => telling.tell().catch(() => {}), // the watch does it again, and says what is wrong
@@ -184,11 +205,13 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     now,
   };
   const exchanging = new ExchangeOfPolicy(services.policy, { issuer, nonces, now });
+  const streams = new EventStreams(streamLimits);
   const app = createApp({
     services,
+    streams,
     exchange: () => exchanging.current,
     device: {
-      allowList: devices,
+      allowList: new UnitedDevices(devices, enrolled),
       nonceStore: nonces,
       audience,
       requireHostBinding: true,
@@ -235,11 +258,14 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   async function stop(): Promise<void> {
     stopRenewing();
     await feeds.close();
+    streams.close();
     await drain(server);
     await watch.close();
+    await uses.write().catch(() => {}); // a minute of last uses is all that is lost
     await feed?.close();
     exchanging.close();
     await registering?.close();
+    await webhook?.close();
     await audit.close();
     await state.close();
   }
@@ -250,7 +276,10 @@ async function drain(server: Server): Promise<void> {
   const closed = once(server, "close");
   server.close();
   server.closeIdleConnections();
+  // A stream of events that has just ended leaves its connection idle a moment later.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);
   await closed;
+  clearInterval(sweep);
   clearTimeout(cut);
 }

@@ -4,8 +4,10 @@ import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore } from "./authority-store.js";
 import type { Challenges } from "./challenges/challenges.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { EnrolledDevices } from "./enrollment/enrolled-devices.js";
 import type { EnrollmentStore } from "./enrollment/enrollment-store.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
+import type { LastUses } from "./enrollment/last-uses.js";
 import type { TrustFeeds } from "./feed/trust-feeds.js";
 import type { AddressOf } from "./http/address-of.js";
 import type { DialledOrigin } from "./http/dialled-origin.js";
@@ -18,10 +20,14 @@ export interface Services {
   readonly issuer: string;
   readonly store: AuthorityStore;
   readonly keys: KeyRing;
+  /** The devices that are paired with the authority. */
   readonly devices: SharedDevices;
   readonly enrollmentStore: EnrollmentStore;
   readonly enrollments: Enrollments;
   readonly feeds: TrustFeeds;
+  /** The devices that are enrolled, of all accounts. */
+  readonly enrolled: EnrolledDevices;
+  readonly uses: LastUses;
   /** As the file has it now. */
   readonly policy: () => AuthorityPolicy;
   readonly audit: AuditRecorder;

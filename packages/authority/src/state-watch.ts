@@ -1,7 +1,9 @@
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore, Generations } from "./authority-store.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { EnrolledDevices } from "./enrollment/enrolled-devices.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
+import type { LastUses } from "./enrollment/last-uses.js";
 import type { TrustFeeds } from "./feed/trust-feeds.js";
 import type { KeyRing } from "./keys/key-ring.js";
 import { Repetition } from "./repetition.js";
@@ -10,6 +12,8 @@ export interface StateWatchOptions {
   readonly store: AuthorityStore;
   readonly devices: SharedDevices;
   readonly enrollments: Pick<Enrollments, "refresh" | "lapse">;
+  readonly enrolled: Pick<EnrolledDevices, "look" | "seen">;
+  readonly uses: Pick<LastUses, "write">;
   readonly keys: KeyRing;
   readonly feeds: Pick<TrustFeeds, "refreshKeys">;
   /** Looked at with the rest; throws nothing. */
@@ -51,13 +55,16 @@ export class StateWatch {
 
   /** Looks now. Throws what the store does, `key_mismatch`, and what telling the audit does. */
   async look(): Promise<void> {
-    const { store, devices, enrollments, keys, feeds, policy, readiness, tell } = this.#options;
+    const { store, devices, enrollments, enrolled, keys, feeds, policy, readiness, tell } = this.#options;
     void policy.policy;
     const generations = await store.generations();
     const before = this.#known;
     if (generations.devices !== before?.devices) await devices.refresh();
     else devices.seen();
-    if (generations.enrollments !== before?.enrollments) await enrollments.refresh();
+    if (generations.enrollments !== before?.enrollments) {
+      await enrollments.refresh();
+      await enrolled.look();
+    } else enrolled.seen();
     await this.#sweep();
     if (areas.some((area) => generations[area] !== before?.[area])) await tell();
     // A key signs once the audit was told of it.
@@ -69,12 +76,13 @@ export class StateWatch {
   }
 
   async #sweep(): Promise<void> {
-    const { store, enrollments, now } = this.#options;
+    const { store, enrollments, uses, now } = this.#options;
     if (now() - this.#sweptAt < sweepEveryMs) return;
     this.#sweptAt = now();
     await store.forgetNonces(now());
     await store.forgetRevocations(Math.floor(now() / 1000));
     await enrollments.lapse();
+    await uses.write();
   }
 
   /** Goes on looking until it is closed. Keeps no process alive. */

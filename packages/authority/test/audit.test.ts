@@ -116,9 +116,12 @@ it("signs with no key before the audit was told of it", async () => {
   const devices = new SharedDevices(store);
   const policy = { policy: undefined };
   const readiness = { look: async () => {} };
-  const feeds = { refreshKeys: async () => {} };
-  const enrollments = { refresh: async () => {}, lapse: async () => {} };
-  const parts = { store, devices, enrollments, keys, feeds, policy, readiness, tell };
+  const nothing = async () => {};
+  const feeds = { refreshKeys: nothing };
+  const enrollments = { refresh: nothing, lapse: nothing };
+  const enrolled = { look: nothing, seen() {} };
+  const uses = { write: nothing };
+  const parts = { store, devices, enrollments, enrolled, uses, keys, feeds, policy, readiness, tell };
   const watch = new StateWatch({ ...parts, logger: silent, now: Date.now });
   const failing = () => expect(watch.look()).rejects.toMatchObject({ code: "audit_unavailable" });
   await failing();

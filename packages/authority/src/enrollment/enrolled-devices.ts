@@ -105,9 +105,9 @@ export class EnrolledDevices implements TrustStore {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Takes note of an enrollment as it is now. */
-  apply(enrollment: Enrollment): void {
-    this.#put(enrollment);
+  /** Takes note of an enrollment as it is now, or was before it went. */
+  apply(enrollment: Enrollment, isGone = false): void {
+    this.#remember(enrollment, isGone);
     this.#tell();
   }
 
@@ -131,14 +131,14 @@ export class EnrolledDevices implements TrustStore {
     const live = await this.#options.store.readLive(now);
     const ids = new Set(live.map(({ id }) => id));
     for (const device of this.#live.values()) if (!ids.has(device.enrollment.id)) this.#remove(device);
-    for (const enrollment of live) this.#put(enrollment);
+    for (const enrollment of live) this.#remember(enrollment, false);
     this.#tell();
   }
 
-  #put(enrollment: Enrollment): void {
+  #remember(enrollment: Enrollment, isGone: boolean): void {
     const before = this.#live.get(enrollment.id);
     if (before !== undefined) this.#remove(before);
-    if (enrollment.status !== "approved") return;
+    if (isGone || enrollment.status !== "approved") return;
     const device = new EnrolledDevice(enrollment);
     this.#live.set(enrollment.id, device);
     this.#byId.set(device.deviceId, device);

@@ -11,6 +11,8 @@ import { type Services, tell } from "../services.js";
 import { AccountRoutes } from "./account-routes.js";
 import { answerChallenge } from "./challenge-route.js";
 import { metadata, paths } from "./discovery.js";
+import { addEnrollmentRoutes } from "./enrollment-routes.js";
+import type { EventStreams } from "./event-streams.js";
 import { feedRoutes, feedScope, nameOfFeed } from "./feed-routes.js";
 import { answerIntrospect } from "./introspect-route.js";
 import { boundedBody } from "./json-body.js";
@@ -32,6 +34,8 @@ export interface AppOptions {
   readonly publicTokensFeed: boolean;
   /** Names this run of the revocation list's generations. */
   readonly log: string;
+  /** Of those who wait for a decision, and of approvers. */
+  readonly streams: EventStreams;
   /** Why the authority cannot mint now. */
   readonly notReady: () => Failure | undefined;
 }
@@ -73,7 +77,9 @@ export function createApp(options: AppOptions): Hono {
     },
   };
   const caller = fromDevice(verify(device), options);
-  const revoker = fromDevice(verify({ ...device, scope: "revocations:w" }), options);
+  // Tokens are everybody's: no account's device may revoke them, whatever it was granted there.
+  const paired = { ...device, allowList: services.devices };
+  const revoker = fromDevice(verify({ ...paired, scope: "revocations:w" }), options);
   const reader = publicRevocations ? fromAnybody : caller;
   app.post(paths.token, timed(services), caller, (context) => answerToken(context, services));
   app.post(paths.exchange, timed(services), ...exchangeRoute(exchangeOptions(options)));
@@ -91,6 +97,16 @@ export function createApp(options: AppOptions): Hono {
   );
   const feedReader = readerOfFeed(fromDevice(verify({ ...device, scope: feedScope }), options), options);
   for (const [path, answer] of feedRoutes(services, device.allowList)) app.get(path, feedReader, answer);
+  const enrolled = { ...device, allowList: services.enrolled };
+  addEnrollmentRoutes(app, {
+    services,
+    gates: {
+      any: fromDevice(verify(enrolled), options),
+      reader: fromDevice(verify({ ...enrolled, scope: "__manage:r" }), options),
+      manager: fromDevice(verify({ ...enrolled, scope: "__manage:w" }), options),
+    },
+    streams: options.streams,
+  });
   refuseOtherMethods(app);
   return app;
 }
@@ -154,7 +170,10 @@ function fromDevice(verifier: MiddlewareHandler, { limits, services }: AppOption
           proven: true,
           data: { code: "rate_limited", step: "limit", after: decisionId },
         });
-      if (limited === undefined) await next();
+      if (limited !== undefined) return;
+      const enrollment = services.enrolled.findById(deviceId, "controller")?.enrollment;
+      if (enrollment !== undefined) services.uses.note(enrollment.id);
+      await next();
     });
     return refusal instanceof Response ? problemOfRefusal(refusal) : limited;
   };

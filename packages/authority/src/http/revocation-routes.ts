@@ -35,7 +35,7 @@ const entryToMake: Reader<ReturnType<typeof shape>> = (value, at) => {
   return entry;
 };
 
-/** Whether the list is told to everybody, who then do not learn reasons and actors. */
+/** Whether the list is told to everybody. Reasons and actors are told to paired devices alone, and then to nobody. */
 export interface ListOptions {
   readonly toEverybody: boolean;
   /** Names this run of generations. */
@@ -45,9 +45,12 @@ export interface ListOptions {
 /** `GET /v1/revocations`. */
 export async function answerRevocations(
   context: Context,
-  { issuer, store }: Services,
+  { issuer, store, devices }: Services,
   { toEverybody, log }: ListOptions,
 ): Promise<Response> {
+  // Accounts are apart: why and by whom a token of another one was revoked is not for an enrolled device.
+  const isPaired =
+    !toEverybody && devices.findById(context.get("authMesh").deviceId, "controller") !== undefined;
   const after = queryNumber(context, "after", 0, Number.MAX_SAFE_INTEGER, 0);
   const limit = queryNumber(context, "limit", 1, mostChanges, mostChanges);
   const from = queryNumber(context, "from", 0, after, after);
@@ -61,7 +64,7 @@ export async function answerRevocations(
   const headers = { "Cache-Control": "no-store", ETag: etag };
   if (context.req.header("if-none-match") === etag && changes.length === 0)
     return context.body(null, 304, headers);
-  const revocations = changes.map((change) => tell(change, toEverybody));
+  const revocations = changes.map((change) => tell(change, isPaired));
   return context.json({ issuer, log, generation, more, revocations }, 200, headers);
 }
 
@@ -116,10 +119,10 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
 
 const noSuchRevocation = () => plainProblem(404, "There is no such revocation.", "not_found");
 
-function tell(change: RevocationChange, toEverybody: boolean): object {
+function tell(change: RevocationChange, isPaired: boolean): object {
   const { generation, by, value, reason, actor, at, expiresAt, removed } = change;
   if (removed) return { generation, by, value, removed };
-  const about = toEverybody ? {} : { reason, actor };
+  const about = isPaired ? { reason, actor } : {};
   return { generation, by, value, ...about, at, ...(expiresAt === undefined ? {} : { expiresAt }) };
 }
 

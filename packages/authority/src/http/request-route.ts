@@ -1,0 +1,93 @@
+import { AmeshError, failure, fromBase64Url, PublicKey } from "@authmesh/core";
+import {
+  type EnrollmentRequest,
+  readEnrollmentRequest,
+  signableRequestOf,
+  signatureText,
+} from "@authmesh/core/enrollment";
+import { record, text } from "@authmesh/core/records";
+import type { Context } from "hono";
+import { WrongEntries } from "../enrollment/wrong-entries.js";
+import { refuseWithoutAudit, type Services } from "../services.js";
+import { jsonBody } from "./json-body.js";
+
+/** Wrong passcodes a minute, after which none is looked at (docs/protocol.md, section 10.5). */
+export const passcodeLimits = () => ({ account: new WrongEntries(5), address: new WrongEntries(20) });
+
+export type PasscodeLimits = Readonly<Record<"account" | "address", WrongEntries>>;
+
+/** Seconds that a request's clock may be off. */
+const mostClockSkew = 300;
+
+const shape = record({
+  request: readEnrollmentRequest,
+  signature: signatureText,
+  passcode: text(/^[\w-]{1,64}$/, "a passcode or an invitation"),
+});
+
+/** `POST /v1/enrollments` (docs/protocol.md, section 10.6): of everybody who has a passcode. */
+export async function answerRequest(
+  context: Context,
+  services: Services,
+  limits: PasscodeLimits,
+): Promise<Response> {
+  const address = services.addressOf(context);
+  const { request, signature, passcode } = await jsonBody(context, shape, "The request for an enrollment");
+  checkRequest(request, signature, services.dialled(context), services.now() / 1000);
+  const right = beginEntry(limits, { account: request.account, address });
+  refuseWithoutAudit(services);
+  const enrollment = await services.enrollments
+    .request(request, passcode, { address, attestation: { status: "none" } })
+    .catch((error: unknown) => {
+      if (!(error instanceof AmeshError && error.code === "passcode_refused")) right();
+      throw error;
+    });
+  right();
+  await services.tellChanges();
+  const { id, status, s } = enrollment;
+  return context.json({ id, status, s }, 202, { "Cache-Control": "no-store" });
+}
+
+function checkRequest(
+  request: EnrollmentRequest,
+  signature: string,
+  dialled: string | undefined,
+  now: number,
+): void {
+  const problem = problemOf(request, signature, dialled, now);
+  if (problem !== undefined)
+    throw new AmeshError("authority_request_invalid", `The request for an enrollment: ${problem}.`, {
+      fix: "Ask anew with `amesh enroll request`, by the URL that the authority is known by and with the clock set.",
+    });
+}
+
+function problemOf(
+  request: EnrollmentRequest,
+  signature: string,
+  dialled: string | undefined,
+  now: number,
+): string | undefined {
+  if (request.origin !== dialled) return `it was signed for another origin than ${dialled ?? "this one"}`;
+  if (Math.abs(request.issuedAt - now) > mostClockSkew)
+    return `issuedAt is more than ${mostClockSkew} s from the authority's clock`;
+  const bytes = fromBase64Url(signature);
+  const key = PublicKey.fromBase64(request.publicKey);
+  if (bytes === undefined || !key.verify(signableRequestOf(request), bytes))
+    return "the signature is not that of its key";
+  return undefined;
+}
+
+/** Counts an entry for each name, unless one of them had too many. @throws AmeshError `rate_limited` */
+function beginEntry(limits: PasscodeLimits, names: Readonly<Record<keyof PasscodeLimits, string>>) {
+  const each = (["account", "address"] as const).map((by) => ({ limit: limits[by], name: names[by] }));
+  const waits = each.flatMap(({ limit, name }) => limit.wait(name) ?? []);
+  if (waits.length > 0) {
+    const seconds = Math.max(...waits);
+    const detail = `There were too many wrong passcodes; the next is looked at in ${seconds} s.`;
+    throw new AmeshError({ ...failure("rate_limited", detail), retryAfterSeconds: seconds });
+  }
+  const takeBack = each.map(({ limit, name }) => limit.begin(name));
+  return () => {
+    for (const one of takeBack) one();
+  };
+}
