@@ -3,8 +3,8 @@ const mostNames = 100_000;
 const windowMs = 60_000;
 
 /**
- * At most so many wrong entries a minute for each name. An entry counts as wrong from its beginning until it is found
- * right, so that guesses made at one time are counted, too.
+ * At most so many entries a minute for each name, all at once if they like: a person mistypes. Those that were right are
+ * given back.
  */
 export class WrongEntries {
   readonly #most: number;
@@ -18,29 +18,26 @@ export class WrongEntries {
     this.#monotonic = monotonic;
   }
 
-  /** Seconds until another entry may be looked at; undefined where it may be now. */
-  wait(name: string): number | undefined {
+  /** Counts an entry. @returns the seconds to wait before the next one; undefined when this one may be looked at */
+  take(name: string): number | undefined {
     const now = this.#monotonic();
-    const [oldest, ...others] = this.#recent(name, now);
-    if (oldest !== undefined && others.length + 1 >= this.#most)
-      return Math.max(1, Math.ceil((oldest + windowMs - now) / 1000));
-    if (this.#begun.size < mostNames || this.#begun.has(name)) return undefined;
-    for (const each of [...this.#begun.keys()]) this.#recent(each, now);
-    return this.#begun.size < mostNames ? undefined : 1;
+    const times = this.#recent(name, now);
+    const [oldest = now] = times;
+    if (times.length >= this.#most) return Math.max(1, Math.ceil((oldest + windowMs - now) / 1000));
+    if (times.length === 0 && !this.#hasRoom(now)) return 1;
+    this.#begun.set(name, [...times, now]);
+    return undefined;
   }
 
-  /** Counts an entry. @returns what takes it back, to be called where it was right */
-  begin(name: string): () => void {
-    const now = this.#monotonic();
-    this.#begun.set(name, [...this.#recent(name, now), now]);
-    return () => {
-      const times = this.#recent(name, now);
-      const at = times.indexOf(now);
-      this.#keep(
-        name,
-        times.filter((_, index) => index !== at),
-      );
-    };
+  /** Takes an entry back that was counted. */
+  giveBack(name: string): void {
+    this.#keep(name, (this.#begun.get(name) ?? []).slice(0, -1));
+  }
+
+  #hasRoom(now: number): boolean {
+    if (this.#begun.size < mostNames) return true;
+    for (const name of [...this.#begun.keys()]) this.#recent(name, now);
+    return this.#begun.size < mostNames;
   }
 
   #recent(name: string, now: number): readonly number[] {

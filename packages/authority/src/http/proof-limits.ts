@@ -2,7 +2,7 @@ import { AmeshError, failure } from "@authmesh/core";
 import type { RateLimit } from "./rate-limit.js";
 
 /** A limit, and the name that it counts by. */
-export type Counted = readonly [limit: RateLimit, name: string];
+export type Counted = readonly [limit: Pick<RateLimit, "take" | "giveBack">, name: string];
 
 /**
  * Bounds attempts at a proof before they cost anything. An attempt counts from its beginning, so that those are counted that come

@@ -1,4 +1,4 @@
-import { AmeshError, failure, fromBase64Url, PublicKey } from "@authmesh/core";
+import { AmeshError, fromBase64Url, PublicKey } from "@authmesh/core";
 import {
   type EnrollmentRequest,
   readEnrollmentRequest,
@@ -10,6 +10,7 @@ import type { Context } from "hono";
 import { WrongEntries } from "../enrollment/wrong-entries.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
 import { jsonBody } from "./json-body.js";
+import { whileFailuresAreFew } from "./proof-limits.js";
 
 /** Wrong passcodes a minute, after which none is looked at (docs/protocol.md, section 10.5). */
 export const passcodeLimits = () => ({ account: new WrongEntries(5), address: new WrongEntries(20) });
@@ -34,15 +35,11 @@ export async function answerRequest(
   const address = services.addressOf(context);
   const { request, signature, passcode } = await jsonBody(context, shape, "The request for an enrollment");
   checkRequest(request, signature, services.dialled(context), services.now() / 1000);
-  const right = beginEntry(limits, { account: request.account, address });
   refuseWithoutAudit(services);
-  const enrollment = await services.enrollments
-    .request(request, passcode, { address, attestation: { status: "none" } })
-    .catch((error: unknown) => {
-      if (!(error instanceof AmeshError && error.code === "passcode_refused")) right();
-      throw error;
-    });
-  right();
+  const counted = [[limits.account, request.account] as const, [limits.address, address] as const];
+  const enrollment = await whileFailuresAreFew(counted, () =>
+    services.enrollments.request(request, passcode, { address, attestation: { status: "none" } }),
+  );
   await services.tellChanges();
   const { id, status, s } = enrollment;
   return context.json({ id, status, s }, 202, { "Cache-Control": "no-store" });
@@ -75,19 +72,4 @@ function problemOf(
   if (bytes === undefined || !key.verify(signableRequestOf(request), bytes))
     return "the signature is not that of its key";
   return undefined;
-}
-
-/** Counts an entry for each name, unless one of them had too many. @throws AmeshError `rate_limited` */
-function beginEntry(limits: PasscodeLimits, names: Readonly<Record<keyof PasscodeLimits, string>>) {
-  const each = (["account", "address"] as const).map((by) => ({ limit: limits[by], name: names[by] }));
-  const waits = each.flatMap(({ limit, name }) => limit.wait(name) ?? []);
-  if (waits.length > 0) {
-    const seconds = Math.max(...waits);
-    const detail = `There were too many wrong passcodes; the next is looked at in ${seconds} s.`;
-    throw new AmeshError({ ...failure("rate_limited", detail), retryAfterSeconds: seconds });
-  }
-  const takeBack = each.map(({ limit, name }) => limit.begin(name));
-  return () => {
-    for (const one of takeBack) one();
-  };
 }

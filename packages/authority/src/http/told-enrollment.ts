@@ -15,7 +15,7 @@ const told = [
     "requested",
     "requestedAt",
   ],
-  ...["address", "decidedAt", "decidedBy", "reason", "expiresAt", "lastUsedAt"],
+  ...["address", "decidedAt", "decidedBy", "approvedBy", "reason", "expiresAt", "lastUsedAt"],
 ] as readonly (keyof Enrollment)[];
 
 /** An enrollment as those learn of it who may manage the account (docs/protocol.md, section 10.7). @param now Unix seconds */
