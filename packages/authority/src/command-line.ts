@@ -72,6 +72,10 @@ Environment:
   AMESH_SMTP_URL, AMESH_SMTP_URL_FILE
                          smtps://USER:PASSWORD@HOST, or a file with that: what sends
                          the mails of registration
+  AMESH_ENROLLMENT_WEBHOOK_URL
+                         https://…: told of each machine that asks to be enrolled
+  AMESH_ENROLLMENT_WEBHOOK_SECRET_FILE
+                         file with the secret sent there (Authorization: Bearer)
   AUTH_MESH_PASSPHRASE, AMESH_PASSPHRASE_FILE
                          passphrase of the identity's key file
 
