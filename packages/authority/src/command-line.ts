@@ -58,7 +58,7 @@ Options:
   --mail-from ADDRESS    the sender of mails; needed for registration
   --public-tokens-feed   tell the trust feed of revoked tokens to everybody
   --redis-prefix TEXT    what keys in Redis begin with (default ar:)
-  --json                 also print {"event":"listening","issuer":…,"port":…} on stdout
+  --json                 also print {"event":"listening","issuer":…,"port":…,"feedKey":…} on stdout
   -h, --help             print this text
 
 Environment:

@@ -40,8 +40,9 @@ export async function runAuthority(argv: readonly string[], run: AuthorityRun = 
     const authority = await createAuthority(options);
     try {
       const { port } = await authority.listen();
-      const { issuer } = authority;
-      if (json) stdout.write(`${JSON.stringify({ event: "listening", issuer, port })}\n`);
+      const { issuer, state } = authority;
+      const feedKey = state.feedKeys.thumbprint;
+      if (json) stdout.write(`${JSON.stringify({ event: "listening", issuer, port, feedKey })}\n`);
       stderr.write(greeting(authority));
     } catch (error) {
       await authority.close();
@@ -61,6 +62,7 @@ function greeting({ issuer, state, policyPath }: Authority): string {
       : `${made.warnings.map(({ message }) => `amesh: warning: ${message}\n`).join("")}An authority was made in ${state.dir}.
 `;
   return `${first}The authority issues tokens as ${issuer}
+Verifiers pin its feed key ${state.feedKeys.thumbprint}
 Next: amesh authority pair --dir ${state.dir}, to let a device in; what it may mint is in ${policyPath}
 `;
 }

@@ -28,7 +28,7 @@ const families = {
     help: "Changes of the active key that this replica told the audit of.",
   },
   feed_connections: { type: "gauge", help: "Verifiers that are told of changes of a trust feed." },
-  feed_deltas_total: { type: "counter", help: "Deltas of trust feeds that were signed and sent." },
+  feed_deltas_total: { type: "counter", help: "Deltas of trust feeds that readers were told of." },
   feed_snapshot_bytes: { type: "gauge", help: "Size of the snapshot that was built last, packed." },
   feed_seen_timestamp_seconds: {
     type: "gauge",
@@ -51,8 +51,8 @@ export class Metrics {
   #count = 0;
   #sum = 0;
 
-  add(name: FamilyName, label = ""): void {
-    this.set(name, (this.#values.get(`${name} ${label}`) ?? 0) + 1, label);
+  add(name: FamilyName, label = "", by = 1): void {
+    this.set(name, (this.#values.get(`${name} ${label}`) ?? 0) + by, label);
   }
 
   set(name: FamilyName, value: number, label = ""): void {

@@ -10,13 +10,17 @@ async function serve(streams: EventStreams) {
   const opened: EventStream[] = [];
   const stops: string[] = [];
   const server = createAdaptorServer({
-    fetch: (request) => {
+    fetch: (request, { outgoing }) => {
       const name = new URL(request.url).pathname;
       try {
-        return streams.open(name, (stream) => {
-          opened.push(stream);
-          return () => void stops.push(name);
-        });
+        return streams.open(
+          name,
+          (stream) => {
+            opened.push(stream);
+            return () => void stops.push(name);
+          },
+          () => outgoing.destroy(),
+        );
       } catch (error) {
         const { code, failure } = error as AmeshError;
         return Response.json({ code, wait: failure.retryAfterSeconds }, { status: failure.status });
@@ -30,7 +34,7 @@ async function serve(streams: EventStreams) {
     server.close();
   });
   const { port } = server.address() as { port: number };
-  return { opened, stops, port, url: `http://127.0.0.1:${port}` };
+  return { server, opened, stops, port, url: `http://127.0.0.1:${port}` };
 }
 
 it("tells what is sent, with an id where there is one, and ends", async () => {
@@ -81,7 +85,8 @@ it("lets go of a reader that goes away", async () => {
 
 it("cuts off a reader that does not read", async () => {
   const streams = new EventStreams({ most: 10, mostOfOne: 3 });
-  const { opened, port } = await serve(streams);
+  const { server, opened, port } = await serve(streams);
+  const connections = () => new Promise((resolve) => server.getConnections((_, count) => resolve(count)));
   const socket = connect(port, "127.0.0.1").pause();
   onTestFinished(() => void socket.destroy());
   socket.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -92,6 +97,7 @@ it("cuts off a reader that does not read", async () => {
     await new Promise(setImmediate);
   }
   expect(streams.size).toBe(0);
+  await expect.poll(connections, { timeout: 2000 }).toBe(0);
 });
 
 it("ends all at its close, and opens none after it", async () => {

@@ -165,6 +165,7 @@ async function* eventsOf(answer: Response): AsyncGenerator<FeedEvent> {
   for await (const chunk of answer.body ?? []) {
     text += decoder.decode(chunk as Uint8Array, { stream: true });
     for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      const isSignOfLife = text.startsWith(":");
       const fields = Object.fromEntries(
         text
           .slice(0, end)
@@ -172,7 +173,7 @@ async function* eventsOf(answer: Response): AsyncGenerator<FeedEvent> {
           .map((line) => line.split(/: (.*)/s).slice(0, 2)),
       );
       text = text.slice(end + 2);
-      yield { event: fields.event, id: fields.id, data: fields.data };
+      if (!isSignOfLife) yield { event: fields.event, id: fields.id, data: fields.data };
     }
   }
 }

@@ -280,6 +280,16 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/authority-account-invite.js"),
   },
   {
+    name: "authority feed-key rotate",
+    summary: "let another key sign an authority's trust feeds",
+    load: () => import("./verbs/authority-feed-key-rotate.js"),
+  },
+  {
+    name: "authority new-epoch",
+    summary: "have verifiers take an authority's trust feeds anew",
+    load: () => import("./verbs/authority-new-epoch.js"),
+  },
+  {
     name: "keys list",
     summary: "list the signing keys of an authority",
     load: () => import("./verbs/keys-list.js"),

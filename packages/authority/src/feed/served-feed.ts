@@ -10,8 +10,8 @@ export interface ServedFeedOptions {
   readonly store: Pick<FeedStore, "deltasAfter" | "snapshot">;
   /** The feed key of the moment. */
   readonly signer: () => TokenSigner;
-  /** Told of each delta that readers were sent, and of the size of each snapshot that was built, in bytes. */
-  readonly told: { delta(): void; snapshot(bytes: number): void };
+  /** Told how many deltas there were, and of the size of each snapshot that was built, in bytes. */
+  readonly told: { deltas(count: number): void; snapshot(bytes: number): void };
 }
 
 /** A delta that is signed, and as an event. */
@@ -35,8 +35,8 @@ export interface DeltaPage {
 const mostAtOnce = 1000;
 /** UTF-16 code units of the deltas in one answer. */
 const longestPage = 4 << 20;
-/** Who missed more than that takes a snapshot rather than events. */
-const longestResumed = 128 << 10;
+/** Of more than that at once readers are told the head alone, and ask for the rest: it would not fit what may wait for each. */
+const longestPushed = 64 << 10;
 
 /**
  * One feed as this replica serves it: where it stands, its last deltas signed, and who listens. Each statement is signed
@@ -83,10 +83,9 @@ export class ServedFeed {
     this.#state = state;
     this.#asOf = asOf;
     this.#recent = withinBounds([...this.#recent, ...signed]);
-    for (const { event } of signed) {
-      this.#tellAll(event);
-      this.#options.told.delta();
-    }
+    const { length } = upTo(longestPushed, signed);
+    for (const { event } of signed.length === length ? signed : []) this.#tellAll(event);
+    this.#options.told.deltas(signed.length);
     await this.beat();
   }
 
@@ -166,13 +165,11 @@ export class ServedFeed {
   async #catchUp(stream: EventStream, from: FeedPosition | undefined): Promise<void> {
     let at = from;
     while (at !== undefined && isBehind(at, this.#state)) {
-      const page = await this.deltasAfter(at, longestResumed);
-      for (const { event } of page?.deltas ?? []) stream.write(event);
-      at = page?.deltas.at(-1);
-      if (page === undefined || page.more) {
-        stream.write(snapshotEvent);
-        break;
-      }
+      const page = await this.deltasAfter(at, longestPushed);
+      if (page === undefined) stream.write(snapshotEvent);
+      if (page === undefined || page.more) break;
+      for (const { event } of page.deltas) stream.write(event);
+      at = page.deltas.at(-1);
     }
     // Nothing came in between: what comes from here on goes to all.
     if (this.#readers.has(stream)) this.#following.add(stream);

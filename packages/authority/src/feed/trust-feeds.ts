@@ -83,7 +83,7 @@ export class TrustFeeds {
     const state = served === undefined ? found : (await this.#agreed(name, served, found)).state;
     if (state === undefined) return undefined;
     const told = {
-      delta: () => metrics.add("feed_deltas_total"),
+      deltas: (count: number) => metrics.add("feed_deltas_total", "", count),
       snapshot: (bytes: number) => metrics.set("feed_snapshot_bytes", bytes),
     };
     const feed =

@@ -2,7 +2,7 @@ import { keyStoreDrivers } from "@authmesh/keystore";
 import { loadAuthority } from "../authority/load-authority.js";
 import { authorityEnvironment, dirOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
-import { done, identityDocument } from "../layout.js";
+import { done, fields, identityDocument } from "../layout.js";
 import type { Verb } from "../verb.js";
 
 const backends = keyStoreDrivers.map(({ info }) => info.name);
@@ -36,15 +36,16 @@ export const verb: Verb = {
       backend: call.text("backend"),
       promptSecret: terminal.questions.secret,
     });
-    const { identity, created } = state;
+    const { identity, created, feedKeys } = state;
+    const { thumbprint: feedKey = null } = feedKeys;
     terminal.answer(
-      { dir, created: created !== undefined, device: identityDocument(identity.identity) },
+      { dir, created: created !== undefined, device: identityDocument(identity.identity), feedKey },
       () =>
-        done(
+        `${done(
           created === undefined
             ? `There is an authority in ${dir} already.`
             : `An authority was made in ${dir}.`,
-        ),
+        )}\n${fields([["Feed key", `${feedKey}, for verifiers to pin`]])}`,
     );
     for (const { message } of created?.warnings ?? []) terminal.warn(message);
     await state.close();

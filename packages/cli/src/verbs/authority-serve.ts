@@ -44,6 +44,7 @@ export const verb: Verb = {
         about: "who may open an account by mail: closed (default), invited, or open",
       },
       { flags: "--mail-from ADDRESS", about: "the sender of mails; needed for registration" },
+      { flags: "--public-tokens-feed", about: "tell the trust feed of revoked tokens to everybody" },
       { flags: "--redis-prefix TEXT", about: "what keys in Redis begin with (default ar:)" },
     ],
     environment: [

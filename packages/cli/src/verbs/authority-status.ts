@@ -10,7 +10,7 @@ const timeoutMs = 5000;
 export const verb: Verb = {
   manual: {
     description: [
-      "Says how an authority stands: whether it answers and is ready, its signing key, how many devices it knows, and where its state is.",
+      "Says how an authority stands: whether it answers and is ready, its signing key, the key of its trust feeds, which verifiers pin, how many devices it knows, and where its state is.",
     ],
     options: [
       dirOption,
@@ -32,7 +32,7 @@ export const verb: Verb = {
   async run(call) {
     const { terminal } = call;
     const state = await openAuthority(call);
-    const { dir, store, devices } = state;
+    const { dir, store, devices, feedKeys } = state;
     const url = call.text("url") ?? (process.env["AMESH_AUTHORITY_URL"] || "http://localhost:4000");
     const readiness = await askReadiness(url);
     const active = (await store.readKeys()).find(({ state }) => state === "active");
@@ -51,12 +51,14 @@ export const verb: Verb = {
         readiness,
         key: active?.kid ?? null,
         keyAgeSeconds: age,
+        feedKey: feedKeys.thumbprint ?? null,
         devices: length,
       },
       () =>
         fields([
           ["Answers", `${url}: ${readiness}`],
           ["Signing key", key],
+          ["Feed key", feedKeys.thumbprint ?? "none yet: `amesh authority serve` makes it"],
           ["Devices", String(length)],
           ["Folder", dir],
           ["State", process.env["DATABASE_URL"] ? "PostgreSQL" : "in the folder"],
