@@ -23,6 +23,8 @@ export const identityPath = (dir: string, file: IdentityFile = "identity.json") 
 export const successionPath = (dir: string) => join(dir, "succession.jws");
 /** What peers must do after `amesh init --replace-lost`. */
 export const replaceLostPath = (dir: string) => join(dir, "replace-lost.txt");
+/** What the fleet revoked, as this machine believed it. */
+export const fleetPath = (dir: string) => join(dir, "fleet.jws");
 export const allowListPath = (dir: string) => join(dir, "allow_list.json");
 /** Whoever writes anything in the folder holds this lock. */
 export const lockPath = (dir: string) => join(dir, "allow_list.json.lock");

@@ -62,15 +62,16 @@ export {
 export { type ExportIdentityOptions, exportIdentity } from "./export-identity.js";
 export { findDevice } from "./find-device.js";
 export type { AllowListSettings } from "./first-allow-list.js";
+export { mostFleetStatements, readFleetFile, writeFleetFile } from "./fleet-file.js";
 export { type Environment, type FolderOptions, identityFolder } from "./folder.js";
 export { type Identity, readIdentity } from "./identity-file.js";
-export { replaceFile } from "./internal/durable-file.js";
 export {
   type ImportedIdentity,
   type ImportIdentityOptions,
   importIdentity,
 } from "./import-identity.js";
 export { inspectSecretFiles, inspectStorage, type StorageFinding } from "./inspect-storage.js";
+export { replaceFile } from "./internal/durable-file.js";
 export type { KeyAttestation, KeyStore, KeyStoreDetection, KeyStoreInfo, SoftwareKey } from "./key-store.js";
 export {
   detectKeyStore,

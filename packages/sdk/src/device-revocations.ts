@@ -1,6 +1,14 @@
 import type { TrustStore } from "@authmesh/core";
 import type { Logger } from "./logger.js";
 
+/** Where what was believed of a fleet is kept over a restart: signed statements. */
+export interface FleetMemory {
+  /** @throws AmeshError `storage_failed` */
+  recall(): readonly string[];
+  /** In the place of what was kept before. @throws AmeshError `storage_failed`, `allow_list_locked` */
+  remember(statements: readonly string[]): Promise<void>;
+}
+
 /** Where a verifier stands that takes revocations of a fleet into account. */
 export interface RevocationScene {
   /** Whom this machine accepts otherwise, and who of them may revoke. */
@@ -9,6 +17,8 @@ export interface RevocationScene {
   readonly ready: () => Promise<void>;
   /** Device ids that are believed beside the entries with `__manage:rw`. */
   readonly revokers: () => readonly string[];
+  /** Asked once the store is open; undefined where nothing can be kept. */
+  readonly memory: () => FleetMemory | undefined;
   readonly logger: Logger;
 }
 

@@ -6,8 +6,9 @@ import {
   type TrustedDevice,
   type TrustStore,
 } from "@authmesh/core";
-import type { OpenIdentity } from "@authmesh/keystore";
+import { type OpenIdentity, readFleetFile, writeFleetFile } from "@authmesh/keystore";
 import { openThisMachine } from "./bootstrap/this-machine.js";
+import type { FleetMemory } from "./device-revocations.js";
 import type { Logger } from "./logger.js";
 
 const retryMs = 1000;
@@ -64,6 +65,16 @@ export class LocalTrust implements TrustStore {
   /** Of this machine; undefined until the list is open. */
   get deviceId(): string | undefined {
     return this.#identity?.identity.deviceId;
+  }
+
+  /** Beside the list; undefined until it is open. */
+  get fleetMemory(): FleetMemory | undefined {
+    const dir = this.#identity?.dir;
+    if (dir === undefined) return undefined;
+    return {
+      recall: () => readFleetFile(dir),
+      remember: (statements) => writeFleetFile(dir, statements),
+    };
   }
 
   get audience(): readonly string[] {

@@ -49,7 +49,8 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const local = typeof allowList === "object" ? undefined : machine.localTrust(allowList, logger);
   const listed: TrustStore = local ?? (allowList as TrustStore);
   const opened = async () => local?.ready();
-  const fleet = followFleet(options, { trust: listed, ready: opened, logger }, () => local?.deviceId);
+  const memory = () => local?.fleetMemory;
+  const fleet = followFleet(options, { trust: listed, ready: opened, memory, logger }, () => local?.deviceId);
   const feed = accountFeed(options, logger);
   const trust = feed === undefined ? (fleet ?? listed) : new UnitedTrust(fleet ?? listed, feed);
   const nonces = options.nonceStore ?? memoryOfThisProcess(logger, forNonces);

@@ -1,6 +1,7 @@
 import type { TrustStore } from "@authmesh/core";
 import type { PolicyEngine } from "@authmesh/oath";
 import type { PolicyEvent } from "@authmesh/oath/node";
+import type { FleetMemory } from "../device-revocations.js";
 import type { LocalFeedOptions } from "../feed/local-feed.js";
 import type { AccountFeed } from "../feed/united-trust.js";
 import type { Logger } from "../logger.js";
@@ -12,14 +13,18 @@ import type { Logger } from "../logger.js";
  */
 export interface Machine {
   /**
-   * The allow list of an identity's folder, and whose it is once it is open. `ready` resolves, never rejects.
+   * The allow list of an identity's folder, and, once it is open, whose it is and where more is kept. `ready` resolves, never rejects.
    *
    * @throws TypeError on a machine without files
    */
   localTrust(
     folder: string | undefined,
     logger: Logger,
-  ): TrustStore & { ready(): Promise<void>; readonly deviceId: string | undefined };
+  ): TrustStore & {
+    ready(): Promise<void>;
+    readonly deviceId: string | undefined;
+    readonly fleetMemory: FleetMemory | undefined;
+  };
   /**
    * The policy at a path, which follows its changes. `ready` resolves, never rejects.
    *

@@ -9,7 +9,7 @@ import {
   type Sign,
 } from "@authmesh/core";
 import { within } from "@authmesh/oath/timing";
-import { RevocationStream } from "./revocation-stream.js";
+import { mostStatements, RevocationStream } from "./revocation-stream.js";
 import { RevokedDevices } from "./revoked-devices.js";
 
 export interface AnnounceOptions extends Omit<DeviceRevocationOptions, "seq"> {
@@ -35,7 +35,7 @@ export async function announceRevocation(
   const { deviceId } = signer.publicKey;
   const stream = new RevocationStream(commands, prefix);
   try {
-    const said = new RevokedDevices(() => true);
+    const said = new RevokedDevices(mostStatements, () => true);
     for await (const each of allOf(stream, timeoutMs)) if (isAbout(each, device)) said.hear(each);
     const seq = Math.max(said.seqOf(deviceId, device) + 1, now());
     const statement = await createDeviceRevocation(signer, { ...what, device, seq, now });

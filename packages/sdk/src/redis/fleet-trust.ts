@@ -1,4 +1,5 @@
 import {
+  AmeshError,
   type Failure,
   failure,
   LogThrottle,
@@ -8,8 +9,10 @@ import {
   type TrustedDevice,
   type TrustStore,
 } from "@authmesh/core";
+import { mostFleetStatements } from "@authmesh/keystore";
 import { ageOf, type Clocks, type Moment, momentOf, within } from "@authmesh/oath/timing";
 import type { RevocationScene } from "../device-revocations.js";
+import { warnOnce } from "../warn-once.js";
 import { Lookout } from "./lookout.js";
 import { mostStatements, type RevocationStream } from "./revocation-stream.js";
 import { RevokedDevices } from "./revoked-devices.js";
@@ -26,6 +29,7 @@ export interface FleetTrustOptions extends RevocationScene, Clocks {
 const wholeAgainMs = 600_000;
 /** Milliseconds within which all that remember something put it back: the first spares the others. */
 const putBackWithinMs = 3000;
+const keepAgainMs = 60_000;
 const putBackAtOnce = 100;
 const pagesAtOnce = (2 * mostStatements) / 1000;
 const mayManage = parseRequirement("__manage:w");
@@ -47,18 +51,29 @@ export class FleetTrust implements TrustStore {
   /** What is believed, and was not seen since the stream was read from its beginning. */
   #missing = new Set<string>();
   #putBackAt = 0;
+  #recalled = false;
+  /** Whether something is believed that is not kept yet. */
+  #unkept = false;
+  /** When it is tried to keep it, at the earliest. */
+  #keepAt = Number.NEGATIVE_INFINITY;
+  #keeping: Promise<void> | undefined;
+  #looking: Promise<unknown> | undefined;
   #confirmed: Moment | undefined;
   #away = false;
 
   constructor(options: FleetTrustOptions) {
     this.#options = options;
     const { trust, pollMs } = options;
-    this.#revoked = new RevokedDevices((signer, key) => this.#mayRevoke(signer, key));
+    this.#revoked = new RevokedDevices(mostFleetStatements, (signer, key) => this.#mayRevoke(signer, key));
     let begin = () => {};
     this.#begun = new Promise((resolve) => {
       begin = resolve;
     });
-    const look = () => this.#look().finally(begin);
+    const look = () => {
+      const looking = this.#look().finally(begin);
+      this.#looking = looking.catch(() => {});
+      return looking;
+    };
     this.#lookout = new Lookout(look, { calmMs: pollMs, uneasyMs: pollMs });
     this.#lookout.call();
     trust.onChange(() => {
@@ -118,17 +133,22 @@ export class FleetTrust implements TrustStore {
     this.#lookout.call();
   }
 
-  stop(): void {
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
     this.#lookout.stop();
+    await this.#looking;
+    await this.#keeping;
   }
 
   async #look(): Promise<boolean> {
     const { trust, ready, logger } = this.#options;
     await ready();
     if (trust.check() !== undefined) return false; // nobody can say who is to be believed
+    this.#recall();
     try {
       const stream = await this.#options.stream;
       await this.#follow(stream);
+      this.#remember();
       await this.#putBack(stream);
     } catch (error) {
       if (!this.#away)
@@ -165,7 +185,10 @@ export class FleetTrust implements TrustStore {
         return;
       }
     } finally {
-      if (changed) this.#tell();
+      if (changed) {
+        this.#unkept = true;
+        this.#tell();
+      }
     }
     throw new Error("the stream grows faster than it can be read");
   }
@@ -191,6 +214,42 @@ export class FleetTrust implements TrustStore {
     if (leftOut === undefined) return;
     const more = leftOut === 0 ? "" : ` (${leftOut} more were, since the last such line)`;
     logger.warn(`a statement about whom the fleet revokes is ignored: ${why}${more}`);
+  }
+
+  /** What was believed before a restart holds at once, and is put back if Redis forgot it. */
+  #recall(): void {
+    if (this.#recalled) return;
+    this.#recalled = true;
+    try {
+      for (const statement of this.#options.memory()?.recall() ?? []) this.#revoked.restore(statement);
+    } catch (error) {
+      this.#cannotKeep(error);
+    }
+  }
+
+  /** Beside the looks: a folder that is locked keeps no revocation waiting. */
+  #remember(): void {
+    const { memory, monotonic } = this.#options;
+    if (!this.#unkept || this.#keeping !== undefined || monotonic() < this.#keepAt) return;
+    this.#unkept = false;
+    this.#keeping = Promise.resolve(memory()?.remember([...this.#revoked.statements()]))
+      .catch((error: unknown) => {
+        this.#unkept = true;
+        this.#keepAt = monotonic() + keepAgainMs;
+        this.#cannotKeep(error);
+      })
+      .finally(() => {
+        this.#keeping = undefined;
+      });
+  }
+
+  #cannotKeep(error: unknown): void {
+    if (!(error instanceof AmeshError)) throw error;
+    const { logger } = this.#options;
+    warnOnce(
+      logger,
+      `what the fleet revoked is known until this process ends, and no longer: ${error.message}`,
+    );
   }
 
   async #putBack(stream: RevocationStream): Promise<void> {

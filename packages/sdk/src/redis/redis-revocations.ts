@@ -90,11 +90,12 @@ export class RedisRevocations implements DeviceRevocations {
 
   /** Follows no more, and closes the connection unless it is the application's. */
   async close(): Promise<void> {
-    for (const follower of this.#followers) follower.stop();
+    const stopped = [...this.#followers].map((follower) => follower.stop());
     await this.#opened?.then(
       (commands) => commands.close(),
       () => {},
     );
+    await Promise.all(stopped);
   }
 
   async #open(): Promise<RedisConnection> {

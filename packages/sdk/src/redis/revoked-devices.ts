@@ -12,9 +12,6 @@ interface Word {
 /** @param key the signer's, in base64 */
 export type MayRevoke = (signer: string, key: string) => boolean;
 
-/** Words that are kept. Who is believed and says more than this is not in its right mind. */
-const mostWords = 100_000;
-
 /**
  * Whom a fleet revoked, as this machine believes it (docs/protocol.md, section 9.5). Of a signer on a device the statement with the highest
  * number counts, in whatever order they come, and a device is revoked while one signer says so. What was believed stays so, whatever becomes
@@ -24,10 +21,12 @@ export class RevokedDevices {
   readonly #mayRevoke: MayRevoke;
   /** By device, and then by signer. */
   readonly #words = new Map<string, Map<string, Word>>();
+  readonly #most: number;
   #size = 0;
 
-  /** @param mayRevoke whether this machine lets the signer revoke; not asked for one that is revoked itself */
-  constructor(mayRevoke: MayRevoke) {
+  /** @param most statements that are kept. @param mayRevoke whether this machine lets the signer revoke; not asked for one that is revoked itself */
+  constructor(most: number, mayRevoke: MayRevoke) {
+    this.#most = most;
     this.#mayRevoke = mayRevoke;
   }
 
@@ -61,13 +60,26 @@ export class RevokedDevices {
     if (action === "unrevoke" && signer === device)
       return { ignored: `${signer} takes back that it is revoked itself` };
     if (!read.isSigned()) return { ignored: `it is not signed by ${signer}, whom it names` };
+    return this.#keep(read, statement)
+      ? "believed"
+      : { ignored: `${this.#most} statements are kept already` };
+  }
+
+  /** Takes in what was believed before, whatever became of its signer. */
+  restore(statement: string): void {
+    const read = readDeviceRevocation(statement);
+    if (typeof read === "string" || read.seq <= this.seqOf(read.signer, read.device)) return;
+    if (read.isSigned()) this.#keep(read, statement);
+  }
+
+  #keep({ signer, device, seq, action }: DeviceRevocation, statement: string): boolean {
     const words = this.#words.get(device) ?? new Map<string, Word>();
-    if (!words.has(signer) && ++this.#size > mostWords) {
-      this.#size = mostWords;
-      return { ignored: `${mostWords} statements are kept already` };
+    if (!words.has(signer)) {
+      if (this.#size >= this.#most) return false;
+      this.#size++;
     }
     this.#words.set(device, words.set(signer, { seq, action, statement }));
-    return "believed";
+    return true;
   }
 
   *#revokersOf(device: string): Generator<string> {

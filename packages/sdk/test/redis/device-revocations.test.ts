@@ -1,10 +1,16 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createDeviceRevocation, type DeviceRevocationOptions } from "@authmesh/core";
+import { createIdentity } from "@authmesh/keystore";
 import type { ClientIdentity } from "@authmesh/sdk";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
+import type { FleetMemory } from "../../src/device-revocations.js";
 import { verify } from "../../src/index.js";
+import { LocalTrust } from "../../src/local-trust.js";
 import {
   announceRevocation,
   openRedis,
@@ -53,13 +59,20 @@ const scene = (server = shared, prefix = `ar${prefixes++}:`) => {
     trust = fleetTrust(),
     options: RedisRevocationsOptions = {},
     revokers: readonly string[] = [],
+    memory?: FleetMemory,
   ) => {
     const log: string[] = [];
     const where = options.client === undefined ? { redisUrl: server.url } : {};
     const revocations = new RedisRevocations({ ...where, prefix, pollMs: 10, random: () => 0, ...options });
     onTestFinished(() => revocations.close());
     const logger = { ...silent, warn: (message: string) => void log.push(message) };
-    const member = revocations.over({ trust, ready: async () => {}, revokers: () => revokers, logger });
+    const member = revocations.over({
+      trust,
+      ready: async () => {},
+      revokers: () => revokers,
+      memory: () => memory,
+      logger,
+    });
     await member.ready();
     return { member, trust, log, revocations };
   };
@@ -339,6 +352,58 @@ describe("a Redis that", () => {
     const announced = announceRevocation(commands, manager, { action: "revoke", device: lost });
     await expect(announced).rejects.toMatchObject({ code: "revocation_unavailable" });
     await expect(announced).rejects.not.toThrow(/geheim/);
+  });
+});
+
+describe("a machine", () => {
+  const folderOf = async () => {
+    const dir = mkdtempSync(join(tmpdir(), "amesh-fleet-"));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const argon2 = { memoryKiB: 19_456, passes: 1, lanes: 1 };
+    await createIdentity({ dir, friendlyName: "server", backend: "encrypted-file", argon2, env: {} });
+    const trust = new LocalTrust(dir, silent);
+    await trust.ready();
+    return { dir, memory: trust.fleetMemory };
+  };
+
+  it("knows after a restart what a Redis forgot that nobody else remembers, and puts it back", async () => {
+    const { announce, join, redis, key } = scene();
+    const { memory, dir } = await folderOf();
+    await announce("revoke");
+    const before = await join(undefined, {}, [], memory);
+    await expect.poll(() => memory?.recall().length, { interval: 5 }).toBe(1);
+    await before.revocations.close();
+    await redis.del(key);
+    // Even if its signer is not believed any more.
+    const { member } = await join(new MemoryTrust(), {}, [], memory);
+    expect(member.isRevoked(lost)).toBe(true);
+    await expect.poll(() => redis.xlen(key), { interval: 5 }).toBe(1);
+    expect(statSync(`${dir}/fleet.jws`).mode & 0o777).toBe(0o600);
+  });
+
+  it.each<[string, (good: string) => string | Uint8Array]>([
+    ["is empty", () => ""],
+    ["is no text", () => Uint8Array.of(255, 10, 255)],
+    ["has another signature", (good) => `${good.slice(0, -6)}AAAAAA\n`],
+    ["is garbage", () => "x\n".repeat(1000)],
+  ])("believes nothing of a file that %s", async (_, content) => {
+    const the = scene();
+    const { memory, dir } = await folderOf();
+    const good = await createDeviceRevocation(manager, { action: "revoke", device: lost, seq: 1 });
+    writeFileSync(`${dir}/fleet.jws`, content(good));
+    const { member } = await the.join(undefined, {}, [], memory);
+    expect(member.isRevoked(lost)).toBe(false);
+    await heard(the, member);
+  });
+
+  it("that cannot keep anything says so, and goes on", async () => {
+    const { announce, join } = scene();
+    const { memory, dir } = await folderOf();
+    mkdirSync(`${dir}/fleet.jws`);
+    await announce("revoke");
+    const { member, log } = await join(undefined, {}, [], memory);
+    expect(member.isRevoked(lost)).toBe(true);
+    await expect.poll(() => log.join(), { interval: 5 }).toContain("until this process ends");
   });
 });
 
