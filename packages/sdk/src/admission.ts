@@ -1,6 +1,7 @@
 import type { Decision, IncomingRequest } from "@authmesh/core";
 import { type RefusalResponse, refusalResponse } from "./refusal-response.js";
 import { createRequestGuard } from "./request-guard.js";
+import { admitDevice } from "./token/route-guard.js";
 import type { AuthMeshIdentity, VerifyOptions } from "./verify-options.js";
 
 /** What a request gains by which an application knows who called. */
@@ -30,5 +31,11 @@ export function admissionOf(decision: Decision): Admission<DeviceGrant> {
 /** Lets in the requests of trusted devices. @throws TypeError for options that make no sense */
 export function deviceGate(options: VerifyOptions = {}): Gate<DeviceGrant> {
   const guard = createRequestGuard(options);
-  return async (request) => admissionOf(await guard.decide(request));
+  return async (request) => {
+    const decision = await guard.decide(request);
+    const admission = admissionOf(decision);
+    if (decision.allowed && admission.grant !== undefined)
+      admitDevice(admission.grant.authMesh, (why) => refusalResponse(guard.refuse(decision, why, request)));
+    return admission;
+  };
 }

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, onRequestAsyncHookHandler } from "fastify";
 import { deviceGate } from "./admission.js";
 import { gatePlugin, replyWith } from "./fastify-gate.js";
-import { refusalOfRoute } from "./token/route-guard.js";
+import { callerOfRequest, refusalOfRoute } from "./token/route-guard.js";
 import { actionIs, type RouteRequirement, scopesHeld } from "./token/route-requirement.js";
 import { type TokenGrant, tokenGate } from "./token/token-gate.js";
 import type { VerifyTokenOptions } from "./token/verify-token-options.js";
@@ -58,7 +58,7 @@ export const requireAction = (...actions: readonly string[]): onRequestAsyncHook
   routeHook(actionIs(actions));
 
 /**
- * Hook behind `verifyToken` that lets only tokens through that hold every one of these scopes. One that is written as
+ * Hook behind `verify` or `verifyToken` that lets only devices, or tokens, through that hold every one of these scopes. One that is written as
  * "orders:r" or "orders:w" is held by a grant that suffices, too: "orders:rw", "*:rw".
  *
  * @throws TypeError for none
@@ -68,6 +68,6 @@ export const requireScope = (...scopes: readonly string[]): onRequestAsyncHookHa
 
 const routeHook = (requirement: RouteRequirement): onRequestAsyncHookHandler =>
   async function ameshRoute(request, reply) {
-    const refusal = refusalOfRoute(requirement, request.oathmeshContext);
+    const refusal = refusalOfRoute(requirement, callerOfRequest(request));
     return refusal === undefined ? undefined : replyWith(refusal, request, reply);
   };

@@ -2,7 +2,7 @@ import type { MiddlewareHandler } from "hono";
 import { deviceGate } from "./admission.js";
 import { asResponse } from "./fetch-gate.js";
 import { gateHono } from "./hono-gate.js";
-import { refusalOfRoute } from "./token/route-guard.js";
+import { callerOfRequest, refusalOfRoute } from "./token/route-guard.js";
 import { actionIs, type RouteRequirement, scopesHeld } from "./token/route-requirement.js";
 import { type TokenGrant, tokenGate } from "./token/token-gate.js";
 import type { VerifyTokenOptions } from "./token/verify-token-options.js";
@@ -58,8 +58,8 @@ export const requireAction = (...actions: readonly string[]): MiddlewareHandler 
   routeMiddleware(actionIs(actions));
 
 /**
- * Middleware behind `verifyToken` that lets only tokens through that hold every one of these scopes. One that is
- * written as "orders:r" or "orders:w" is held by a grant that suffices, too: "orders:rw", "*:rw".
+ * Middleware behind `verify` or `verifyToken` that lets only devices, or tokens, through that hold every one of these
+ * scopes. One that is written as "orders:r" or "orders:w" is held by a grant that suffices, too: "orders:rw", "*:rw".
  *
  * @throws TypeError for none
  */
@@ -68,6 +68,6 @@ export const requireScope = (...scopes: readonly string[]): MiddlewareHandler =>
 
 const routeMiddleware = (requirement: RouteRequirement): MiddlewareHandler =>
   async function ameshRoute(context, next) {
-    const refusal = refusalOfRoute(requirement, context.get("oathmeshContext"));
+    const refusal = refusalOfRoute(requirement, callerOfRequest(context.var));
     return refusal === undefined ? next() : asResponse(refusal);
   };

@@ -35,6 +35,8 @@ const forNonces = {
 export interface RequestGuard {
   /** Never rejects: what fails within refuses the request. */
   decide(request: IncomingRequest): Promise<Decision>;
+  /** Takes down that a route refused whom this guard let in. */
+  refuse(decision: Allowed, why: Failure, request: IncomingRequest): Refusal;
   /** Calls `lost` once, when a device that was let in would no longer be. Returns the way to stop that. */
   watch(deviceId: string, lost: (reason: AmeshError) => void): () => void;
 }
@@ -74,6 +76,13 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       ),
     );
 
+  const report = (decision: Decision, request: IncomingRequest, started: number) => {
+    if (!decision.allowed) refusals.write(loggedRefusal(decision), request.method, request.target);
+    else
+      for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
+    void reportDecision(options.onDecision, decision, request, performance.now() - started, logger);
+  };
+
   return {
     async decide(request) {
       const started = performance.now();
@@ -83,14 +92,17 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       const kept = record(decision, request);
       const problem = kept === undefined ? undefined : await whyNotKept(kept);
       if (problem !== undefined && decision.allowed) {
-        decision = untold(decision, problem);
+        decision = refusedAfter(decision, problem, "audit");
         record(decision, request)?.catch(() => {}); // for those sinks that work
       }
-      if (!decision.allowed) refusals.write(loggedRefusal(decision), request.method, request.target);
-      else
-        for (const warning of decision.warnings) warnOnce(logger, `device ${decision.caller.id}: ${warning}`);
-      void reportDecision(options.onDecision, decision, request, performance.now() - started, logger);
+      report(decision, request, started);
       return decision;
+    },
+    refuse(decision, why, request) {
+      const refused = refusedAfter(decision, why, "route");
+      record(refused, request)?.catch(() => {});
+      report(refused, request, performance.now());
+      return refused;
     },
     watch: (deviceId, lost) => watch.add(deviceId, lost),
   };
@@ -130,17 +142,15 @@ function loggedRefusal({ id, failure, step, proven, caller }: Refusal): LoggedRe
   return { id, failure, step, proven, ...device };
 }
 
-/** Nobody is let in whom the audit could not tell of. */
-function untold({ caller, warnings: _, ...decision }: Allowed, problem: Failure): Decision {
+/** The decision that takes another one back: where the audit could not tell of it, and where a route asks for more. */
+function refusedAfter(
+  { caller, warnings: _, ...decision }: Allowed,
+  failure: Failure,
+  step: string,
+): Refusal {
   const { kind, id, name } = caller;
-  const steps = [...decision.steps, { step: "audit", outcome: "refused" } as const];
-  const fresh = {
-    id: newDecisionId(),
-    allowed: false,
-    failure: problem,
-    step: "audit",
-    after: decision.id,
-  } as const;
+  const steps = [...decision.steps, { step, outcome: "refused" } as const];
+  const fresh = { id: newDecisionId(), allowed: false, failure, step, after: decision.id } as const;
   return { ...decision, ...fresh, steps, caller: { kind, id, name } };
 }
 

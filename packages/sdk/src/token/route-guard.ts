@@ -1,50 +1,70 @@
-import { failure, LogThrottle, newDecisionId } from "@authmesh/core";
+import { type Failure, failure, LogThrottle, newDecisionId } from "@authmesh/core";
 import type { OathMeshContext, TokenAllowed, TokenFailure, TokenRefused } from "@authmesh/oath";
 import { consoleLogger } from "../logger.js";
 import type { RefusalResponse } from "../refusal-response.js";
+import type { AuthMeshIdentity } from "../verify-options.js";
 import { problemResponse } from "./problem-response.js";
-import type { RouteRequirement } from "./route-requirement.js";
+import type { RouteCaller, RouteRequirement } from "./route-requirement.js";
+
+/** Answers a caller whom a route refuses after all, once that is taken down. */
+export type RefuseAtRoute = (refusal: Failure) => RefusalResponse;
 
 interface Admitted {
-  readonly decision: TokenAllowed;
-  /** Takes down that a route refused it after all. */
-  readonly record: (refused: TokenRefused) => void;
+  readonly caller: RouteCaller;
+  readonly refuse: RefuseAtRoute;
 }
 
 /** Whom verifiers of this process let in. A context that an application made itself is not among them. */
 const admitted = new WeakMap<object, Admitted>();
 
-/** From now on routes may ask of this caller what they require. */
-export function admit(decision: TokenAllowed, record: Admitted["record"]): void {
-  admitted.set(decision.caller, { decision, record });
+/** From now on routes may ask of whom a token let in what they require. */
+export function admitToken(decision: TokenAllowed, record: (refused: TokenRefused) => void): void {
+  const { caller } = decision;
+  const refuse: RefuseAtRoute = (refusal) => {
+    const refused: TokenRefused = {
+      allowed: false,
+      id: newDecisionId(),
+      steps: [...decision.steps, { step: "route", outcome: "refused" }],
+      ...(decision.target === undefined ? {} : { target: decision.target }),
+      failure: atRoute(refusal),
+      claimed: { claims: decision.claims, verified: true },
+    };
+    record(refused);
+    return problemResponse(refused);
+  };
+  admitted.set(caller, { caller, refuse });
+}
+
+/** Likewise of a device. */
+export function admitDevice(identity: AuthMeshIdentity, refuse: RefuseAtRoute): void {
+  const scopes = Object.entries(identity.scopes).map(([name, access]) => `${name}:${access}`);
+  admitted.set(identity, { caller: { scopes }, refuse });
 }
 
 /**
  * Asks of a caller what a route requires.
  *
- * @param caller the context as the verifier made it
+ * @param caller the context or the identity as the verifier made it
  * @returns the answer to a request that may not pass
  */
 export function refusalOfRoute(
   requirement: RouteRequirement,
-  caller: OathMeshContext | undefined,
+  caller: VerifiedCaller | undefined,
 ): RefusalResponse | undefined {
   const found = caller === undefined ? undefined : admitted.get(caller);
   if (found === undefined) return unverified();
-  const { decision, record } = found;
-  const refusal = requirement(decision.caller);
-  if (refusal === undefined) return undefined;
-  const refused: TokenRefused = {
-    allowed: false,
-    id: newDecisionId(),
-    steps: [...decision.steps, { step: "route", outcome: "refused" }],
-    ...(decision.target === undefined ? {} : { target: decision.target }),
-    failure: atRoute(refusal),
-    claimed: { claims: decision.claims, verified: true },
-  };
-  record(refused);
-  return problemResponse(refused);
+  const refusal = requirement(found.caller);
+  return refusal && found.refuse(refusal);
 }
+
+/** Whose token a request came with, or which device sent it. */
+export type VerifiedCaller = OathMeshContext | AuthMeshIdentity;
+
+/** Of a request behind both verifiers the token counts, which may do less than its device. */
+export const callerOfRequest = (request: {
+  readonly oathmeshContext?: OathMeshContext;
+  readonly authMesh?: AuthMeshIdentity;
+}): VerifiedCaller | undefined => request.oathmeshContext ?? request.authMesh;
 
 /** A route's own requirement is the last part of policy. */
 const atRoute = (refusal: Omit<TokenFailure, "step" | "error">): TokenFailure => ({

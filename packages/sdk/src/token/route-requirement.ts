@@ -1,27 +1,34 @@
 import { type Failure, failure, isGrant, parseRequirement, type Scopes } from "@authmesh/core";
-import type { OathMeshContext } from "@authmesh/oath";
+
+/** What a route looks at of whom a verifier let in. */
+export interface RouteCaller {
+  /** Of a token; a device has none of its own. */
+  readonly action?: string;
+  /** A token's scopes, or what a device was granted, as "orders:rw". */
+  readonly scopes: readonly string[];
+}
 
 /** What a route asks of a caller that was let in: nothing, or why it may not pass. */
-export type RouteRequirement = (caller: OathMeshContext) => Failure | undefined;
+export type RouteRequirement = (caller: RouteCaller) => Failure | undefined;
 
 /**
- * That the token is for one of these actions, exactly.
+ * That the token is for one of these actions, exactly. Whoever came without one does not pass.
  *
  * @throws TypeError for none, or what is no text
  */
 export function actionIs(actions: readonly string[]): RouteRequirement {
   checkNames("requireAction", actions);
   return ({ action }) =>
-    actions.includes(action)
+    action !== undefined && actions.includes(action)
       ? undefined
       : failure(
           "action_mismatch",
-          `The token is for ${action}, and this route is for ${actions.join(" or ")}.`,
+          `The token is for ${action ?? "no action"}, and this route is for ${actions.join(" or ")}.`,
         );
 }
 
 /**
- * That the token holds every one of these scopes: spelt like that, or, where it is written as a requirement such as
+ * That token or device holds every one of these scopes: spelt like that, or, where it is written as a requirement such as
  * "orders:w", by a grant that suffices for it such as "orders:rw" (docs/protocol.md, section 10).
  *
  * @throws TypeError for none, or what is no text
@@ -36,8 +43,8 @@ export function scopesHeld(scopes: readonly string[]): RouteRequirement {
     if (missing.length === 0) return undefined;
     return failure(
       "scope_missing",
-      `The token does not hold ${missing.map(({ scope }) => scope).join(", ")}.`,
-      "Obtain a token that holds the scope; the issuer's policy must allow it to this caller.",
+      `The caller does not hold ${missing.map(({ scope }) => scope).join(", ")}.`,
+      "Obtain a token that holds the scope; the issuer's policy must allow it. To a device, grant it.",
     );
   };
 }
@@ -51,7 +58,7 @@ function requirementOf(scope: string): (grants: Scopes) => boolean {
   }
 }
 
-/** Those scopes of a token that are spelt as grants. Of two for one name the higher counts. */
+/** Those scopes that are spelt as grants. Of two for one name the higher counts. */
 function grantsOf(scopes: readonly string[]): Scopes {
   const grants: Record<string, "r" | "rw"> = {};
   for (const scope of scopes) {

@@ -7,6 +7,7 @@ import {
   newDecisionId,
 } from "@authmesh/core";
 import {
+  combineRevocations,
   createTokenVerifier,
   type TokenAllowed,
   type TokenDecision,
@@ -21,8 +22,9 @@ import { memoryOfThisProcess } from "../process-memory.js";
 import { RefusalLog } from "../refusal-log.js";
 import { issuerKeys } from "./issuer-keys.js";
 import { loggedTokenRefusal } from "./logged-token-refusal.js";
-import { admit } from "./route-guard.js";
+import { admitToken } from "./route-guard.js";
 import { tokenEvent } from "./token-event.js";
+import { tokenFeeds } from "./token-feeds.js";
 import { tokenPolicy } from "./token-policy.js";
 import type { VerifyTokenOptions } from "./verify-token-options.js";
 
@@ -39,7 +41,8 @@ const forTokens = {
 
 /** @throws TypeError for options that make no sense */
 export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
-  const { audit: sink, logger: given, onDecision, keys, replay, policy, ...others } = options;
+  const { audit: sink, logger: given, onDecision, keys, replay, policy, ...rest } = options;
+  const { authority, account, maxStale, revocations, ...others } = rest;
   const logger = harmless(given ?? consoleLogger);
   const hosts = configuredHosts(options.hosts, "hosts");
   const source = auditSource(hosts ?? []);
@@ -50,8 +53,10 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
     tellAudit(createAuditEvent({ ...event, source, data: { ...event.data } })),
   );
   const issuers = keys ?? issuerKeys(options.trustedIssuers, logger);
+  const feeds = tokenFeeds({ authority, account, maxStale }, logger);
   const verifier = createTokenVerifier({
     ...others,
+    revocations: feeds === undefined ? revocations : combineRevocations(...[feeds, revocations ?? []].flat()),
     hosts,
     keys: issuers,
     replay: replay ?? memoryOfThisProcess(logger, forTokens),
@@ -72,6 +77,7 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
     async decide(request) {
       const started = performance.now();
       await ready?.();
+      await feeds?.ready();
       let decision = await verifier
         .verify(undefined, request)
         .catch((error: unknown) => unexpected(error, request, logger));
@@ -83,7 +89,7 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
       }
       report(decision, request, started);
       if (decision.allowed)
-        admit(decision, (refused) => {
+        admitToken(decision, (refused) => {
           tellAudit(eventOf(refused, request));
           report(refused, request, started);
         });

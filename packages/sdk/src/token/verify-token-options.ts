@@ -1,5 +1,6 @@
 import type { AuditSink, NonceStore } from "@authmesh/core";
 import type { KeySource, PolicyEngine, TokenDecision, TokenVerifierOptions } from "@authmesh/oath";
+import type { FeedOptions } from "../feed/authority-option.js";
 import type { Logger } from "../logger.js";
 import type { DecidedRequest } from "../verify-options.js";
 
@@ -13,7 +14,9 @@ export type TokenDecisionListener = (
  * Options of `verifyToken`, whatever the framework: those of the verifier of `@authmesh/oath`, with defaults for what it
  * needs from around it.
  */
-export interface VerifyTokenOptions extends Omit<TokenVerifierOptions, "keys" | "replay" | "policy"> {
+export interface VerifyTokenOptions
+  extends Omit<TokenVerifierOptions, "keys" | "replay" | "policy">,
+    FeedOptions {
   /** The issuers' keys. Default: fetched from each of `trustedIssuers`, at once and then ahead of need. */
   readonly keys?: KeySource | undefined;
   /**

@@ -1,0 +1,79 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { utf8 } from "@authmesh/core";
+import { expect, it } from "vitest";
+import { importedFeedKey } from "../../src/feed/feed-rotation.js";
+import { readFeedStatement } from "../../src/feed/feed-statement.js";
+import { type FeedState, keptFeedText, readKeptFeed, readSnapshot } from "../../src/feed/index.js";
+import { FeedAuthority } from "../fixtures/feed-authority.js";
+import { manyDevices } from "../fixtures/many-devices.js";
+
+const count = 100_000;
+
+/** The longest time for which nothing else had a turn while `work` went on, in milliseconds. */
+async function longestStall<T>(work: () => Promise<T>): Promise<{ result: T; stall: number; ms: number }> {
+  const began = performance.now();
+  let [last, stall, over] = [began, 0, false];
+  const watch = (async () => {
+    while (!over) {
+      await pause(1);
+      stall = Math.max(stall, performance.now() - last);
+      last = performance.now();
+    }
+  })();
+  const result = await work();
+  const ms = performance.now() - began;
+  over = true;
+  await watch;
+  return { result, stall, ms };
+}
+
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 1 << 16) yield bytes.subarray(at, at + (1 << 16));
+}
+
+it("is read and kept with 100,000 devices without a stall, and asked in no time", async () => {
+  const authority = new FeedAuthority("@acme", Date.now);
+  const devices = manyDevices(count);
+  for (const change of devices) authority.state.set(`device ${change[1]}`, change);
+  const text = utf8(await authority.snapshot());
+  const key = importedFeedKey(authority.signer.publicJwk);
+  const heap = () => {
+    globalThis.gc?.();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = heap();
+  const read = await longestStall(() =>
+    readSnapshot(pieces(text), (jws) => readFeedStatement(jws, () => key)),
+  );
+  const { state } = read.result;
+  const memory = heap() - before;
+  expect(state.size).toBe(count);
+
+  const keys = devices.map(([, , value]) => String(value?.["key"]));
+  const ids = devices.map(([, id]) => id);
+  const each = (ask: (state: FeedState, index: number) => unknown) => {
+    const began = performance.now();
+    for (let round = 0; round < 5; round++) for (let i = 0; i < count; i++) ask(state, (i * 7919) % count);
+    return ((performance.now() - began) * 1000) / (5 * count);
+  };
+  each((s, i) => s.find(keys[i] ?? ""));
+  const micros = { key: each((s, i) => s.find(keys[i] ?? "")), id: each((s, i) => s.findById(ids[i] ?? "")) };
+
+  const kept = { state, mark: { epoch: 1, number: 1, digest: new Uint8Array(32) }, headAt: 1 };
+  const parts = [...keptFeedText(authority, kept)];
+  const again = await longestStall(() => readKeptFeed(authority, utf8(parts.join(""))));
+  expect(again.result.state.size).toBe(count);
+
+  if (process.env["AMESH_NUMBERS"])
+    console.log({
+      bytes: text.length,
+      read: read.ms,
+      stall: read.stall,
+      again: again.ms,
+      againStall: again.stall,
+      micros,
+      memory,
+    });
+  expect(Math.max(micros.key, micros.id)).toBeLessThan(5);
+  expect(Math.max(read.stall, again.stall)).toBeLessThan(500);
+});
