@@ -239,6 +239,7 @@ export class Model {
         if (target.reason === "compromise") refused.add("enrollment_state");
         if (target.reason === "suspected-clone" && !this.isRoot(actor)) refused.add("approval_exceeds");
         target.status = "approved";
+        if (target.reason === "suspected-clone") target.counter = 0;
         delete target.reason;
         this.tombstones.delete(`${account} ${target.key}`);
         return [target];

@@ -433,6 +433,9 @@ describe.each(backends)("enrollments in $name", (backend) => {
     const approver = await joins({ scopes: managing({ orders: "rw" }) });
     await expect(decide(approver, box.id, decisions.unrevoke)).rejects.toEqual(refused("approval_exceeds"));
     expect(await decide(root, box.id, decisions.unrevoke)).toMatchObject([{ status: "approved" }]);
+    // The machine that is left may be the one that is behind.
+    expect(await enrollments.answered(box.deviceId, 1)).toMatchObject({ status: "approved", counter: 1 });
+    await expect(enrollments.answered(box.deviceId, 1)).rejects.toEqual(refused("enrollment_revoked"));
     await enrollments.answered(root.deviceId, 5);
     await expect(enrollments.answered(root.deviceId, 5)).rejects.toEqual(refused("challenge_refused"));
     expect(await enrollments.answered(root.deviceId, 6)).toMatchObject({ status: "approved" });

@@ -90,10 +90,10 @@ async function insertUse(work: Work, { id, deviceId, counter, lastUsedAt }: Enro
   await work.insertInto("enrollment_uses").values(row).execute();
 }
 
-/** Its uses stay as they are, unless it has another key. */
+/** Its uses stay as they are, unless it has another key, or its counter begins anew. */
 export async function updateEnrollment(work: Work, before: Enrollment, after: Enrollment): Promise<void> {
   await work.updateTable("enrollments").set(changing(after)).where("id", "=", after.id).execute();
-  if (before.deviceId === after.deviceId) return;
+  if (before.deviceId === after.deviceId && before.counter === after.counter) return;
   await work.deleteFrom("enrollment_uses").where("enrollment", "=", after.id).execute();
   await insertUse(work, after);
 }

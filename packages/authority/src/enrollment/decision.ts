@@ -51,7 +51,9 @@ const decisions: { readonly [T in Type]: Decide<T> } = {
         "approval_exceeds",
         "Only a root takes back what a suspected clone was locked for.",
       );
-    return { ...withReason(target, undefined), status: "approved" };
+    // Whichever of the two answers next is heard; the other one locks it again.
+    const counter = target.reason === suspectedClone ? 0 : target.counter;
+    return { ...withReason(target, undefined), status: "approved", counter };
   },
   narrow(target, { scopes }) {
     assertGrants(scopes);
