@@ -1,7 +1,16 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { readEnrollmentRequest } from "@authmesh/core/enrollment";
-import { integer, oneOf, optional, type RecordOf, readDocument, record, text } from "@authmesh/core/records";
+import {
+  integer,
+  oneOf,
+  optional,
+  type RecordOf,
+  readDocument,
+  record,
+  text,
+  time,
+} from "@authmesh/core/records";
 import { storageFailed } from "@authmesh/core/storage-error";
 import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
@@ -24,6 +33,8 @@ const shape = {
       deviceName: label,
       /** When the authority was last asked. */
       status: oneOf("pending", "approved", "denied", "revoked", "expired"),
+      /** When it ends, Unix seconds, as the authority said last. */
+      expiresAt: optional(time),
       /** What was asked for, and the comparison code; of one that was asked for. */
       request: optional(readEnrollmentRequest),
       code: optional(text(/^\d{6}$/, "six digits")),

@@ -1,7 +1,9 @@
 import { listOf, optional } from "@authmesh/core/records";
+import { identityFolder } from "@authmesh/keystore";
 import { askSigned, openSigningClient } from "./enrolled-machine.js";
 import { enrollmentPath } from "./enrollment-path.js";
 import type { EnrollOptions } from "./options.js";
+import { noteOutcome } from "./remembered.js";
 import {
   type EnrollmentInfo,
   type EnrollmentStatus,
@@ -47,7 +49,10 @@ export async function* listEnrollments(
 
 /** One enrollment, with its comparison code and conflicts while it is pending. @throws AmeshError `enrollment_not_found`, and as `listEnrollments` */
 export async function showEnrollment(options: ShowOptions = {}): Promise<EnrollmentInfo> {
-  return readTold(enrollmentInfo, await askSigned(options, "GET", enrollmentPath(options.id ?? "self")));
+  const { id = "self" } = options;
+  const told = readTold(enrollmentInfo, await askSigned(options, "GET", enrollmentPath(id)));
+  if (id === "self") await noteOutcome(identityFolder(options), told);
+  return told;
 }
 
 const pageShape = { enrollments: listOf(enrollmentInfo, 1000), next: optional(enrollmentId) };

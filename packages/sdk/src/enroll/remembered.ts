@@ -1,6 +1,6 @@
 import { AmeshError, type ErrorCode } from "@authmesh/core";
 import { type FolderOptions, identityFolder, readEnrollment, withEnrollment } from "@authmesh/keystore";
-import type { EnrollmentStatus } from "./told.js";
+import type { EnrollmentOutcome, EnrollmentStatus } from "./told.js";
 
 /** What this machine knows of its enrollment by itself. */
 export interface RememberedEnrollment {
@@ -12,6 +12,8 @@ export interface RememberedEnrollment {
   readonly deviceName: string;
   /** When the authority was last asked. */
   readonly status: EnrollmentStatus;
+  /** Unix seconds, as the authority said last. Absent: no end was told. */
+  readonly expiresAt?: number;
   /** Six digits, of one that was asked for. */
   readonly comparisonCode?: string;
 }
@@ -29,11 +31,23 @@ export function rememberedEnrollment(options: FolderOptions = {}): RememberedEnr
   return { ...remembered, ...(code !== undefined && { comparisonCode: code }) };
 }
 
-/** Keeps what the authority told of the present enrollment. @throws AmeshError `storage_failed`, `allow_list_locked` */
+/** Keeps in which state the present enrollment is. @throws AmeshError `storage_failed`, `allow_list_locked` */
 export async function noteStatus(dir: string, status: EnrollmentStatus): Promise<void> {
-  if (readEnrollment(dir).enrollment?.status === status) return;
+  const { enrollment } = readEnrollment(dir);
+  if (enrollment !== undefined) await noteOutcome(dir, { ...enrollment, status });
+}
+
+/** As `noteStatus`, of an answer that tells the end, too; without one it has none. */
+export async function noteOutcome(
+  dir: string,
+  { status, expiresAt }: Pick<EnrollmentOutcome, "status" | "expiresAt">,
+): Promise<void> {
+  const known = readEnrollment(dir).enrollment;
+  if (known?.status === status && known.expiresAt === expiresAt) return;
   await withEnrollment(dir, async ({ record: { enrollment, ...others }, save }) => {
-    if (enrollment !== undefined) await save({ ...others, enrollment: { ...enrollment, status } });
+    if (enrollment === undefined) return;
+    const { expiresAt: _, ...kept } = enrollment;
+    await save({ ...others, enrollment: { ...kept, status, ...(expiresAt !== undefined && { expiresAt }) } });
   });
 }
 

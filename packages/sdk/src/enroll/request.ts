@@ -20,7 +20,7 @@ import { type EnrolledMachine, openMachine } from "./enrolled-machine.js";
 import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { EnrollOptions, NewMachineOptions } from "./options.js";
 import { mayPass } from "./patience.js";
-import { noteStatus } from "./remembered.js";
+import { noteOutcome } from "./remembered.js";
 import { type EnrollmentStatus, enrollmentId, enrollmentStatus, readMembers } from "./told.js";
 import { askOutcome } from "./wait.js";
 
@@ -119,7 +119,7 @@ async function stillStands(machine: NewMachine, code: string): Promise<Standing 
   const told = await askOutcome(machine).catch(unlessUnknown);
   if (told === undefined) return undefined;
   const { id, status } = told;
-  await noteStatus(machine.open.dir, status);
+  await noteOutcome(machine.open.dir, told);
   return status === "pending" || status === "approved" ? { id, status, comparisonCode: code } : undefined;
 }
 

@@ -72,5 +72,7 @@ const wouldLeave = (targets: readonly DeviceEntry[]): AmeshError =>
   new AmeshError(
     "migration_unfinished",
     `A new key is made, and this machine calls ${targets.length} others that know the present one alone.`,
-    { fix: "Have them know it first (`amesh init --migrate` shows how), or leave them: leaveTargets." },
+    {
+      fix: "Have them know it first (`amesh init --migrate` shows how), or leave them: --leave-targets (leaveTargets).",
+    },
   );

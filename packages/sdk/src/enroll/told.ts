@@ -104,6 +104,7 @@ const enrollmentShape = {
   address: line,
   decidedAt: optional(time),
   decidedBy: optional(enrollmentId),
+  approvedBy: optional(enrollmentId),
   reason: optional(line),
   expiresAt: optional(time),
   lastUsedAt: optional(time),

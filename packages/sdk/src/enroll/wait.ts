@@ -3,7 +3,7 @@ import { answerChallenge } from "./answer-challenge.js";
 import { type EnrolledMachine, openMachine } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
 import { mayPass, pause } from "./patience.js";
-import { noteStatus } from "./remembered.js";
+import { noteOutcome } from "./remembered.js";
 import { serverEvents } from "./server-events.js";
 import { type EnrollmentOutcome, outcome, readTold } from "./told.js";
 
@@ -27,7 +27,7 @@ export async function waitForEnrollment(options: WaitOptions = {}): Promise<Enro
     // Some proxies let no stream through, and an authority has only so many.
     const told = streamed ?? (await askOutcome(machine).catch(unlessPassing));
     if (told !== undefined && told.status !== "pending") {
-      await noteStatus(machine.open.dir, told.status);
+      await noteOutcome(machine.open.dir, told);
       return told;
     }
     await pause(pollMs, signal);
