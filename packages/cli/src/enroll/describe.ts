@@ -1,5 +1,5 @@
 import { isoTime } from "@authmesh/core";
-import type { EnrollmentInfo } from "@authmesh/sdk/enroll";
+import type { EnrollmentInfo, WatchedEnrollment } from "@authmesh/sdk/enroll";
 import { fields, formatScopes } from "../layout.js";
 import { visible } from "../terminal/visible.js";
 import { formatSpan, unixSeconds } from "../time.js";
@@ -25,7 +25,7 @@ export function describeEnrollments(enrollments: readonly EnrollmentInfo[]): str
 }
 
 /** One enrollment on one line. */
-export function describeLine(enrollment: EnrollmentInfo, width = 0): string {
+export function describeLine(enrollment: WatchedEnrollment, width = 0): string {
   const { id, status, scopes, code, requestedAt, address, reason } = enrollment;
   const remarks = [
     ...(code === undefined ? [] : [`code ${formatCode(code)}`]),
@@ -45,10 +45,10 @@ export function describeLine(enrollment: EnrollmentInfo, width = 0): string {
   return `  ${[...columns, ...remarks].join("  ").trimEnd()}`;
 }
 
-const describeEnd = ({ expiresAt }: EnrollmentInfo): string =>
+const describeEnd = ({ expiresAt }: Pick<EnrollmentInfo, "expiresAt">): string =>
   expiresAt === undefined ? "without end" : `until ${isoTime(expiresAt)}`;
 
-const describeUse = ({ lastUsedAt }: EnrollmentInfo): string =>
+const describeUse = ({ lastUsedAt }: Pick<EnrollmentInfo, "lastUsedAt">): string =>
   lastUsedAt === undefined ? "never used" : `used ${formatSpan(unixSeconds() - lastUsedAt)} ago`;
 
 /** All that is known of one, and all that an approver has to weigh (docs/protocol.md, section 10.7). */

@@ -10,9 +10,13 @@ export const verb: Verb = {
   manual: {
     description: [
       "Gives this machine another key, and its enrollment with it: scopes, names and end stay. The present key names the new one to the authority, and the new one proves that it is here. Needs no scope. Interrupted, it goes on when it is run again.",
-      "Devices that this machine calls by pairing know the previous key alone; they are named, each with the line to run there.",
+      "Devices that this machine calls by pairing know the present key alone. Where there are any nothing is done unless they are left: then they are named, each with the line to run there.",
     ],
     options: [
+      {
+        flags: "--leave-targets",
+        about: "go on although devices that this machine calls know the present key alone",
+      },
       { flags: "--backend NAME", about: "key store for the new key (default: that of the present one)" },
       rememberedAuthorityOption,
     ],
@@ -27,8 +31,12 @@ export const verb: Verb = {
 
   async run(call) {
     const { terminal } = call;
-    const rotating = rotateKey({ ...enrollOptions(call), backend: call.text("backend") });
-    const { dir, enrollment, identity, previous, targets, warnings } = await terminal.during(
+    const rotating = rotateKey({
+      ...enrollOptions(call),
+      backend: call.text("backend"),
+      leaveTargets: call.flag("leave-targets"),
+    });
+    const { dir, identity, previous, targets, warnings } = await terminal.during(
       "Making the new key",
       rotating,
     );
@@ -40,7 +48,6 @@ export const verb: Verb = {
     terminal.answer(
       {
         dir,
-        enrollment,
         device: identityDocument(identity),
         previous: identityDocument(previous),
         peers,
