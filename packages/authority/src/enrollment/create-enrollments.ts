@@ -20,7 +20,15 @@ import type {
   NewAccount,
   RequestOrigin,
 } from "./enrollments.js";
-import { draftAccount, isAwaitedAt, isForsaken, onboard, recover, retireSecret } from "./onboarding.js";
+import {
+  draftAccount,
+  isAwaitedAt,
+  isForsaken,
+  isProven,
+  onboard,
+  recover,
+  retireSecret,
+} from "./onboarding.js";
 import { newInvitationSecret, newPasscode, passcodeDigest } from "./passcode.js";
 import { record, toldOf } from "./record.js";
 import { transitions } from "./transitions.js";
@@ -85,8 +93,9 @@ class StoredEnrollments implements Enrollments {
     const master = await this.#change(claim.account, (work) =>
       onboard(work, claim, secretSignature, this.#random, this.#now()),
     );
-    if (master === undefined) throw new AmeshError("onboarding_refused");
-    return master;
+    if (master !== undefined) return master;
+    isProven(undefined, claim, secretSignature, this.#now());
+    throw new AmeshError("onboarding_refused");
   }
 
   async recover(claim: ClaimOfKey, code: string): Promise<Enrollment> {

@@ -9,7 +9,9 @@ import { publishedMaxAge } from "../keys/rotation.js";
 import { issueToken } from "../mint/issue-token.js";
 import { type Services, tell } from "../services.js";
 import { AccountRoutes } from "./account-routes.js";
+import { AuthenticationRoute } from "./authentication-route.js";
 import { answerChallenge } from "./challenge-route.js";
+import { ClaimRoutes } from "./claim-routes.js";
 import { metadata, paths } from "./discovery.js";
 import { addEnrollmentRoutes } from "./enrollment-routes.js";
 import type { EventStreams } from "./event-streams.js";
@@ -92,6 +94,11 @@ export function createApp(options: AppOptions): Hono {
   const accounts = new AccountRoutes(services, options.registration);
   app.post(paths.accounts, boundedBody, accounts.register);
   app.post(paths.activation, boundedBody, accounts.activate);
+  const claims = new ClaimRoutes(services);
+  app.post(paths.onboarding, boundedBody, claims.onboard);
+  app.post(paths.recovery, boundedBody, claims.recover);
+  const authentication = new AuthenticationRoute(services);
+  app.post(paths.authentication, timed(services), boundedBody, authentication.answer);
   app.get(paths.feedKey, (context) =>
     context.json(services.feeds.keys.published, 200, { "Cache-Control": "no-store" }),
   );

@@ -85,7 +85,7 @@ export async function answerRotation(context: Context, services: Services): Prom
  *
  * @throws AmeshError `challenge_refused`, `enrollment_revoked` where the answer shows that the key is in two machines
  */
-async function holdersEnrollment(
+export async function holdersEnrollment(
   context: Context,
   { enrollments, enrollmentStore, challenges, dialled }: Services,
   purpose: ChallengePurpose,

@@ -39,7 +39,8 @@ const cnf: Reader<NonNullable<MintRequest["cnf"]>> = (value: JsonValue, at: stri
   throw new Misfit(`${at} is neither "request-key" nor an object with jkt`);
 };
 
-const shape = record({
+/** What is asked for, of values that were read already. @throws Misfit */
+export const mintWish: Reader<MintRequest> = record({
   sub: optional(claim("sub")),
   aud: claim("aud"),
   act: claim("act"),
@@ -56,7 +57,7 @@ export function readMintRequest(body: Uint8Array): MintRequest {
   if (body.length > maxMintRequestBytes) throw new AmeshError("payload_too_large");
   return readDocument(
     body,
-    shape,
+    mintWish,
     "authority_request_invalid",
     "The request for a token",
     { integers: true },
