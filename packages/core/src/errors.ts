@@ -871,7 +871,7 @@ export const catalogue = {
     fix: "Accounts are @ and 2 to 32 letters, digits and hyphens; apps and devices 1 to 64 letters, digits and _ . -",
   },
   account_taken: {
-    status: 409,
+    status: 0,
     exit: 1,
     summary: "There is an account of this name already.",
     fix: "Choose another name; `amesh authority account list` shows those there are.",
