@@ -38,7 +38,11 @@ describe("the error catalogue", () => {
   );
 
   // A token's failure is about the caller's own token, and is told (docs/protocol.md, section 8.5).
-  const told: readonly string[] = tokenErrorCodes;
+  // Of what comes to an authority without a device's signature, one code stands for all that can be wrong (section 10).
+  const oneForAll = ["activation", "challenge", "onboarding", "passcode", "recovery"].map(
+    (what) => `${what}_refused`,
+  );
+  const told: readonly string[] = [...tokenErrorCodes, ...oneForAll];
 
   it.each(entries.filter(([code, { status }]) => status === 401 && !told.includes(code)))(
     "%s shows the caller no reason",
@@ -48,7 +52,9 @@ describe("the error catalogue", () => {
   );
 
   it.each(entries)("%s has a status of HTTP, or none, and shows a code that is one", (_, entry) => {
-    expect([0, 400, 401, 403, 404, 408, 413, 415, 421, 429, 500, 502, 503, 504]).toContain(entry.status);
+    expect([0, 400, 401, 403, 404, 408, 409, 410, 413, 415, 421, 429, 500, 502, 503, 504]).toContain(
+      entry.status,
+    );
     if (entry.public !== undefined)
       expect(["unauthorized", ...Object.keys(catalogue)]).toContain(entry.public);
   });

@@ -868,7 +868,7 @@ export const catalogue = {
     status: 400,
     exit: 2,
     summary: "The name of an account, an app or a device has a form that no such name has.",
-    fix: "Accounts are @ and 2 to 32 letters, digits and hyphens; apps and devices 1 to 64 letters, digits and _ . -",
+    fix: "Accounts are @ and 2 to 32 letters, digits and hyphens; apps and devices 1 to 64 letters, digits, dots, hyphens and underscores.",
   },
   account_taken: {
     status: 0,
