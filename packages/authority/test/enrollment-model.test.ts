@@ -20,8 +20,8 @@ const lifetime = fc.constantFrom(undefined, 100, 1000);
 const optionally = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined, freq: 2 });
 const account = fc.constantFrom(0, 0, 1);
 const key = fc.nat(7);
-/** Chooses of what there is when its turn comes: mostly who may act, and what the decision is for. */
-const someone = fc.record({ index: fc.nat(), apt: fc.constantFrom(true, true, true, false) });
+/** Chooses of what there is when its turn comes: mostly who may act, and what the decision is for; often the same as others do. */
+const someone = fc.record({ index: fc.nat(2), apt: fc.constantFrom(true, true, true, false) });
 
 /** In which states something can be done. */
 const aptFor: Readonly<Record<string, readonly EnrollmentStatus[]>> = {
@@ -79,6 +79,7 @@ type Wish = typeof wish extends fc.Arbitrary<infer W> ? W : never;
 
 /** What several clients do at once, and how much time passes before. */
 const round = fc.record({
+  from: fc.nat(),
   wishes: fc.array(wish, { minLength: 1, maxLength: 3 }),
   seconds: fc.oneof(
     { weight: 12, arbitrary: fc.constant(1) },
@@ -87,6 +88,8 @@ const round = fc.record({
   ),
   lapses: fc.boolean(),
 });
+
+type Round = typeof round extends fc.Arbitrary<infer R> ? R : never;
 
 const withoutNothing = <T extends object>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
@@ -107,6 +110,8 @@ class Trial {
   readonly #ids = new Map<string, string>();
   readonly #labels = new Map<string, string>();
   #model: Model;
+  /** Where the round begins to choose. */
+  #from = 0;
 
   constructor(replicas: readonly Replica[], clock: Clock) {
     this.#replicas = replicas;
@@ -132,17 +137,10 @@ class Trial {
     }
   }
 
-  async play({
-    wishes,
-    seconds,
-    lapses,
-  }: {
-    wishes: Wish[];
-    seconds: number;
-    lapses: boolean;
-  }): Promise<void> {
+  async play({ from: begin, wishes, seconds, lapses }: Round): Promise<void> {
     this.#clock.time += seconds;
     this.#model.now = this.#clock.time;
+    this.#from = begin;
     const operations = wishes.map((each) => this.#operation(each));
     const prepared = [];
     for (const [i, each] of operations.entries()) prepared.push(await this.#prepare(each, this.#replica(i)));
@@ -183,8 +181,8 @@ class Trial {
     const acting = this.#model
       .roots(account)
       .concat(enrollments.filter((each) => each.account === account && each.scopes["__manage"] === "rw"));
-    const from = apt ? acting : enrollments;
-    return from[index % from.length]?.label ?? "nobody";
+    const among = apt ? acting : enrollments;
+    return among[(this.#from + index) % among.length]?.label ?? "nobody";
   }
 
   #target({ index, apt }: Someone, account: string, what: string): string {
@@ -193,9 +191,9 @@ class Trial {
       (each) => each.account === account && aptFor[what]?.includes(this.#model.status(each)),
     );
     const others = fitting.filter((each) => !this.#model.isRoot(each));
-    const apter = others.length > 0 && index % 4 > 0 ? others : fitting;
-    const from = apt && apter.length > 0 ? apter : enrollments;
-    return from[index % from.length]?.label ?? "nobody";
+    const apter = others.length > 0 && this.#from % 4 > 0 ? others : fitting;
+    const among = apt && apter.length > 0 ? apter : enrollments;
+    return among[(this.#from + index) % among.length]?.label ?? "nobody";
   }
 
   /** What asks the authority, once it is called. */
@@ -331,7 +329,7 @@ describe.each(backends)("enrollments in $name", (backend) => {
         for (const each of rounds) await trial.play(each);
         await trial.check();
       }),
-      { numRuns: 10 },
+      { numRuns: 10, endOnFailure: true },
     );
   });
 });
