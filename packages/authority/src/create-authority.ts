@@ -152,7 +152,6 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   await state.feeds.rememberIssuer(issuer);
   await state.feeds.create(tokensFeed);
   await feeds.restore();
-  devices.onChange(() => feeds.review());
   const watch = new StateWatch({
     store,
     devices,
@@ -206,12 +205,14 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   };
   const exchanging = new ExchangeOfPolicy(services.policy, { issuer, nonces, now });
   const streams = new EventStreams(streamLimits);
+  const callers = new UnitedDevices(devices, enrolled);
+  callers.onChange(() => feeds.review());
   const app = createApp({
     services,
     streams,
     exchange: () => exchanging.current,
     device: {
-      allowList: new UnitedDevices(devices, enrolled),
+      allowList: callers,
       nonceStore: nonces,
       audience,
       requireHostBinding: true,

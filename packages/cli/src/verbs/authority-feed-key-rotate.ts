@@ -1,3 +1,4 @@
+import type { AuthorityState } from "@authmesh/authority";
 import { AmeshError } from "@authmesh/core";
 import { authorityEnvironment, dirOption, openAuthority } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
@@ -22,13 +23,11 @@ export const verb: Verb = {
 
   async run(call) {
     const { feeds, feedKeys, close } = await openAuthority(call);
-    const issuer = await feeds.issuer();
-    if (issuer === undefined)
-      throw new AmeshError("authority_not_found", "The authority was never run, and has no URL yet.", {
-        fix: "Run `amesh authority serve` once.",
-      });
-    await feedKeys.rotate(issuer);
-    await close();
+    try {
+      await feedKeys.rotate(await issuerOf(feeds));
+    } finally {
+      await close();
+    }
     const { thumbprint = null } = feedKeys;
     call.terminal.answer({ feedKey: thumbprint }, () =>
       done(`${thumbprint} signs the trust feeds from now on.`),
@@ -37,3 +36,12 @@ export const verb: Verb = {
     return undefined;
   },
 };
+
+/** As whom the authority was run last. @throws AmeshError `authority_not_found` */
+async function issuerOf(feeds: AuthorityState["feeds"]): Promise<string> {
+  const issuer = await feeds.issuer();
+  if (issuer !== undefined) return issuer;
+  throw new AmeshError("authority_not_found", "The authority was never run, and has no URL yet.", {
+    fix: "Run `amesh authority serve` once.",
+  });
+}
