@@ -17,7 +17,7 @@ const sealLength = 44;
 
 /**
  * What a machine remembers of authorities, in the folder `feeds` beside its identity: texts, each ended by a seal that
- * only this identity's key store can make (docs/protocol.md, section 11.16). An older one of its files is not told from
+ * only this identity's key store can make (docs/protocol.md, section 11.17). An older one of its files is not told from
  * the latest: what they hold says by itself how old it is.
  */
 export class SealedFiles {

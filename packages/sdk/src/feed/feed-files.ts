@@ -31,7 +31,7 @@ const readPin = record({
   seq: integer(0, Number.MAX_SAFE_INTEGER),
 });
 
-/** What a machine keeps of authorities, sealed beside its identity (docs/protocol.md, section 11.16). */
+/** What a machine keeps of authorities, sealed beside its identity (docs/protocol.md, section 11.17). */
 export class FeedFiles {
   readonly #files: SealedFiles;
 
