@@ -5,7 +5,8 @@ import { MemoryTrust, makeIdentity, silent } from "./fixtures/pair.js";
 
 const authMesh = {
   deviceId: "am_cOixWcOdI8-pLh4P",
-  scopes: {}, friendlyName: "Büro 1",
+  scopes: {},
+  friendlyName: "Büro 1",
   verifiedAt: 1_743_160_800,
   decisionId: "d",
 };

@@ -81,13 +81,16 @@ export async function readKeptFeed({ iss, feed }: FeedName, bytes: Uint8Array): 
   if (header.iss !== iss || header.feed !== feed)
     throw new AmeshError("feed_copy_damaged", `${what} is that of ${header.feed} at ${header.iss}.`);
   const state = new FeedState();
-  let entries = 0;
-  for (const line of new LineSplitter(longestLine, what).push(bytes).slice(1)) {
-    withCode(() => state.apply([readEntry(line)]), "feed_copy_damaged", what);
-    if (++entries % readAtOnce === 0) await aBreak();
+  const lines = new LineSplitter(longestLine, what);
+  for (let at = bytes.indexOf(0x0a) + 1; at < bytes.length; at += readBytesAtOnce) {
+    for (const line of lines.push(bytes.subarray(at, at + readBytesAtOnce)))
+      withCode(() => state.apply([readEntry(line)]), "feed_copy_damaged", what);
+    await aBreak();
   }
   return { state, mark: { epoch, number, digest }, headAt };
 }
 
 const what = "The kept copy of a trust feed";
 const longestLine = 64 << 10;
+/** As many entries as are read without a break, or so. */
+const readBytesAtOnce = 128 << 10;

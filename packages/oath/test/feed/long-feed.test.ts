@@ -54,16 +54,16 @@ it("is read and kept with all its devices without a stall, and asked in no time"
   const keys = devices.map(([, , value]) => String(value?.["key"]));
   const ids = devices.map(([, id]) => id);
   const each = (ask: (state: FeedState, index: number) => unknown) => {
-    const began = performance.now();
+    const began = process.cpuUsage();
     for (let round = 0; round < 5; round++) for (let i = 0; i < count; i++) ask(state, (i * 7919) % count);
-    return ((performance.now() - began) * 1000) / (5 * count);
+    return process.cpuUsage(began).user / (5 * count);
   };
   each((s, i) => s.find(keys[i] ?? ""));
   const micros = { key: each((s, i) => s.find(keys[i] ?? "")), id: each((s, i) => s.findById(ids[i] ?? "")) };
 
   const kept = { state, mark: { epoch: 1, number: 1, digest: new Uint8Array(32) }, headAt: 1 };
-  const parts = [...keptFeedText(authority, kept)];
-  const again = await longestStall(() => readKeptFeed(authority, utf8(parts.join(""))));
+  const bytes = utf8([...keptFeedText(authority, kept)].join(""));
+  const again = await longestStall(() => readKeptFeed(authority, bytes));
   expect(again.result.state.size).toBe(count);
 
   if (numbers)
