@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readToken } from "@authmesh/oath";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { emptyMachine, enrolledBy, request, TestAuthority } from "./fixtures/account.js";
+import { emptyMachine, machineWithKey, TestAuthority } from "./fixtures/account.js";
 import type { TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
 
@@ -37,9 +37,9 @@ describe("a machine's enrollment", () => {
 
     const passcode = (await laptop.succeed(["enroll", "passcode"])).stdout.trim();
     expect(passcode).toMatch(/^[A-HJKMNP-TV-Z2-9]{6}$/);
-    const box = emptyMachine();
+    const box = await machineWithKey();
     const asking = box.start([
-      ...request(authority, "@acme", "orders", "orders:rw,profile:r"),
+      ...authority.request("@acme", "orders", { orders: "rw", profile: "r" }),
       ...["--lifetime", "90d", "--passcode-file", "-", "--json"],
     ]);
     onTestFinished(() => asking.stop());
@@ -50,7 +50,7 @@ describe("a machine's enrollment", () => {
     expect(await codeOf(box, ["login"])).toEqual([4, "enrollment_pending"]);
 
     const shown = await laptop.succeed(["enroll", "list", "--status", "pending"]);
-    expect(shown.stdout).toContain(`${id}  orders/box-1  [pending]  orders:rw,profile:r`);
+    expect(shown.stdout).toContain(`${id}  orders/box-1  [pending]   orders:rw,profile:r  code `);
     expect(shown.stderr).toBe(`Next: amesh enroll approve ${id}\n`);
     const { deviceId } = (await box.open()).identity;
     const approval = await laptop.runInTerminal(
@@ -103,9 +103,9 @@ describe("a machine's enrollment", () => {
 
   it("is revoked together with what it approved, shown beforehand as a tree", async () => {
     const laptop = await authority.root("@cascade");
-    const root = "*:rw,__manage:rw";
-    const second = await enrolledBy(laptop, request(authority, "@cascade", "second", root), root);
-    const third = await enrolledBy(second.machine, request(authority, "@cascade", "third", "a:r"), "a:r");
+    const root = { "*": "rw", __manage: "rw" } as const;
+    const second = await authority.enrolled(laptop, "@cascade", "second", root);
+    const third = await authority.enrolled(second.machine, "@cascade", "third", { a: "r" });
     const { stdout } = await laptop.succeed(["enroll", "revoke", second.id, "--cascade", "--dry-run"]);
     expect(stdout.trimEnd().split("\n")).toEqual([
       expect.stringMatching(`^  ${second.id}  second/box-1  \\[revoked\\]`),
@@ -122,8 +122,8 @@ describe("amesh enroll request", () => {
   it("leaves the request standing when it is interrupted, goes on with it, and withdraws it", async () => {
     const laptop = await authority.root("@waiting");
     const input = (await laptop.succeed(["enroll", "passcode"])).stdout;
-    const box = emptyMachine();
-    const args = request(authority, "@waiting", "orders", "orders:r");
+    const box = await machineWithKey();
+    const args = authority.request("@waiting", "orders", { orders: "r" });
     const asked = await box.succeed([...args, "--passcode-file", "-", "--no-wait"], { input });
     const [, code] = /Comparison code: (\d{3} \d{3})/.exec(asked.stdout) ?? [];
     expect(asked.stderr).toContain("Next: amesh enroll request --resume\n");
@@ -149,9 +149,9 @@ describe("amesh enroll request", () => {
     onTestFinished(() => watching.stop());
     await watching.line((line) => (line.startsWith("Watching") ? line : undefined), watching.errors);
     const input = (await laptop.succeed(["enroll", "passcode"])).stdout;
-    const box = emptyMachine();
+    const box = await machineWithKey();
     const asking = box.run(
-      [...request(authority, "@denying", "orders", "orders:r"), "--passcode-file", "-"],
+      [...authority.request("@denying", "orders", { orders: "r" }), "--passcode-file", "-"],
       { input },
     );
     const { id, code } = await watching.line((line) => {
@@ -168,8 +168,8 @@ describe("amesh enroll request", () => {
 
   it("is refused for a passcode that is wrong, and shows none that stands in its file's place", async () => {
     await authority.root("@guessing");
-    const box = emptyMachine();
-    const args = request(authority, "@guessing", "orders", "orders:r");
+    const box = await machineWithKey();
+    const args = authority.request("@guessing", "orders", { orders: "r" });
     const wrong = await box.run([...args, "--passcode-file", "-"], { input: "AAAAAA\n" });
     expect(wrong).toMatchObject({ status: 3, stderr: expect.stringContaining("(passcode_refused)") });
     const argument = await box.run([...args, "--passcode-file", "K7M2PQ"]);
@@ -184,8 +184,8 @@ describe("amesh enroll request", () => {
 describe("an account's first secret", () => {
   it("works once, and a recovery code brings the account back", async () => {
     const secret = await authority.createAccount("@once");
-    const onboard = ["onboard", "@once", "--authority", authority.url, "--backend", "encrypted-file"];
-    const laptop = emptyMachine();
+    const onboard = ["onboard", "@once", "--authority", authority.url];
+    const laptop = await machineWithKey();
     const codes = join(laptop.folder, "codes");
     const file = ["--recovery-codes-file", codes, "--secret-file", "-"];
     expect(await laptop.run([...onboard, "--secret-file", "-"], { input: secret })).toEqual({
@@ -199,7 +199,7 @@ describe("an account's first secret", () => {
       ...failed("storage_failed", "not there yet"),
     });
 
-    const thief = emptyMachine();
+    const thief = await machineWithKey();
     const theirs = ["--recovery-codes-file", join(thief.folder, "codes"), "--secret-file", "-"];
     expect(await thief.run([...onboard, ...theirs], { input: secret })).toEqual({
       status: 3,
@@ -207,14 +207,14 @@ describe("an account's first secret", () => {
     });
 
     const [first = ""] = readFileSync(codes, "utf8").split("\n");
-    const replacement = emptyMachine();
-    const recover = ["recover", "@once", "--authority", authority.url, "--backend", "encrypted-file"];
+    const replacement = await machineWithKey();
+    const recover = ["recover", "@once", "--authority", authority.url];
     const more = ["--device", "new", "--code-file", "-", "--recovery-codes-file", "/dev/null"];
     expect((await replacement.run([...recover, ...more], { input: first })).status).toBe(1);
     const kept = [...more.slice(0, -1), join(replacement.folder, "codes")];
     await replacement.succeed([...recover, ...kept], { input: first.toLowerCase() });
     await replacement.succeed(["enroll", "list"]);
-    const again = emptyMachine();
+    const again = await machineWithKey();
     const last = [...more.slice(0, -1), join(again.folder, "codes")];
     expect(await again.run([...recover, ...last], { input: first })).toMatchObject({ status: 3 });
   }, 60_000);
@@ -223,8 +223,8 @@ describe("an account's first secret", () => {
 describe("what a root sees to", () => {
   it("extends, narrows, lists what is stale, and rotates its own key", async () => {
     const laptop = await authority.root("@upkeep");
-    const args = [...request(authority, "@upkeep", "orders", "orders:rw"), "--lifetime", "10d"];
-    const { machine: box, id } = await enrolledBy(laptop, args, "orders:rw");
+    const scopes = { orders: "rw" } as const;
+    const { machine: box, id } = await authority.enrolled(laptop, "@upkeep", "orders", scopes, 864_000);
 
     const stale = documentOf(await laptop.succeed(["enroll", "stale", "--json"]));
     expect(stale.expiring.map((one: { id: string }) => one.id)).toEqual([id]);
