@@ -22,6 +22,13 @@ export interface FeedKeysOptions {
   readonly now: () => number;
 }
 
+/** What verifiers are shown (docs/protocol.md, section 9.3). */
+export interface PublishedFeedKeys {
+  readonly key: PublicJwk;
+  readonly first: PublicJwk;
+  readonly rotations: readonly string[];
+}
+
 /** The key that signs the trust feeds, and how it came to be (docs/protocol.md, section 9.2). Replicas share it. */
 export class FeedKeys {
   readonly #options: FeedKeysOptions;
@@ -43,10 +50,11 @@ export class FeedKeys {
     return this.#signer?.publicJwk.kid;
   }
 
-  /** The present key, and every rotation that led to it. */
-  get published(): { readonly key: PublicJwk; readonly rotations: readonly string[] } {
+  /** The present key, and every rotation that led to it from the first, which is there for who knows its thumbprint alone. */
+  get published(): PublishedFeedKeys {
     const rotations = this.#keys.flatMap(({ rotation }) => (rotation === undefined ? [] : [rotation]));
-    return { key: this.signer.publicJwk, rotations };
+    const key = this.signer.publicJwk;
+    return { key, first: this.#keys[0]?.publicJwk ?? key, rotations };
   }
 
   /** Reads the keys again. Throws what the store does, and `key_mismatch`. */

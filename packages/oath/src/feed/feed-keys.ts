@@ -1,5 +1,5 @@
 import { AmeshError, type JsonValue } from "@authmesh/core";
-import { listOf, optional, record, text, withCode } from "@authmesh/core/records";
+import { listOf, record, text, withCode } from "@authmesh/core/records";
 import type { IssuerKey, PublicJwk } from "../keys.js";
 import { feedKey, importedFeedKey, type ReadFeedRotation, readFeedRotation } from "./feed-rotation.js";
 import { type FeedStatement, readFeedStatement } from "./feed-statement.js";
@@ -13,7 +13,7 @@ export interface FeedAnchor {
 
 const readAnswer = record({
   key: feedKey,
-  first: optional(feedKey),
+  first: feedKey,
   rotations: listOf(text(/^[\x21-\x7e]{1,4096}$/, "a JWS"), 1000),
 });
 
@@ -61,8 +61,7 @@ export class FeedKeys {
     );
     const chain = rotations.map(readFeedRotation);
     const before = this.#anchor;
-    if (before === undefined)
-      this.#begin([key, ...(first === undefined ? [] : [first]), ...chain.map((each) => each.new)]);
+    if (before === undefined) this.#begin([key, first, ...chain.map((each) => each.new)]);
     this.#follow(chain);
     if (key.kid !== this.#present?.kid && !this.#superseded.has(key.kid)) throw changed(this.#iss, key.kid);
     return this.#anchor?.key.kid !== before?.key.kid;
