@@ -10,6 +10,7 @@ const entries: Readonly<Record<string, string>> = {
   "@authmesh/core": join(packages, "core/src/index.ts"),
   "@authmesh/core/records": join(packages, "core/src/records.ts"),
   "@authmesh/oath/audit": join(packages, "oath/src/audit/index.ts"),
+  "@authmesh/oath/feed": join(packages, "oath/src/feed/index.ts"),
   "@authmesh/oath/logger": join(packages, "oath/src/logger.ts"),
   "@authmesh/oath/timing": join(packages, "oath/src/timing/index.ts"),
   "@authmesh/oath": join(packages, "oath/src/index.ts"),

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Decision, PublicKey } from "@authmesh/core";
 import { createIdentity, type OpenIdentity, openIdentity } from "@authmesh/keystore";
-import { createClient, type Logger, type VerifyOptions, verify } from "@authmesh/sdk";
+import { mintToken, staticKeys } from "@authmesh/oath";
+import { createClient, type Logger, type VerifyOptions, verify, verifyToken } from "@authmesh/sdk";
 import { closeFeeds, FeedFiles, feedStatuses } from "@authmesh/sdk/feed";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { FeedAuthority, newFeedSigner } from "../../../oath/test/fixtures/feed-authority.js";
@@ -243,5 +244,41 @@ describe("the list and the feed, united", () => {
     });
     expect(await call()).toBe(401);
     expect(reason()).toBe("entry_expired");
+  });
+});
+
+describe("a verifier of tokens with an authority", () => {
+  it("refuses what the authority revokes, and a device's tokens once the device is, known tokens too", async () => {
+    vi.stubEnv("AUTH_MESH_DIR", dir);
+    const tokens = new FeedAuthority("tokens", Date.now);
+    Object.assign(tokens, { iss: http.url, signer: authority.signer });
+    await tokens.change(["token", "jti:nobody", { at: 5 }]);
+    onTestFinished(() => tokens.cut());
+    http.answer = (response, request) =>
+      (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
+    const issuer = newFeedSigner();
+    const gate = verifyToken({
+      audience: "orders",
+      trustedIssuers: [http.url],
+      keys: staticKeys({ [http.url]: { keys: [issuer.publicJwk] } }),
+      policy: "none",
+      tokenUse: "until-expiry",
+      authority: { url: http.url, key: authority.key },
+      account: "@acme",
+      logger: silent,
+    });
+    const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
+    const token = async (sub: string) =>
+      (await mintToken({ sub, aud: "orders", act: "orders.list" }, { issuer: http.url, signer: issuer }))
+        .token;
+    const [own, foreign] = [await token("svc://acme/shop/till-1"), await token("svc://billing/worker")];
+    const call = async (presented: string) =>
+      (await fetch(url, { headers: { authorization: `OathMesh ${presented}` } })).status;
+    expect([await call(own), await call(foreign)]).toEqual([200, 200]);
+    await authority.change(device.revoked);
+    await until(async () => (await call(own)) === 401);
+    expect(await call(foreign)).toBe(200);
+    await tokens.change(["token", "sub:svc://billing/worker", { at: 6 }]);
+    await until(async () => (await call(foreign)) === 401);
   });
 });
