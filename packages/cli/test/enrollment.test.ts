@@ -75,6 +75,9 @@ describe("a machine's enrollment", () => {
     expect(await asking.event("decided")).toMatchObject({ id, status: "approved", scopes: { orders: "r" } });
     expect(await asking.ended).toBe(0);
 
+    const standing = documentOf(await box.succeed(["status", "--json"]));
+    expect(standing.enrollment).toMatchObject({ account: "@acme", status: "approved", id });
+    expect(standing.enrollment.expiresAt * 1000).toBeGreaterThan(Date.now());
     const login = await box.succeed(["login", "--aud", "api.example.com", "--act", "orders.read"]);
     expect(readToken(login.stdout.trim()).claims).toMatchObject({
       sub: "svc://acme/orders/box-1",
