@@ -50,20 +50,22 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const { allowList } = options;
   const local = typeof allowList === "object" ? undefined : machine.localTrust(allowList, logger);
   const listed: TrustStore = local ?? (allowList as TrustStore);
-  const opened = async () => local?.ready();
-  const memory = () => local?.fleetMemory;
-  const fleet = followFleet(options, { trust: listed, ready: opened, memory, logger }, () => local?.deviceId);
   const feed = accountFeed(options, logger);
-  const trust = feed === undefined ? (fleet ?? listed) : new UnitedTrust(fleet ?? listed, feed);
+  const united = feed === undefined ? listed : new UnitedTrust(listed, feed);
+  const opened = async () => {
+    await local?.ready();
+    await feed?.ready();
+  };
+  const memory = () => local?.fleetMemory;
+  // Over the feed, so that enrolled devices may revoke, and none that the feed revoked.
+  const fleet = followFleet(options, { trust: united, ready: opened, memory, logger }, () => local?.deviceId);
+  const trust = fleet ?? united;
   const nonces = options.nonceStore ?? memoryOfThisProcess(logger, forNonces);
   const verifier = createVerifier({ ...options, audience: named, trust, nonces });
   refuseUnknownEncodings(options);
   const refusals = new RefusalLog(logger);
   const audit = openAudit(options.audit, logger);
-  const ready = async () => {
-    await (fleet === undefined ? opened() : fleet.ready());
-    await feed?.ready();
-  };
+  const ready = () => (fleet ?? { ready: opened }).ready();
   const watch = new TrustWatch({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
