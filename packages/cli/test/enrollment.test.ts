@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readToken } from "@authmesh/oath";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { codeIn, MailServer } from "../../authority/test/accounts/mail-server.js";
 import { emptyMachine, machineWithKey, TestAuthority } from "./fixtures/account.js";
 import type { TestMachine } from "./fixtures/amesh.js";
 import { documentOf, failed } from "./fixtures/documents.js";
@@ -181,6 +182,26 @@ describe("amesh enroll request", () => {
     expect(await box.run(args)).toEqual({ status: 2, ...failed("input_required", "--passcode-file -") });
     expect((await box.run([...args, "--resume"])).status).toBe(2);
     expect(await box.run(["enroll", "request", "--resume"])).toMatchObject({ status: 1 });
+  }, 60_000);
+});
+
+describe("amesh register", () => {
+  it("gets an account's secret for the code of a mail", async () => {
+    const mail = await MailServer.start();
+    const flags = ["--registration", "open", "--mail-from", "amesh@example.com"];
+    const open = await TestAuthority.serve(flags, { AMESH_SMTP_URL: mail.url });
+    onTestFinished(() => open.stop());
+    const laptop = emptyMachine();
+    const register = ["register", "@mailed", "--authority", open.url];
+    expect(await laptop.run(register)).toEqual({ status: 2, ...failed("input_required", "register --help") });
+    const asked = await laptop.succeed([...register, "--email", "ops@acme.example"]);
+    expect(asked).toEqual({ stdout: "", status: 0, stderr: expect.stringContaining("--code-file FILE") });
+    const code = codeIn(await mail.after(0));
+    const wrong = await laptop.run([...register, "--code-file", "-"], { input: "AAAA-AAAA" });
+    expect(wrong).toMatchObject({ status: 3, stderr: expect.stringContaining("(activation_refused)") });
+    const { stdout } = await laptop.succeed([...register, "--code-file", "-"], { input: code });
+    expect(stdout).toMatch(/^amesh_once_[\w-]{43}\n$/);
+    expect(mail.mails).toHaveLength(1);
   }, 60_000);
 });
 

@@ -1,15 +1,16 @@
-import { AmeshError, isoTime } from "@authmesh/core";
+import { isoTime } from "@authmesh/core";
 import { activate, register } from "@authmesh/sdk/enroll";
 import { authorityUrlEnvironment, authorityUrlOption, readAuthorityUrl } from "../authority/authority-url.js";
 import { accountArgument } from "../enroll/account-argument.js";
 import { readSecretInput } from "../enroll/secret-input.js";
+import { requiredOption } from "../required-option.js";
 import type { Verb } from "../verb.js";
 
 export const verb: Verb = {
   manual: {
     description: [
       "Asks an authority for an account. It sends an activation code by mail, which is asked for here and traded for the account's secret: the secret goes to standard output, once. It lives seven days and makes the first machine that uses it the account's root, by `amesh onboard`.",
-      "The authority must have registration open, or have invited the address. It answers the same whether or not the name is free: the mail says it. Without a terminal give the code later, by --code-file and without --email.",
+      "The authority must have registration open, or have invited the address. It answers the same whether or not the name is free: the mail says it. Without a terminal give the code later, by --code-file: then no mail is asked for.",
     ],
     arguments: [accountArgument],
     options: [
@@ -40,20 +41,16 @@ export const verb: Verb = {
   async run(call) {
     const { terminal } = call;
     const [account = ""] = call.args;
-    const email = call.text("email");
     const authority = readAuthorityUrl(call).href;
-    if (email === undefined && !call.has("code-file"))
-      throw new AmeshError("input_required", "There is neither an address nor an activation code.", {
-        fix: "Give --email ADDRESS for a new code, or --code-file FILE with the one that came.",
-      });
-    if (email !== undefined) {
+    if (!call.has("code-file")) {
+      const email = requiredOption(call, "register", "email");
       await terminal.during("Waiting for the authority", register({ authority, account, email }));
       terminal.note(`A mail is on its way to ${email}.`);
-    }
-    if (!call.has("code-file") && !terminal.questions.interactive) {
-      terminal.report({ schema: 1, status: "sent", account }, "");
-      terminal.next(`amesh register ${account} --code-file FILE --authority ${authority}`);
-      return undefined;
+      if (!terminal.questions.interactive) {
+        terminal.report({ schema: 1, status: "sent", account }, "");
+        terminal.next(`amesh register ${account} --code-file FILE --authority ${authority}`);
+        return undefined;
+      }
     }
     const code = await readSecretInput(call, { option: "code-file", what: "Activation code" });
     const activated = await activate({ authority, account, code });
