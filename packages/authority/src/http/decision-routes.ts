@@ -64,8 +64,8 @@ async function decide(
   const changed = await services.enrollments.decide(actorOf(context, services), decision, dryRun);
   if (!dryRun) await services.tellChanges();
   const now = services.now() / 1000;
-  // What was deleted is not there any more.
-  const left = decision.type === "delete" ? [] : changed;
+  // What was deleted is not there any more; what would be still is.
+  const left = decision.type === "delete" && !dryRun ? [] : changed;
   const told = left.map((enrollment) => toldEnrollment(enrollment, now));
   return context.json({ enrollments: told }, 200, { "Cache-Control": "no-store" });
 }
