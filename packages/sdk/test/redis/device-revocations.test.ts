@@ -7,6 +7,7 @@ import type { ClientIdentity } from "@authmesh/sdk";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { watchRedis } from "../../../../test/fixtures/redis-monitor.js";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
 import type { FleetMemory } from "../../src/device-revocations.js";
 import { verify } from "../../src/index.js";
@@ -264,14 +265,11 @@ describe("statements", () => {
   });
 
   it("stand in a stream that is cut at its length", async () => {
-    const { redis, key, announce } = scene();
-    const monitor = await redis.monitor();
-    onTestFinished(async () => monitor.disconnect());
-    const seen: string[][] = [];
-    monitor.on("monitor", (_: string, command: string[]) => void seen.push(command));
+    const { key, announce } = scene();
+    const seen = await watchRedis(shared.port, onTestFinished);
     await announce("revoke");
     await expect
-      .poll(() => seen.find(([name]) => name?.toLowerCase() === "xadd")?.slice(0, 7))
+      .poll(() => seen.find(({ command }) => command[0]?.toLowerCase() === "xadd")?.command.slice(0, 7))
       .toEqual(["XADD", key, "MAXLEN", "~", "100000", "*", "s"]);
   });
 });

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { Redis } from "ioredis";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { nonceStoreConformance } from "../../../../test/conformance/suites/nonce-store.js";
+import { watchRedis } from "../../../../test/fixtures/redis-monitor.js";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
 import { type RedisClient, RedisNonceStore } from "../../src/redis/index.js";
 import { establishScript } from "../../src/redis/memory-marker.js";
@@ -71,15 +72,11 @@ describe("what is in Redis", () => {
   it("is asked by two commands of one key each, sent together: SET NX PX and the marker's script", async () => {
     const { check } = openStore(server.url);
     await check("first");
-    const monitor = await admin.monitor();
-    onTestFinished(() => monitor.disconnect());
-    const seen: string[][] = [];
-    monitor.on("monitor", (_: string, command: string[], source: string) => {
-      if (source !== "lua") seen.push(command);
-    });
+    const watched = await watchRedis(server.port, onTestFinished);
     await check("second", 1.5);
     await admin.ping();
-    await expect.poll(() => seen.at(-1)?.[0]).toBe("ping");
+    await expect.poll(() => watched.at(-1)?.command[0]).toBe("ping");
+    const seen = watched.filter(({ source }) => source !== "lua").map(({ command }) => command);
     expect(seen.map(([name, ...args]) => [name?.toLowerCase(), args.length])).toEqual([
       ["set", 5],
       ["evalsha", 4],

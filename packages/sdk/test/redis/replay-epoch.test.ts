@@ -1,6 +1,7 @@
 import { createVerifier } from "@authmesh/core";
 import { Redis } from "ioredis";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { watchRedis } from "../../../../test/fixtures/redis-monitor.js";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
 import {
   DevicesInMemory,
@@ -269,18 +270,10 @@ describe("while no requests come", () => {
     const server = await RedisServer.start(onTestFinished);
     const watched = openStore({ redisUrl: server.url, watchMs: 10 });
     await until(watched, "fresh");
-    const admin = new Redis(server.url);
-    const monitor = await admin.monitor();
-    onTestFinished(() => {
-      monitor.disconnect();
-      admin.disconnect();
-    });
-    const seen: (string | undefined)[] = [];
-    monitor.on("monitor", (_: string, [name]: string[], source: string) => {
-      if (source !== "lua") seen.push(name?.toLowerCase());
-    });
-    await expect.poll(() => seen.length).toBeGreaterThan(3);
-    expect(new Set(seen)).toEqual(new Set(["evalsha"]));
+    const seen = await watchRedis(server.port, onTestFinished);
+    const asked = () => seen.filter(({ source }) => source !== "lua");
+    await expect.poll(() => asked().length).toBeGreaterThan(3);
+    expect(new Set(asked().map(({ command }) => command[0]?.toLowerCase()))).toEqual(new Set(["evalsha"]));
   });
 });
 
