@@ -55,6 +55,11 @@ export const verb: Verb = {
       ["AMESH_AUTHORITY_REDIS_URL_FILE", "file with that URL"],
       ["AMESH_SMTP_URL", "smtps://USER:PASSWORD@HOST: what sends the mails of registration"],
       ["AMESH_SMTP_URL_FILE", "file with that URL"],
+      ["AMESH_ENROLLMENT_WEBHOOK_URL", "https://…: who is told that a machine asks to be enrolled"],
+      [
+        "AMESH_ENROLLMENT_WEBHOOK_SECRET_FILE",
+        "file with the secret that is sent there as Authorization: Bearer",
+      ],
       ...keyStoreEnvironment,
     ],
     examples: [
