@@ -290,6 +290,11 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/authority-new-epoch.js"),
   },
   {
+    name: "authority forget",
+    summary: "unpin an authority's feed key on this machine",
+    load: () => import("./verbs/authority-forget.js"),
+  },
+  {
     name: "keys list",
     summary: "list the signing keys of an authority",
     load: () => import("./verbs/keys-list.js"),

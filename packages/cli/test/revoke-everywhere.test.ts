@@ -26,7 +26,7 @@ let redis: RedisServer;
 let operator: Machine;
 let colleague: Machine;
 let stranger: Machine;
-let members: readonly { readonly server: Program; readonly port: number }[];
+let members: readonly Member[];
 
 beforeAll(async () => {
   redis = await RedisServer.start((stop) => void ended.push(stop));
@@ -46,8 +46,14 @@ afterAll(async () => {
 let laptops: Machine[];
 let laptop: Machine;
 let client: Client;
+interface Member {
+  readonly made: TestMachine;
+  readonly server: Program;
+  readonly port: number;
+}
+
 /** A server that knows the laptops, who may revoke, and who may not. */
-async function startServer(name: string): Promise<{ server: Program; port: number }> {
+async function startServer(name: string): Promise<Member> {
   const { made } = await machine(name);
   const list = await made.openList();
   await list.update((draft) => {
@@ -60,7 +66,7 @@ async function startServer(name: string): Promise<{ server: Program; port: numbe
   });
   const server = new Program([program, redis.url], { env: { ...made.env } });
   ended.push(() => server.stop());
-  return { server, port: (await server.event("listening")).port };
+  return { made, server, port: (await server.event("listening")).port };
 }
 
 const newEntry = {
@@ -125,6 +131,10 @@ describe("amesh revoke --everywhere", () => {
     );
     expect(await answers()).toEqual(Array(3).fill("401 unauthorized"));
     expect(performance.now() - started).toBeLessThan(1000);
+    const [{ made: server }] = members as [Member];
+    const { fleet } = documentOf(await server.run(["status", "--json"]));
+    expect(fleet).toEqual({ revoked: 1, newestAt: expect.any(Number) });
+    expect(Date.now() / 1000 - fleet.newestAt).toBeLessThan(60);
 
     const { stdout, stderr, status } = await everywhere(operator, "--undo");
     expect([status, stderr, stdout]).toEqual([
@@ -133,6 +143,9 @@ describe("amesh revoke --everywhere", () => {
       `✔ ${laptop.deviceId} is no longer revoked by this machine.\n`,
     ]);
     await expect.poll(answers, { interval: 20 }).toEqual(Array(3).fill(`200 ${laptop.name}`));
+    expect((await server.run(["status"])).stdout).toMatch(
+      /^ {2}Fleet +: 0 devices revoked, the last word at 20/m,
+    );
   });
 
   it("does nothing for a machine without the grant, and the servers' logs say so", async () => {

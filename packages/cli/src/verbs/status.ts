@@ -13,6 +13,8 @@ import {
 import { relayUrl } from "@authmesh/sdk/pairing";
 import { audienceWarning, effectiveAudience } from "../audience-warning.js";
 import { enrollmentStanding } from "../enroll/standing.js";
+import { type FeedStanding, feedStanding } from "../feed/feed-standing.js";
+import { fleetStanding } from "../feed/fleet-standing.js";
 import { type Finding, formatFinding, isHealthy } from "../finding.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { fields, formatDevice, identityDocument } from "../layout.js";
@@ -23,7 +25,7 @@ import type { Verb } from "../verb.js";
 export const verb: Verb = {
   manual: {
     description: [
-      "Says how this machine stands: first what is wrong or needs attention, each with what mends it, then identity, key store and what it protects against, the hosts this machine answers to, the devices it trusts, its enrollment as it was when the authority was last asked, the relay, and when the allow list last changed. Asks for nothing. Where the key store does not open, or wants a secret that only a person knows, it says so, and the allow list is not checked; `amesh doctor` tries more things out.",
+      "Says how this machine stands: first what is wrong or needs attention, each with what mends it, then identity, key store and what it protects against, the hosts this machine answers to, the devices it trusts, its enrollment as it was when the authority was last asked, the trust feeds and revocations that its services keep, the relay, and when the allow list last changed. Asks for nothing. Where the key store does not open, or wants a secret that only a person knows, it says so, and the allow list is not checked; `amesh doctor` tries more things out.",
     ],
     environment: [
       ["AMESH_AUDIENCE", "the hosts this machine answers to, separated by commas"],
@@ -48,16 +50,19 @@ export const verb: Verb = {
     const { terminal } = call;
     const dir = identityFolder();
     const { identity } = readIdentity(dir);
-    const { state, findings } = await terminal.during("Opening the key store", lookAtList(dir));
+    const { state, feeds, findings } = await terminal.during("Opening the key store", lookInside(dir));
     const relay = findRelay();
     const migration = migrationWarning(dir);
     const { enrollment, ...standing } = enrollmentStanding(dir);
+    const fleet = fleetStanding(dir);
     const exposed = [...inspectStorage(dir), ...inspectSecretFiles()];
     const warnings: readonly Finding[] = [
       ...findings,
       ...(migration === undefined ? [] : [migration]),
       ...(state === undefined ? [] : warningsOf(state)),
       ...standing.findings,
+      ...(feeds?.findings ?? []),
+      ...fleet.findings,
       ...(relay.problem === undefined ? [] : [relay.problem]),
       ...exposed.map(({ path, problem, fix }) => warning(`${path}: ${problem}.`, fix)),
     ];
@@ -71,6 +76,8 @@ export const verb: Verb = {
         keyStore,
         relay: relay.url ?? null,
         enrollment: enrollment ?? null,
+        ...feeds?.document,
+        ...fleet.document,
         ...(state === undefined ? {} : documentOf(state)),
       },
       () =>
@@ -86,6 +93,8 @@ export const verb: Verb = {
             ["Protection", protection],
             ...(state === undefined ? [] : rowsOf(state)),
             ...standing.rows,
+            ...(feeds?.rows ?? []),
+            ...fleet.rows,
             ["Relay", relay.text],
           ]),
         ].join("\n\n"),
@@ -99,18 +108,25 @@ export const verb: Verb = {
 /** Only a person could tell them now, or only a program has the key store: nothing shows that anything is broken. */
 const unchecked: ReadonlySet<ErrorCode> = new Set(["pin_missing", "passphrase_missing", "key_store_unknown"]);
 
-/** The allow list, as far as it can be trusted and nobody is asked; and what there is to say of it and the key. */
-async function lookAtList(
-  dir: string,
-): Promise<{ readonly state?: AllowListState; readonly findings: readonly Finding[] }> {
+/** What only this machine's key opens. */
+interface Inside {
+  /** Undefined where it cannot be trusted. */
+  readonly state?: AllowListState;
+  readonly feeds?: FeedStanding;
+  readonly findings: readonly Finding[];
+}
+
+/** As far as nobody is asked; and what there is to say of list and key. */
+async function lookInside(dir: string): Promise<Inside> {
   try {
     const open = await openIdentity({ dir });
     const list = await open.openAllowList();
+    const feeds = await feedStanding(open);
     const problem = list.check();
     if (problem !== undefined)
-      return { findings: [{ verdict: "FAIL", detail: problem.detail, fix: problem.fix }] };
+      return { feeds, findings: [{ verdict: "FAIL", detail: problem.detail, fix: problem.fix }] };
     const passphrase = passphraseFinding(open.identity.backend);
-    return { state: list.state, findings: passphrase === undefined ? [] : [passphrase] };
+    return { state: list.state, feeds, findings: passphrase === undefined ? [] : [passphrase] };
   } catch (error) {
     if (!(error instanceof AmeshError)) throw error;
     const { message, code, fix } = error;

@@ -1,4 +1,4 @@
-import { sha256, toBase64Url } from "@authmesh/core";
+import { AmeshError, sha256, toBase64Url } from "@authmesh/core";
 import { integer, oneOf, readDocument, record, text } from "@authmesh/core/records";
 import { type OpenIdentity, SealedFiles } from "@authmesh/keystore";
 import {
@@ -17,6 +17,15 @@ export interface FeedPin extends FeedAnchor {
   readonly url: string;
   /** The thumbprint that was configured when it was written; "" where none was. */
   readonly from: string;
+}
+
+/** What there is of all authorities. */
+export interface KeptFeeds {
+  /** Where each copy stands. */
+  readonly copies: readonly KeptFeedHeader[];
+  readonly pins: readonly FeedPin[];
+  /** Why the others cannot be read: each names a file. */
+  readonly problems: readonly AmeshError[];
 }
 
 /** A snapshot of the largest size, and its seal. */
@@ -55,16 +64,25 @@ export class FeedFiles {
     return this.#files.write(copyName(name), keptFeedText(name, kept));
   }
 
-  /** Where each copy stands that is kept, and can be read. @throws AmeshError `storage_failed` */
-  listCopies(): readonly KeptFeedHeader[] {
-    const copies = this.#files.list().filter((name) => name.endsWith(".copy"));
-    return copies.map((name) => readKeptHeader(this.#files.read(name, longestCopy) ?? new Uint8Array()));
+  /** One that cannot be read hides no other. @throws AmeshError `storage_failed` for a folder that cannot be read */
+  list(): KeptFeeds {
+    const copies: KeptFeedHeader[] = [];
+    const pins: FeedPin[] = [];
+    const problems: AmeshError[] = [];
+    for (const name of this.#files.list())
+      try {
+        if (name.endsWith(".copy")) copies.push(...this.#read(name, longestCopy, readKeptHeader));
+        else pins.push(...this.#read(name, longestPin, (bytes) => pinOf(bytes, `The pin ${name}`)));
+      } catch (error) {
+        if (!(error instanceof AmeshError)) throw error;
+        problems.push(error);
+      }
+    return { copies, pins, problems };
   }
 
   /** @throws AmeshError `feed_copy_damaged`, `storage_failed` */
   readPin(url: string): FeedPin | undefined {
-    const bytes = this.#files.read(pinName(url), longestPin);
-    return bytes && readDocument(bytes, readPin, "feed_copy_damaged", `The pin of ${url}`);
+    return this.#read(pinName(url), longestPin, (bytes) => pinOf(bytes, `The pin of ${url}`))[0];
   }
 
   /** @throws AmeshError `storage_failed`, `allow_list_locked` */
@@ -72,12 +90,29 @@ export class FeedFiles {
     return this.#files.write(pinName(url), [`${JSON.stringify({ version: 1, url, from, key, seq })}\n`]);
   }
 
+  /** Whether there is anything of an authority, damaged or not. @throws AmeshError `storage_failed` */
+  keeps(url: string): boolean {
+    return this.#namesOf(url).length > 0;
+  }
+
   /** Unpins an authority, and forgets its copies. @throws AmeshError `storage_failed`, `allow_list_locked` */
   async forget(url: string): Promise<void> {
-    const own = `${folded(url)}-`;
-    for (const name of this.#files.list()) if (name.startsWith(own)) await this.#files.remove(name);
+    for (const name of this.#namesOf(url)) await this.#files.remove(name);
+  }
+
+  #namesOf(url: string): readonly string[] {
+    return this.#files.list().filter((name) => name.startsWith(`${folded(url)}-`));
+  }
+
+  /** Nothing where there is no such file. */
+  #read<Value>(name: string, maxBytes: number, read: (bytes: Uint8Array) => Value): readonly Value[] {
+    const bytes = this.#files.read(name, maxBytes);
+    return bytes === undefined ? [] : [read(bytes)];
   }
 }
+
+const pinOf = (bytes: Uint8Array, what: string): FeedPin =>
+  readDocument(bytes, readPin, "feed_copy_damaged", what);
 
 const folded = (part: string): string => toBase64Url(sha256(part)).slice(0, 22);
 const pinName = (url: string): string => `${folded(url)}-key.pin`;

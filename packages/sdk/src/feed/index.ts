@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { FeedStatus } from "@authmesh/oath/feed";
+export type { FeedStatus, KeptFeedHeader } from "@authmesh/oath/feed";
 export type { AuthorityOption, FeedOptions } from "./authority-option.js";
-export { FeedFiles, type FeedPin } from "./feed-files.js";
+export { FeedFiles, type FeedPin, type KeptFeeds } from "./feed-files.js";
 export { closeFeeds, feedStatuses } from "./feeds.js";

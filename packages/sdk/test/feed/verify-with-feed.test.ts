@@ -136,7 +136,11 @@ describe("a verifier with an authority", () => {
     const second = await start();
     expect(await second.call()).toBe(200);
     const files = await FeedFiles.of(server);
-    expect(files.listCopies()).toMatchObject([{ iss: http.url, feed: "@acme", epoch: 1, number: 1 }]);
+    expect(files.list()).toMatchObject({
+      copies: [{ iss: http.url, feed: "@acme", epoch: 1, number: 1 }],
+      pins: [{ url: http.url, key: authority.first.publicJwk }],
+      problems: [],
+    });
   });
 
   it("leaves a copy aside that somebody changed", async () => {
