@@ -16,6 +16,8 @@ export interface FeedRequestsOptions extends FeedName {
   readonly signal: AbortSignal;
   /** Waits for the next piece of a body. */
   readonly schedule: Schedule;
+  /** Milliseconds, of a clock that only grows. */
+  readonly monotonic: () => number;
 }
 
 /** The deltas since a position, as JWSs. */
@@ -30,6 +32,13 @@ export type FeedPage = KnownPage | { readonly gone: true };
 
 /** A body as it arrives. Whoever leaves the loop ends it. */
 export type FeedBody = AsyncIterable<Uint8Array>;
+
+/** How long a body may take, in milliseconds. */
+export interface BodyPatience {
+  /** Between two pieces. */
+  readonly pauseMs: number;
+  readonly wholeMs: number;
+}
 
 /** As many as a page may hold, and more than an authority puts there. */
 const mostDeltas = 1000;
@@ -62,15 +71,14 @@ export class FeedRequests {
     return withCode(() => readPage(value ?? null, ""), "feed_malformed", "The deltas of the trust feed");
   }
 
-  /** @param pauseMs how long it may pause between two pieces */
-  snapshot(pauseMs: number): Promise<FeedBody> {
-    return this.#open(this.#path("snapshot"), { "accept-encoding": "gzip" }, pauseMs);
+  snapshot(patience: BodyPatience): Promise<FeedBody> {
+    return this.#open(this.#path("snapshot"), { "accept-encoding": "gzip" }, patience);
   }
 
   /** @param after what is known already; @param pauseMs how long it may be silent */
   events({ epoch, number }: FeedPosition, pauseMs: number): Promise<FeedBody> {
     const headers = { accept: "text/event-stream", "last-event-id": `${epoch}.${number}` };
-    return this.#open(this.#path("events"), headers, pauseMs);
+    return this.#open(this.#path("events"), headers, { pauseMs, wholeMs: Number.POSITIVE_INFINITY });
   }
 
   #path(rest: string): string {
@@ -91,8 +99,8 @@ export class FeedRequests {
     return answer;
   }
 
-  async #open(path: string, headers: Record<string, string>, pauseMs: number): Promise<FeedBody> {
-    const { fetch, timeoutMs, signal, schedule } = this.#options;
+  async #open(path: string, headers: Record<string, string>, patience: BodyPatience): Promise<FeedBody> {
+    const { fetch, timeoutMs, signal, schedule, monotonic } = this.#options;
     const url = urlAt(this.#options.iss, path);
     const ending = new AbortController();
     const end = () => ending.abort();
@@ -106,7 +114,9 @@ export class FeedRequests {
       const init = { headers, redirect: "manual", signal: ending.signal } as const;
       const response = await within(timeoutMs, fetch(url, init));
       if (response.status !== 200) throw answered(url, response.status);
-      const next = <Read>(reading: Promise<Read>) => within(pauseMs, reading, schedule);
+      const until = monotonic() + patience.wholeMs;
+      const next = <Read>(reading: Promise<Read>) =>
+        within(Math.max(0, Math.min(patience.pauseMs, until - monotonic())), reading, schedule);
       return pieces(response, url, next, release);
     } catch (error) {
       release();

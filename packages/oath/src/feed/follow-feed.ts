@@ -87,8 +87,8 @@ export interface FollowedFeed {
 const silenceMs = 25_000;
 const pollMs = 30_000;
 const firstPauseMs = 1000;
-/** A snapshot whose bytes cease to come. */
-const snapshotPauseMs = 30_000;
+/** A snapshot whose bytes cease to come, or come so slowly that it holds up what is newer. */
+const snapshotPatience = { pauseMs: 30_000, wholeMs: 600_000 };
 /** Answers until an attempt counts as failed. */
 const mostPages = 1000;
 const mostSnapshots = 2;
@@ -136,7 +136,7 @@ class FeedFollower implements FollowedFeed {
     const { signal } = this.#closing;
     const fetch = options.fetch ?? globalThis.fetch;
     const { schedule = unreferencedTimer } = options;
-    this.#requests = new FeedRequests({ ...name, fetch, timeoutMs, signal, schedule });
+    this.#requests = new FeedRequests({ ...name, fetch, timeoutMs, signal, schedule, monotonic });
     if (kept !== undefined) this.#copy.restore(kept.state, kept.mark, kept.headAt, this.#clocks);
     this.#first = new Promise((resolve) => {
       this.#firstIsOver = resolve;
@@ -273,7 +273,7 @@ class FeedFollower implements FollowedFeed {
   }
 
   async #takeSnapshot(): Promise<void> {
-    const body = await this.#requests.snapshot(snapshotPauseMs);
+    const body = await this.#requests.snapshot(snapshotPatience);
     const { snapshot, state } = await readSnapshot(body, (jws) => this.#read(jws));
     if (this.#copy.replace(snapshot, state)) this.#changed();
   }

@@ -114,6 +114,37 @@ describe("a followed feed", () => {
     await until(() => feed.state.find(b.key) !== undefined);
   });
 
+  it("gives a snapshot up that takes more than ten minutes, however steadily it comes", async () => {
+    let waits = 0;
+    const { clock, authority, server, follow, until, told } = await scene();
+    const whole = await authority.snapshot();
+    const sent: ((piece: string) => unknown)[] = [];
+    server.answer = (response, request) => {
+      if (!request.url?.includes("snapshot")) return authority.answer(response, request);
+      response.writeHead(200).flushHeaders();
+      sent.push((piece) => response.write(piece));
+    };
+    const schedule = (ring: () => void, ms: number) => {
+      waits++;
+      return clock.schedule(ring, ms);
+    };
+    const feed = follow({ schedule });
+    await until(() => sent.length === 1 && waits > 0);
+    for (let at = 0; at < 25; at++) {
+      const before = waits;
+      sent[0]?.(whole.charAt(at));
+      await until(() => waits > before);
+      clock.pass(25);
+      clock.pass(0);
+      if (at < 23) expect(told("failed")).toEqual([]);
+    }
+    await until(() => told("failed").length > 0);
+    expect(feed.status.problem).toMatchObject({
+      code: "authority_unreachable",
+      detail: expect.stringContaining("no answer in time"),
+    });
+  });
+
   it("comes back after the connection was cut and the authority was away", async () => {
     const { authority, server, follow, until, listening, pause, told } = await scene();
     const feed = follow();
