@@ -22,6 +22,16 @@ export interface RevocationScene {
   readonly logger: Logger;
 }
 
+/** How what a fleet revokes is followed, for people to read. */
+export interface FleetStatus {
+  /** Seconds since it was read to its end; Infinity before it ever was. */
+  readonly ageSeconds: number;
+  /** Whether the last attempt to read it went well. */
+  readonly connected: boolean;
+  /** Statements that were believed since it is followed. */
+  readonly applied: number;
+}
+
 /** What a fleet revokes without an authority (docs/protocol.md, section 9.5): a `RedisRevocations` of `@authmesh/sdk/redis`. */
 export interface DeviceRevocations {
   /** The trust store, less whom the fleet revoked. */

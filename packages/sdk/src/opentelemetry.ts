@@ -1,5 +1,6 @@
 /**
- * Decisions as OpenTelemetry sees them: two instruments, and attributes on the span that is active.
+ * Decisions as OpenTelemetry sees them: two instruments, and attributes on the span that is active. And how that is which
+ * they are made by: the copies of trust feeds, and what a fleet revokes.
  *
  * @module
  */
@@ -7,6 +8,8 @@ import type { Decision } from "@authmesh/core";
 import type { TokenDecision } from "@authmesh/oath";
 import { type Attributes, type MeterProvider, metrics, trace } from "@opentelemetry/api";
 import type { DecidedRequest } from "./verify-options.js";
+
+export { type TrustMetricsOptions, trustMetrics } from "./trust-metrics.js";
 
 export interface OpenTelemetryOptions {
   /** Default: the global one. */

@@ -55,6 +55,8 @@ export interface FeedStatus {
   /** Undefined before there was a copy. */
   readonly position: FeedPosition | undefined;
   readonly entries: number;
+  /** Deltas and snapshots that it took in since it is followed. */
+  readonly applied: number;
   /** Seconds since a head confirmed it; Infinity where none did. */
   readonly ageSeconds: number;
   /** Whether it is too old to decide by. */
@@ -119,6 +121,7 @@ class FeedFollower implements FollowedFeed {
   #firstIsOver: () => void = () => {};
   #wake: () => void = () => {};
   #connected = false;
+  #applied = 0;
   #problem: Failure | undefined;
 
   constructor(options: FollowFeedOptions) {
@@ -166,6 +169,7 @@ class FeedFollower implements FollowedFeed {
       feed: name.feed,
       position: mark && { epoch: mark.epoch, number: mark.number },
       entries: state.size,
+      applied: this.#applied,
       ageSeconds: ageMs / 1000,
       stale: ageMs > this.#mostStaleMs,
       connected: this.#connected,
@@ -321,6 +325,7 @@ class FeedFollower implements FollowedFeed {
   }
 
   #changed(): void {
+    this.#applied += 1;
     for (const listener of this.#listeners) listener();
   }
 

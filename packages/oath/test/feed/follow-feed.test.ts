@@ -58,6 +58,7 @@ describe("a followed feed", () => {
     expect(changes).toBe(1);
     await until(() => feed.status.connected);
     expect(feed.status).toMatchObject({
+      applied: 2,
       position: { epoch: 1, number: 2 },
       stale: false,
       problem: undefined,

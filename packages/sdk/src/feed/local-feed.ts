@@ -68,7 +68,12 @@ export class LocalFeed implements AccountFeed {
 
   get status(): FeedStatus {
     const { url, feed } = this.#options;
-    const unopened = { position: undefined, entries: 0, ageSeconds: Number.POSITIVE_INFINITY } as const;
+    const unopened = {
+      position: undefined,
+      entries: 0,
+      applied: 0,
+      ageSeconds: Number.POSITIVE_INFINITY,
+    } as const;
     return (
       this.#feed?.status ?? {
         ...unopened,

@@ -11,7 +11,7 @@ import {
 } from "@authmesh/core";
 import { mostFleetStatements } from "@authmesh/keystore";
 import { ageOf, type Clocks, type Moment, momentOf, within } from "@authmesh/oath/timing";
-import type { RevocationScene } from "../device-revocations.js";
+import type { FleetStatus, RevocationScene } from "../device-revocations.js";
 import { warnOnce } from "../warn-once.js";
 import { Lookout } from "./lookout.js";
 import { mostStatements, type RevocationStream } from "./revocation-stream.js";
@@ -60,6 +60,7 @@ export class FleetTrust implements TrustStore {
   #looking: Promise<unknown> | undefined;
   #confirmed: Moment | undefined;
   #away = false;
+  #applied = 0;
 
   constructor(options: FleetTrustOptions) {
     this.#options = options;
@@ -128,6 +129,11 @@ export class FleetTrust implements TrustStore {
       : ageOf(this.#confirmed, this.#options) / 1000;
   }
 
+  get status(): FleetStatus {
+    const connected = this.#confirmed !== undefined && !this.#away;
+    return { ageSeconds: this.staleSeconds, connected, applied: this.#applied };
+  }
+
   /** Looks at once: there is a connection. */
   call(): void {
     this.#lookout.call();
@@ -167,7 +173,7 @@ export class FleetTrust implements TrustStore {
     const { timeoutMs, monotonic } = this.#options;
     const at = momentOf(this.#options);
     if (monotonic() - this.#wholeAt > wholeAgainMs) this.#last = "";
-    let changed = false;
+    const before = this.#applied;
     try {
       for (let pages = 0; pages < pagesAtOnce; pages++) {
         if (this.#last === "") this.#beginAnew();
@@ -177,7 +183,7 @@ export class FleetTrust implements TrustStore {
           this.#last = "";
           continue;
         }
-        for (const statement of page.statements) changed = this.#hear(statement) || changed;
+        for (const statement of page.statements) this.#hear(statement);
         if (this.#last !== asked) continue; // the trust store changed meanwhile
         this.#last = page.last;
         if (page.more) continue;
@@ -185,7 +191,7 @@ export class FleetTrust implements TrustStore {
         return;
       }
     } finally {
-      if (changed) {
+      if (this.#applied > before) {
         this.#unkept = true;
         this.#tell();
       }
@@ -200,12 +206,11 @@ export class FleetTrust implements TrustStore {
     this.#putBackAt = this.#wholeAt + random() * putBackWithinMs;
   }
 
-  /** @returns whether something changed */
-  #hear(statement: string): boolean {
-    if (this.#missing.delete(statement)) return false;
+  #hear(statement: string): void {
+    if (this.#missing.delete(statement)) return;
     const heard = this.#revoked.hear(statement);
+    if (heard === "believed") this.#applied += 1;
     if (typeof heard === "object") this.#ignored(heard.ignored);
-    return heard === "believed";
   }
 
   #ignored(why: string): void {

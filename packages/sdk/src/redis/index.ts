@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { FleetStatus } from "../device-revocations.js";
 export { type AnnounceOptions, announceRevocation } from "./announce-revocation.js";
 export { openRedis } from "./open-redis.js";
 export type { IoredisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./redis-client.js";

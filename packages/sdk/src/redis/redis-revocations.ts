@@ -1,6 +1,6 @@
 import type { TrustStore } from "@authmesh/core";
 import { type Clocks, systemClocks } from "@authmesh/oath/timing";
-import type { DeviceRevocations, RevocationScene } from "../device-revocations.js";
+import type { DeviceRevocations, FleetStatus, RevocationScene } from "../device-revocations.js";
 import { FleetTrust } from "./fleet-trust.js";
 import { openRedis } from "./open-redis.js";
 import {
@@ -86,6 +86,17 @@ export class RedisRevocations implements DeviceRevocations {
   /** Seconds since the stream was read to its end: of the verifier that is worst off. Infinity before it ever was. */
   get staleSeconds(): number {
     return Math.max(0, ...[...this.#followers].map(({ staleSeconds }) => staleSeconds));
+  }
+
+  /** Of the verifier that is worst off; undefined before there is one. */
+  get status(): FleetStatus | undefined {
+    const each = [...this.#followers].map(({ status }) => status);
+    if (each.length === 0) return undefined;
+    return {
+      ageSeconds: this.staleSeconds,
+      connected: each.every(({ connected }) => connected),
+      applied: Math.max(...each.map(({ applied }) => applied)),
+    };
   }
 
   /** Follows no more, and closes the connection unless it is the application's. */
