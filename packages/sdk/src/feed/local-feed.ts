@@ -1,6 +1,6 @@
 import { AmeshError, type Failure, failure } from "@authmesh/core";
-import type { OpenIdentity } from "@authmesh/keystore";
 import {
+  type FeedAnchor,
   type FeedEvent,
   FeedState,
   type FeedStatus,
@@ -9,12 +9,10 @@ import {
   type KeptFeed,
 } from "@authmesh/oath/feed";
 import { unreferencedTimer } from "@authmesh/oath/timing";
-import { openThisMachine } from "../bootstrap/this-machine.js";
-import { createClient } from "../client/create-client.js";
 import type { Logger } from "../logger.js";
 import type { FeedPlace } from "./authority-option.js";
-import { backgroundFetch } from "./background-fetch.js";
 import { FeedFiles, type FeedPin } from "./feed-files.js";
+import { FeedSigner } from "./feed-signer.js";
 import type { AccountFeed } from "./united-trust.js";
 
 const retryMs = 1000;
@@ -41,6 +39,7 @@ export class LocalFeed implements AccountFeed {
   #retryAt = 0;
   #problem = "";
   #files: FeedFiles | undefined;
+  #goingOver: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
   #pausing = false;
   #written: KeptFeed | undefined;
@@ -100,14 +99,15 @@ export class LocalFeed implements AccountFeed {
     this.#closed = true;
     await this.#opening;
     this.#feed?.close();
+    await this.#goingOver;
     await this.#write();
   }
 
   async #open(): Promise<void> {
     const { folder, logger, url, feed, maxStaleSeconds } = this.#options;
     try {
-      const identity = await openThisMachine(folder, logger);
-      const files = await FeedFiles.of(identity);
+      const signer = await FeedSigner.open(folder, logger);
+      const files = await FeedFiles.of(signer.identity);
       const pin = this.#readPin(files);
       const kept = await this.#readCopy(files);
       if (this.#closed) return;
@@ -118,8 +118,8 @@ export class LocalFeed implements AccountFeed {
         feed,
         maxStaleSeconds,
         kept,
-        fetch: signedBy(identity, logger),
-        observe: (event) => this.#observe(event, files),
+        fetch: signer.fetch,
+        observe: (event) => this.#observe(event, signer),
       });
       this.#feed.onChange(() => {
         for (const listener of this.#listeners) listener();
@@ -158,7 +158,7 @@ export class LocalFeed implements AccountFeed {
     }
   }
 
-  #observe(event: FeedEvent, files: FeedFiles): void {
+  #observe(event: FeedEvent, signer: FeedSigner): void {
     const { url, feed, key, logger } = this.#options;
     if (event.type === "current") {
       if (this.#problem !== "") logger.warn(`${feed} of ${url} is up to date again`);
@@ -170,14 +170,38 @@ export class LocalFeed implements AccountFeed {
           `the feed key ${event.anchor.key.kid} of ${url} is pinned at first sight; name it in the option authority to be sure`,
         );
       if (!event.first) logger.warn(`${url} signs its feed with ${event.anchor.key.kid} from now on`);
-      files
-        .writePin({ url, from: key ?? "", ...event.anchor })
-        .catch((error: unknown) =>
-          this.#complain(`the feed key of ${url} cannot be kept: ${asFailure(error).detail}`),
-        );
+      void this.#pin(event.anchor);
     } else if (event.type === "failed" || event.type === "forked") {
       this.#complain(`${feed} of ${url} cannot be brought up to date: ${event.reason}`, event);
+      this.#goingOver ??= this.#goOver(signer).finally(() => {
+        this.#goingOver = undefined;
+      });
     } else logger.debug(`${feed} of ${url}: ${event.type}`);
+  }
+
+  async #pin(anchor: FeedAnchor): Promise<void> {
+    const { url, key } = this.#options;
+    try {
+      await this.#files?.writePin({ url, from: key ?? "", ...anchor });
+    } catch (error) {
+      this.#complain(`the feed key of ${url} cannot be kept: ${asFailure(error).detail}`);
+    }
+  }
+
+  /** The authority may know the key alone that took the place of this one; and only that opens later what is kept. */
+  async #goOver(signer: FeedSigner): Promise<void> {
+    const { url, feed, logger } = this.#options;
+    try {
+      if (!(await signer.goOver())) return;
+      const { identity } = signer.identity;
+      logger.warn(`${feed} of ${url} is asked for as ${identity.deviceId} from now on`);
+      this.#files = await FeedFiles.of(signer.identity);
+      this.#written = undefined;
+      const anchor = this.#feed?.anchor;
+      if (anchor !== undefined) await this.#pin(anchor);
+    } catch (error) {
+      this.#complain(`${feed} of ${url} cannot be asked for by another key: ${asFailure(error).detail}`);
+    }
   }
 
   /** Once, and not again while it lasts. */
@@ -223,10 +247,6 @@ export class LocalFeed implements AccountFeed {
 }
 
 const nothing = new FeedState();
-
-/** Requests of this machine, which wait for nothing but their answer. */
-const signedBy = (identity: OpenIdentity, logger: Logger): typeof globalThis.fetch =>
-  createClient({ identity, logger, fetch: backgroundFetch }).fetch;
 
 const asFailure = (error: unknown): Failure =>
   error instanceof AmeshError

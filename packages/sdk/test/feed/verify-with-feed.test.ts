@@ -1,8 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Decision, PublicKey } from "@authmesh/core";
-import { createIdentity, type OpenIdentity, openIdentity } from "@authmesh/keystore";
+import {
+  createIdentity,
+  finishMigration,
+  type OpenIdentity,
+  openIdentity,
+  prepareRotation,
+} from "@authmesh/keystore";
 import { mintToken, staticKeys } from "@authmesh/oath";
 import { createClient, type Logger, type VerifyOptions, verify, verifyToken } from "@authmesh/sdk";
 import { closeFeeds, FeedFiles, feedStatuses } from "@authmesh/sdk/feed";
@@ -16,6 +22,7 @@ import { serve } from "../fixtures/servers.js";
 const folder = mkdtempSync(join(tmpdir(), "amesh-feed-"));
 const dir = join(folder, "server");
 const env = { AUTH_MESH_PASSPHRASE: "of the tests" };
+const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
 const caller = makeIdentity();
 const client = createClient({ identity: caller });
 const enrolled = (publicKey: PublicKey, more: Parameters<typeof feedDevice>[1] = {}) =>
@@ -27,7 +34,6 @@ let http: HttpServer;
 
 beforeAll(async () => {
   vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
-  const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
   await createIdentity({ dir, env, friendlyName: "server", argon2 });
   server = await openIdentity({ dir, env });
 });
@@ -141,6 +147,57 @@ describe("a verifier with an authority", () => {
       pins: [{ url: http.url, key: authority.first.publicJwk }],
       problems: [],
     });
+  });
+
+  it("asks by the key that its identity moved to once the old one is refused, and keeps what it knows under that", async () => {
+    const moving = join(folder, "moving");
+    const where = { dir: moving, env, argon2 };
+    const { identity: old } = await createIdentity({ ...where, friendlyName: "moving" });
+    let refused = "";
+    http.answer = (response, request) => {
+      const { authorization = "" } = request.headers;
+      if (refused !== "" && authorization.includes(refused)) response.writeHead(401).end();
+      else authority.answer(response, request);
+    };
+    const { lines, logger } = remembering();
+    const { call } = await start({ allowList: moving, authority: http.url, logger });
+    expect(await call()).toBe(200);
+    await until(() => readdirSync(join(moving, "feeds")).some((name) => name.endsWith(".pin")));
+    await prepareRotation(where);
+    await finishMigration(where);
+    const open = await openIdentity(where);
+    await until(async () => (await call()) === 200);
+    refused = old.publicKey;
+    authority.cut();
+    await until(() => lines.some((line) => line.endsWith(`as ${open.identity.deviceId} from now on`)));
+    await authority.change(device.revoked);
+    await until(async () => (await call()) === 401);
+    await closeFeeds();
+    expect((await FeedFiles.of(open)).list()).toMatchObject({
+      copies: [{ feed: "@acme", number: 2 }],
+      pins: [{ url: http.url }],
+      problems: [],
+    });
+  });
+
+  it("asks by no key that only stands in its folder", async () => {
+    const [attacked, planted] = [join(folder, "attacked"), join(folder, "planted")];
+    for (const dir of [attacked, planted]) await createIdentity({ dir, env, argon2, friendlyName: "server" });
+    const { publicKey } = (await openIdentity({ dir: planted, env })).identity;
+    const { call } = await start({ allowList: attacked });
+    expect(await call()).toBe(200);
+    await until(() => authority.streams.size === 1);
+    await authority.pulse();
+    await until(() => feedStatuses()[0]?.connected);
+    for (const name of ["identity.json", "device.key"]) cpSync(join(planted, name), join(attacked, name));
+    const seen: string[] = [];
+    http.answer = (response, { headers }) => {
+      seen.push(headers.authorization ?? "");
+      response.writeHead(401).end();
+    };
+    authority.cut();
+    await until(() => seen.length > 1);
+    expect(seen.some((authorization) => authorization.includes(publicKey))).toBe(false);
   });
 
   it("leaves a copy aside that somebody changed", async () => {
