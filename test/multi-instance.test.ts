@@ -1,14 +1,13 @@
-import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { PrivateKey, signRequest } from "@authmesh/core";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SlowLine } from "../packages/sdk/test/redis/slow-line.js";
 import { Machines } from "../scripts/machines.js";
 import { example, startExample } from "./fixtures/example-server.js";
 import { freePort } from "./fixtures/free-port.js";
+import { startNginx } from "./fixtures/nginx.js";
 import { RedisServer } from "./fixtures/redis-server.js";
 
 const machines = new Machines();
@@ -42,7 +41,8 @@ beforeAll(async () => {
   const env = { REDIS_URL: line.url, AMESH_AUDIENCE: proxy };
   const start = () => startExample(machines, "multi-instance/server.js", service, env);
   instances = await Promise.all([start(), start()]);
-  await startNginx(stopped);
+  const port = Number(proxy.split(":")[1]);
+  await startNginx({ folder: machines.folder, configuration: configureNginx(), port }, stopped);
 });
 
 afterAll(async () => {
@@ -52,30 +52,12 @@ afterAll(async () => {
 });
 
 /** The example's configuration, with the ports of this run. */
-async function startNginx(ended: (stop: () => unknown) => void): Promise<void> {
+function configureNginx(): string {
   const [one, other] = instances.map(({ url }) => new URL(url).port);
-  const text = readFileSync(example("multi-instance/nginx.conf"), "utf8")
+  return readFileSync(example("multi-instance/nginx.conf"), "utf8")
     .replace("3001", String(one))
     .replace("3002", String(other))
     .replace("127.0.0.1:8080", proxy);
-  const folder = machines.folder;
-  const configuration = join(folder, "nginx.conf");
-  writeFileSync(configuration, text);
-  const nginx = spawn("nginx", ["-p", folder, "-c", configuration, "-e", "stderr", "-g", "daemon off;"], {
-    stdio: "ignore",
-  });
-  const gone = new Promise((resolve) => nginx.once("close", resolve));
-  ended(() => {
-    nginx.kill("SIGTERM");
-    return gone;
-  });
-  const listens = () =>
-    new Promise<boolean>((resolve) => {
-      const socket = connect(Number(proxy.split(":")[1]), "127.0.0.1");
-      socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-      socket.once("connect", () => socket.destroy());
-    });
-  await vi.waitUntil(listens, { interval: 10, timeout: 10_000 });
 }
 
 /** A request as it is captured on its way: whoever has it can send the same bytes anywhere. */
