@@ -14,6 +14,9 @@ export interface Comparison {
   readonly rounds?: number;
 }
 
+/** Whether only to see that it runs: with a few of everything, and figures that say nothing. */
+export const smoke = process.argv.includes("--smoke");
+
 /** Servers run for days; what counts is how fast code is once the compiler is done with it. */
 const warmUpRounds = 15;
 
@@ -47,6 +50,13 @@ export function print(question: string, answers: Record<string, string>): void {
 
 export const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+
+/** Milliseconds since the epoch, with their fractions: of several processes of one machine. */
+export const moment = (): number => performance.timeOrigin + performance.now();
+
+/** @param share 0.99: what 99 of 100 do not exceed */
+export const percentile = (values: readonly number[], share: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] as number;
 
 export const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
 

@@ -1,4 +1,7 @@
-/** npm run bench: every file of bench/ that answers a question, one after another, or those named as arguments. */
+/**
+ * npm run bench: every file of bench/ that answers a question, one after another, or those named as arguments. Those that
+ * take --smoke only see that they run.
+ */
 import { readdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { reportMissing } from "./components.js";
@@ -9,6 +12,8 @@ const compiled = "bench/dist/bench";
 const notQuestions = [
   "adapter-servers",
   "compare",
+  "enrolling-authority",
+  "feed-verifiers",
   "first-request",
   "http-load",
   "incoming-request",
@@ -26,7 +31,8 @@ await install();
 await build();
 await mustRun(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "bench"]);
 
-const wanted = process.argv.slice(2);
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
+const wanted = process.argv.slice(2).filter((argument) => !flags.includes(argument));
 const questions = readdirSync(`${root}/${compiled}`)
   .filter((file) => file.endsWith(".js"))
   .map((file) => file.replace(/\.js$/, ""))
@@ -37,7 +43,7 @@ console.log(
 );
 let status = 0;
 for (const name of questions) {
-  status ||= await run(process.execPath, ["--expose-gc", `${compiled}/${name}.js`]);
+  status ||= await run(process.execPath, ["--expose-gc", `${compiled}/${name}.js`, ...flags]);
   console.log();
 }
 process.exitCode = status;
