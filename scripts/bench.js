@@ -11,6 +11,7 @@ import { build, install } from "./setup.js";
 const compiled = "bench/dist/bench";
 const notQuestions = [
   "adapter-servers",
+  "authority-database",
   "compare",
   "enrolling-authority",
   "feed-verifiers",
@@ -19,10 +20,13 @@ const notQuestions = [
   "incoming-request",
   "key-object",
   "slow-tpm",
+  "starting-authority",
   "trusted-devices",
 ];
 /** Packages of the components that a question needs. */
 const needs = {
+  "authority-start": ["postgresql"],
+  enrollment: ["postgresql"],
   "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"],
   "redis-nonce-store": ["redis-server"],
 };

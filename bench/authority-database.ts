@@ -1,0 +1,49 @@
+import { join } from "node:path";
+import { createClient } from "@libsql/client";
+import pg from "pg";
+import { PostgresServer } from "../test/fixtures/postgres-server.js";
+import { temporaryFolder } from "./enrolling-authority.js";
+
+/** A database that an authority is run with, and that is asked without one. */
+export interface AuthorityDatabase {
+  readonly name: string;
+  /** Folder of the authority. */
+  readonly dir: string;
+  /** What names the database to the authority. */
+  readonly env: Record<string, string>;
+  /** One statement, durable once it is over. */
+  execute(sql: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** SQLite through the library that the authority has, with the journal that it keeps. */
+export async function openSqlite(): Promise<AuthorityDatabase> {
+  const dir = temporaryFolder();
+  const client = createClient({ url: `file:${join(dir, "authority.db")}` });
+  await client.execute("pragma journal_mode = WAL");
+  return {
+    name: "SQLite",
+    dir,
+    env: {},
+    execute: async (sql) => void (await client.execute(sql)),
+    close: async () => client.close(),
+  };
+}
+
+/** A PostgreSQL of its own that waits for the disk, as an installed one does. */
+export async function openPostgres(): Promise<AuthorityDatabase> {
+  const stops: (() => Promise<void>)[] = [];
+  const server = await PostgresServer.start((stop) => stops.push(stop), ["fsync=on"]);
+  const url = await server.database("bench");
+  const pool = new pg.Pool({ connectionString: url, max: 10 });
+  return {
+    name: "PostgreSQL",
+    dir: temporaryFolder(),
+    env: { DATABASE_URL: url },
+    execute: async (sql) => void (await pool.query(sql)),
+    async close() {
+      await pool.end();
+      for (const stop of stops) await stop();
+    },
+  };
+}
