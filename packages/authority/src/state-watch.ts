@@ -81,8 +81,10 @@ export class StateWatch {
     this.#sweptAt = now();
     await store.forgetNonces(now());
     await store.forgetRevocations(Math.floor(now() / 1000));
-    await enrollments.lapse();
+    const isMoreToEnd = await enrollments.lapse();
     await uses.write();
+    // The rest with the next look: an authority that was away for long would start for minutes.
+    if (isMoreToEnd) this.#sweptAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Goes on looking until it is closed. Keeps no process alive. */

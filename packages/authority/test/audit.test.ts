@@ -118,7 +118,7 @@ it("signs with no key before the audit was told of it", async () => {
   const readiness = { look: async () => {} };
   const nothing = async () => {};
   const feeds = { refreshKeys: nothing };
-  const enrollments = { refresh: nothing, lapse: nothing };
+  const enrollments = { refresh: nothing, lapse: async () => false };
   const enrolled = { look: nothing, seen() {} };
   const uses = { write: nothing };
   const parts = { store, devices, enrollments, enrolled, uses, keys, feeds, policy, readiness, tell };

@@ -203,7 +203,23 @@ export async function countPending(work: Work, account: string, now: number): Pr
   return Number(pending);
 }
 
-/** Those that ended by `now` (Unix seconds), and are not written as such. */
+/** The accounts of so many enrollments that ended by `now` (Unix seconds) and are not written as such. */
+export async function accountsWithLapsed(
+  database: Database,
+  now: number,
+  limit: number,
+): Promise<readonly string[]> {
+  const rows = await database
+    .selectFrom("enrollments")
+    .select("account")
+    .where("status", "in", ["pending", "approved"])
+    .where("expires_at", "<=", now)
+    .limit(limit)
+    .execute();
+  return [...new Set(rows.map(({ account }) => account))];
+}
+
+/** Some of those of an account, in no order: to sort them would be to read all. */
 export async function readLapsed(
   database: Database | Work,
   account: string,
@@ -214,7 +230,6 @@ export async function readLapsed(
     .where("account", "=", account)
     .where("status", "in", ["pending", "approved"])
     .where("expires_at", "<=", now)
-    .orderBy("expires_at")
     .limit(limit)
     .execute();
   return rows.map(fromRow);

@@ -11,6 +11,7 @@ import { holdAccount, insertAccount, readAccount, readAccounts, readInvitations 
 import { SqlAccountWork } from "./account-work.js";
 import { attempt } from "./database-failure.js";
 import {
+  accountsWithLapsed,
   countLive,
   listEnrollments,
   noteUses,
@@ -118,17 +119,8 @@ export class SqlEnrollmentStore implements EnrollmentStore {
     return attempt(() => noteUses(this.#database, uses));
   }
 
-  accountsWithLapsed(now: number): Promise<readonly string[]> {
-    return attempt(async () => {
-      const rows = await this.#database
-        .selectFrom("enrollments")
-        .select("account")
-        .distinct()
-        .where("status", "in", ["pending", "approved"])
-        .where("expires_at", "<=", now)
-        .execute();
-      return rows.map(({ account }) => account);
-    });
+  accountsWithLapsed(now: number, limit: number): Promise<readonly string[]> {
+    return attempt(() => accountsWithLapsed(this.#database, now, limit));
   }
 
   forgetInvitations(now: number): Promise<void> {

@@ -43,7 +43,7 @@ export interface EnrollmentsOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/** So many end in one transaction. */
+/** So many end at once, so that nobody waits for long: after an outage there may be very many. */
 const mostLapsedAtOnce = 200;
 
 export const createEnrollments = (options: EnrollmentsOptions): Enrollments => new StoredEnrollments(options);
@@ -259,20 +259,24 @@ class StoredEnrollments implements Enrollments {
     return { enrollment: asOf(enrollment, this.#now()), conflicts: conflicts.filter(inTheWay) };
   }
 
-  async lapse(): Promise<void> {
+  async lapse(): Promise<boolean> {
     const now = this.#now();
-    for (const account of await this.#store.accountsWithLapsed(now)) await this.#lapseAccount(account, now);
+    let left = mostLapsedAtOnce;
+    for (const account of await this.#store.accountsWithLapsed(now, left)) {
+      if (left > 0) left -= await this.#lapseAccount(account, now, left);
+    }
     await this.#store.forgetInvitations(now);
+    return left === 0;
   }
 
-  /** Ends a part at a time, so that nobody waits for long. */
-  async #lapseAccount(account: string, now: number): Promise<void> {
+  /** @returns how many ended */
+  async #lapseAccount(account: string, now: number, most: number): Promise<number> {
     const written = await this.#change(account, async (work) => {
-      const lapsed = await work.lapsed(now, mostLapsedAtOnce);
+      const lapsed = await work.lapsed(now, most);
       for (const before of lapsed) await record(work, "enrollment.expired", expiry(before));
       return lapsed.length;
     });
-    if (written === mostLapsedAtOnce) await this.#lapseAccount(account, now);
+    return written ?? 0;
   }
 
   /** A key is free once its enrollment is over, whether or not that was written yet. */

@@ -69,7 +69,7 @@ export interface AccountWork {
   roots(): Promise<readonly string[]>;
   /** Those that are pending and not past their end. @param now Unix seconds */
   countPending(now: number): Promise<number>;
-  /** At most so many that are past their end. @param now Unix seconds */
+  /** At most so many that are past their end, in no order. @param now Unix seconds */
   lapsed(now: number, limit: number): Promise<readonly Enrollment[]>;
 
   /**
@@ -137,8 +137,8 @@ export interface EnrollmentStore {
   /** Last uses (Unix seconds, by enrollment), in no transaction with anything. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>;
 
-  /** Accounts that have enrollments past their end (Unix seconds), to be lapsed. */
-  accountsWithLapsed(now: number): Promise<readonly string[]>;
+  /** Accounts of so many enrollments that are past their end, and not written as such. @param now Unix seconds */
+  accountsWithLapsed(now: number, limit: number): Promise<readonly string[]>;
   /** Drops passcodes and invitations that are over. @param now Unix seconds */
   forgetInvitations(now: number): Promise<void>;
 }

@@ -95,8 +95,13 @@ export interface Enrollments {
     id: string,
   ): Promise<{ readonly enrollment: Enrollment; readonly conflicts: readonly Enrollment[] }>;
 
-  /** Ends what is past its end; to be called now and then. */
-  lapse(): Promise<void>;
+  /**
+   * Writes of some that are past their end that they are expired; to be called now and then, and again where there are more.
+   * Whatever was not written yet counts as expired all the same.
+   *
+   * @returns whether there may be more
+   */
+  lapse(): Promise<boolean>;
   /** Last uses (Unix seconds) by enrollment; to be called now and then, with many at a time. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>;
   accounts(): Promise<readonly Account[]>;
