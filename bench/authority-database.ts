@@ -13,6 +13,8 @@ export interface AuthorityDatabase {
   readonly env: Record<string, string>;
   /** One statement, durable once it is over. */
   execute(sql: string): Promise<void>;
+  /** Does what a database does by itself after a while: empties its journal, and counts what it has. */
+  settle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,6 +28,10 @@ export async function openSqlite(): Promise<AuthorityDatabase> {
     dir,
     env: {},
     execute: async (sql) => void (await client.execute(sql)),
+    async settle() {
+      await client.execute("analyze");
+      await client.execute("pragma wal_checkpoint(truncate)");
+    },
     close: async () => client.close(),
   };
 }
@@ -41,6 +47,7 @@ export async function openPostgres(): Promise<AuthorityDatabase> {
     dir: temporaryFolder(),
     env: { DATABASE_URL: url },
     execute: async (sql) => void (await pool.query(sql)),
+    settle: async () => void (await pool.query("vacuum analyze")),
     async close() {
       await pool.end();
       for (const stop of stops) await stop();
