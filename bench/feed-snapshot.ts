@@ -121,7 +121,8 @@ async function ask(encoding: "identity" | "gzip"): Promise<Buffer | number> {
   const answer = await signed(`${url}/v1/feeds/${account}/snapshot`, {
     headers: { "accept-encoding": encoding },
   });
-  if (answer.status !== 200) throw new Error(`The authority answered ${answer.status}: ${await answer.text()}`);
+  if (answer.status !== 200)
+    throw new Error(`The authority answered ${answer.status}: ${await answer.text()}`);
   const body = Buffer.from(await answer.arrayBuffer());
   return encoding === "identity" ? body : Number(answer.headers.get("content-length"));
 }
