@@ -5,6 +5,12 @@
  * @module
  */
 
+export {
+  type AttestationUnderWay,
+  createStatelessAttestationVerifier,
+  type StatelessAttestationVerifier,
+  type StatelessAttestationVerifierOptions,
+} from "./tpm/attestation/stateless-verifier.js";
 export type {
   AttestationVerdict,
   ClaimedAttestation,

@@ -6,13 +6,17 @@ import { type Check, readStep, runChecks } from "./checks.js";
 import { type EndorsementKey, readEndorsementKey } from "./endorsement-key.js";
 import type { Claim } from "./messages.js";
 
-/** What a claim says, where nothing speaks against it. */
-export interface CheckedClaim {
+/** The keys that a claim is about, each of the form that it must have. */
+export interface ClaimedKeys {
   readonly key: PublicKey;
   readonly keyName: Uint8Array;
   readonly attestationKey: PublicKey;
   readonly attestationKeyName: Uint8Array;
   readonly endorsementKey: EndorsementKey;
+}
+
+/** What a claim says, where nothing speaks against it. */
+export interface CheckedClaim extends ClaimedKeys {
   /** Without one nobody answers for the endorsement key. */
   readonly certificate: Certificate | undefined;
 }
@@ -52,6 +56,24 @@ const certificateChecks: readonly Check<Certified>[] = [
   ["chain", ({ certificate, authorities, at }) => chainProblem(certificate, authorities, at)],
 ];
 
+/** All of a claim but its certificates. @throws AmeshError `attestation_refused` */
+export function checkKeys(claim: Claim, expected: PublicKey): ClaimedKeys {
+  const key = readStep("key", () => readSigningKey(claim.key));
+  const attestationKey = readStep("attestation key", () => readAttestationKey(claim.attestationKey));
+  const endorsementKey = readStep("endorsement key", () => readEndorsementKey(claim.endorsementKey));
+  runChecks<PublicKey>(
+    [["key", ({ base64 }) => (base64 === expected.base64 ? undefined : "the claim is for another key")]],
+    key,
+  );
+  return {
+    key,
+    keyName: nameOf(claim.key),
+    attestationKey,
+    attestationKeyName: nameOf(claim.attestationKey),
+    endorsementKey,
+  };
+}
+
 /** @throws AmeshError `attestation_refused` */
 export function checkClaim(
   claim: Claim,
@@ -59,25 +81,17 @@ export function checkClaim(
   authorities: Authorities,
   at: number,
 ): CheckedClaim {
-  const key = readStep("key", () => readSigningKey(claim.key));
-  const attestationKey = readStep("attestation key", () => readAttestationKey(claim.attestationKey));
-  const endorsementKey = readStep("endorsement key", () => readEndorsementKey(claim.endorsementKey));
+  const keys = checkKeys(claim, expected);
   const [certificate, ...more] = readStep("certificate", () => claim.certificates.map(readCertificate));
-  runChecks<PublicKey>(
-    [["key", ({ base64 }) => (base64 === expected.base64 ? undefined : "the claim is for another key")]],
-    key,
-  );
   if (certificate !== undefined) {
     const { roots, intermediates } = authorities;
     const known = { roots, intermediates: [...intermediates, ...more] };
-    runChecks(certificateChecks, { certificate, endorsementKey, authorities: known, at });
+    runChecks(certificateChecks, {
+      certificate,
+      endorsementKey: keys.endorsementKey,
+      authorities: known,
+      at,
+    });
   }
-  return {
-    key,
-    keyName: nameOf(claim.key),
-    attestationKey,
-    attestationKeyName: nameOf(claim.attestationKey),
-    endorsementKey,
-    certificate,
-  };
+  return { ...keys, certificate };
 }
