@@ -62,6 +62,12 @@ export interface AuthorityOptions {
    * AMESH_ENROLLMENT_WEBHOOK_SECRET_FILE, else nobody.
    */
   readonly enrollmentWebhook?: EnrollmentWebhookOptions | undefined;
+  /**
+   * Whose TPMs prove where an enrolled key is (docs/protocol.md, section 10.10). `roots`: a file of certificates in PEM, or a
+   * folder with such files (*.pem, *.crt, *.cer), read at the start. `require`: approve no key that is not proven; default
+   * false. Default: none, so that nothing is proven.
+   */
+  readonly attestation?: { readonly roots: string; readonly require?: boolean | undefined } | undefined;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger | undefined;
   readonly promptSecret?: PromptSecret | undefined;

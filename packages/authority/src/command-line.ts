@@ -26,6 +26,8 @@ const flags = {
   registration: { type: "string" },
   "mail-from": { type: "string" },
   "public-tokens-feed": { type: "boolean" },
+  "attestation-roots": { type: "string" },
+  "require-attestation": { type: "boolean" },
   "redis-prefix": { type: "string" },
   json: { type: "boolean" },
   "no-input": { type: "boolean" },
@@ -57,6 +59,10 @@ Options:
   --registration WHO     who may open an account by mail: closed (default), invited, or open
   --mail-from ADDRESS    the sender of mails; needed for registration
   --public-tokens-feed   tell the trust feed of revoked tokens to everybody
+  --attestation-roots FILE|DIR
+                         PEM certificates of the makers of TPMs: by them enrolled keys
+                         are proven to be in one
+  --require-attestation  approve no key that is not proven so
   --redis-prefix TEXT    what keys in Redis begin with (default ar:)
   --json                 also print {"event":"listening","issuer":…,"port":…,"feedKey":…} on stdout
   -h, --help             print this text
@@ -125,9 +131,19 @@ export function readArguments(argv: readonly string[], env: Environment): Argume
     registration: values.registration as RegistrationMode | undefined,
     mailFrom: values["mail-from"],
     publicTokensFeed: values["public-tokens-feed"],
+    attestation: readAttestation(values["attestation-roots"], values["require-attestation"]),
     redisPrefix: values["redis-prefix"],
   };
   return { options, audit: values.audit, json: values.json ?? false, help: values.help ?? false };
+}
+
+function readAttestation(
+  roots: string | undefined,
+  require: boolean | undefined,
+): AuthorityOptions["attestation"] {
+  if (roots !== undefined) return { roots, require };
+  if (require) throw new AmeshError("invalid_option", "--require-attestation needs --attestation-roots.");
+  return undefined;
 }
 
 /** What is a programmer's mistake in a call is a person's on the command line. */

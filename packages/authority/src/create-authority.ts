@@ -13,6 +13,8 @@ import { type AuthorityOptions, completeOptions } from "./authority-options.js";
 import { Challenges } from "./challenges/challenges.js";
 import { DatabaseNonceStore } from "./database/database-nonce-store.js";
 import { UnitedDevices } from "./devices/united-devices.js";
+import { readAttestationRoots } from "./enrollment/attestation-roots.js";
+import { Attestations } from "./enrollment/attestations.js";
 import { EnrolledDevices } from "./enrollment/enrolled-devices.js";
 import { openEnrollmentWebhook } from "./enrollment/enrollment-webhook.js";
 import { LastUses } from "./enrollment/last-uses.js";
@@ -63,7 +65,7 @@ const streamLimits = { most: 1000, mostOfOne: 3 };
  * await authority.listen();
  *
  * @throws AmeshError `database_unavailable`, `key_mismatch`, `authority_policy_invalid`, `authority_cannot_listen` for a
- * certificate that cannot be used, `package_missing` without a client library for Redis where one is named, and what keeps the identity from being opened or made
+ * certificate that cannot be used, `invalid_option` for roots of TPMs that cannot be read, `package_missing` without a client library for Redis where one is named, and what keeps the identity from being opened or made
  * @throws TypeError for options that make no sense
  */
 export async function createAuthority(given: AuthorityOptions): Promise<Authority> {
@@ -183,12 +185,16 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     },
     options.env,
   );
+  const challenges = new Challenges({ store, key: state.sealing.derive("challenges"), now });
+  const { attestation } = options;
+  const roots = attestation === undefined ? [] : readAttestationRoots(attestation.roots);
   const services: Services = {
     issuer,
     store,
     enrollmentStore,
     enrollments,
-    challenges: new Challenges({ store, key: state.sealing.derive("challenges"), now }),
+    challenges,
+    attestations: new Attestations({ roots, challenges, key: state.sealing.derive("attestations"), now }),
     dialled: dialledOrigin({ issuer, audience, tls: tls !== undefined, trustProxy }),
     addressOf: addressBehind(trustProxy ? 1 : 0),
     keys,

@@ -37,6 +37,8 @@ export interface StateOptions {
   /** Name of the key store for an identity that is made. Default: the best one found. */
   readonly backend?: string | undefined;
   readonly promptSecret?: PromptSecret | undefined;
+  /** See `AuthorityOptions`. */
+  readonly attestation?: { readonly require?: boolean | undefined } | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
@@ -101,6 +103,7 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
     const enrollments = createEnrollments({
       store: enrollmentStore,
       passcodeKey: sealing.derive("passcodes"),
+      requireAttestation: options.attestation?.require,
       now,
     });
     await enrollments.refresh();

@@ -4,6 +4,7 @@ import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore } from "./authority-store.js";
 import type { Challenges } from "./challenges/challenges.js";
 import type { SharedDevices } from "./devices/shared-devices.js";
+import type { Attestations } from "./enrollment/attestations.js";
 import type { EnrolledDevices } from "./enrollment/enrolled-devices.js";
 import type { EnrollmentStore } from "./enrollment/enrollment-store.js";
 import type { Enrollments } from "./enrollment/enrollments.js";
@@ -34,6 +35,7 @@ export interface Services {
   /** Tells the audit at once what was changed in the store. What it does not take now it is told later. */
   readonly tellChanges: () => Promise<void>;
   readonly challenges: Challenges;
+  readonly attestations: Attestations;
   readonly dialled: DialledOrigin;
   readonly addressOf: AddressOf;
   readonly metrics: Metrics;

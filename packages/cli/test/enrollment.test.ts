@@ -66,7 +66,7 @@ describe("a machine's enrollment", () => {
       ["Asked to last", "90 d from its approval"],
       ["From", "127.0.0.1"],
       ["Fingerprint", deviceId],
-      ["Key", "nothing is known of where it is"],
+      ["Key", "no statement of a TPM"],
       ["Code", comparisonCode.replace(/^.../, "$& ")],
     ])
       expect(approval.screen).toMatch(new RegExp(`^ +${label} +: ${value}`, "m"));

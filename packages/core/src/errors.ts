@@ -978,6 +978,12 @@ export const catalogue = {
     summary: "The approver does not hold all that would be granted.",
     fix: "Narrow the grant with --scope or --lifetime, or have it approved by a machine that holds it.",
   },
+  attestation_required: {
+    status: 403,
+    exit: 3,
+    summary: "The authority enrolls only keys that are proven to be in a TPM.",
+    fix: "Deny it, and have the machine ask anew with a key in a TPM of a maker that the authority knows: `amesh enroll request --backend tpm --attest`.",
+  },
   // ── Trust feed ────────────────────────────────────────────────────────────────────────────────────────────
   trust_stale: {
     status: 503,

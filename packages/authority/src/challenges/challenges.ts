@@ -27,6 +27,9 @@ export interface ChallengesOptions {
   readonly random?: Random;
 }
 
+/** `attest` is answered by a TPM, and not by a signature over the challenge (docs/protocol.md, section 10.10). */
+type Purpose = ChallengePurpose | "attest";
+
 /** What is known of the key that has to have signed an answer. */
 export interface ExpectedAnswer {
   /** The authority's, as the client dialled it; undefined where it dialled something else. */
@@ -50,7 +53,7 @@ export class Challenges {
   }
 
   /** 64 characters of base64url. */
-  issue(purpose: ChallengePurpose, device: string): string {
+  issue(purpose: Purpose, device: string): string {
     const { now, random = randomBytes } = this.#options;
     const time = new Uint8Array(8);
     new DataView(time.buffer).setBigUint64(0, BigInt(Math.floor(now() / 1000)));
@@ -64,7 +67,7 @@ export class Challenges {
    * @returns whether it was issued here for this, less than 60 seconds ago, and was not used yet
    * @throws AmeshError `database_unavailable`
    */
-  async use(purpose: ChallengePurpose, device: string, challenge: string): Promise<boolean> {
+  async use(purpose: Purpose, device: string, challenge: string): Promise<boolean> {
     const bytes = fromBase64Url(challenge);
     if (bytes?.length !== 48) return false;
     const drawn = bytes.subarray(0, 32);
@@ -95,7 +98,7 @@ export class Challenges {
       throw new AmeshError("challenge_refused");
   }
 
-  #authenticator(purpose: ChallengePurpose, device: string, drawn: Uint8Array): Uint8Array {
+  #authenticator(purpose: Purpose, device: string, drawn: Uint8Array): Uint8Array {
     const said = concatBytes(utf8(`amesh/challenge/1\n${purpose}\n${device}\n`), drawn);
     return createHmac("sha256", this.#options.key).update(said).digest().subarray(0, 16);
   }

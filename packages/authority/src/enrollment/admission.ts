@@ -1,7 +1,7 @@
 import { AmeshError, coversScopes, type Random, type Scopes, toBase64Url } from "@authmesh/core";
 import { type EnrollmentRequest, requestDigest } from "@authmesh/core/enrollment";
 import { assertApproved, assertCovers, assertGrants, assertManages } from "./approval.js";
-import { planDecision } from "./decision.js";
+import { type AssertAttested, planDecision } from "./decision.js";
 import type { Enrollment } from "./enrollment.js";
 import type { AccountWork, Invitation } from "./enrollment-store.js";
 import type { Actor, RequestOrigin } from "./enrollments.js";
@@ -26,6 +26,7 @@ export async function admit(
   from: RequestOrigin,
   random: Random,
   now: number,
+  assertAttested: AssertAttested,
 ): Promise<Enrollment> {
   const known = await work.findByRequest(toBase64Url(requestDigest(request)));
   if (known !== undefined) return known;
@@ -39,7 +40,7 @@ export async function admit(
   const enrollment = pendingEnrollment(request, from, random, now);
   await claimKey(work, enrollment);
   await record(work, "enrollment.requested", { before: undefined, after: enrollment });
-  return invitation.autoApprove ? approveFor(work, invitation, enrollment, now) : enrollment;
+  return invitation.autoApprove ? approveFor(work, invitation, enrollment, now, assertAttested) : enrollment;
 }
 
 async function use(work: AccountWork, invitation: Invitation): Promise<void> {
@@ -54,10 +55,17 @@ async function approveFor(
   { createdBy }: Invitation,
   enrollment: Enrollment,
   now: number,
+  assertAttested: AssertAttested,
 ): Promise<Enrollment> {
   const by = { account: enrollment.account, id: createdBy };
   try {
-    const [change] = await planDecision(work, by, { id: enrollment.id, type: "approve" }, now);
+    const [change] = await planDecision(
+      work,
+      by,
+      { id: enrollment.id, type: "approve" },
+      now,
+      assertAttested,
+    );
     if (change?.after === undefined) return enrollment;
     await record(work, "enrollment.approved", change, createdBy);
     return change.after;

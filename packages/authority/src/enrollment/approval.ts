@@ -7,7 +7,7 @@ import {
   quoteForeign,
   type Scopes,
 } from "@authmesh/core";
-import { asOf, type Enrollment, type EnrollmentStatus, isRoot } from "./enrollment.js";
+import { type Attestation, asOf, type Enrollment, type EnrollmentStatus, isRoot } from "./enrollment.js";
 import { type TransitionName, transitions } from "./transitions.js";
 
 const outcomes = {
@@ -54,6 +54,13 @@ export function assertGrants(scopes: Scopes): void {
   if (odd !== undefined)
     throw new AmeshError("invalid_scope", `${quoteForeign(odd.join(":"))} is not a scope.`);
   if (grants.length === 0) throw new AmeshError("invalid_scope", "No scope is named.");
+}
+
+/** @throws AmeshError `attestation_required`, with why it is not proven */
+export function assertProven(attestation: Attestation): void {
+  if (attestation.status === "proven") return;
+  const why = attestation.status === "claimed" ? attestation.detail : "The request brought nothing of a TPM.";
+  throw new AmeshError("attestation_required", `The key is not proven to be in a TPM. ${why}`);
 }
 
 /** @throws AmeshError `enrollment_state` for what the table of transitions does not have */

@@ -1,7 +1,7 @@
 import { AmeshError, PublicKey, type Random, randomBytes } from "@authmesh/core";
 import { accountName, type EnrollmentRequest } from "@authmesh/core/enrollment";
 import { admit, invite, passcodeTerms } from "./admission.js";
-import { assertApproved, assertManages, assertMay } from "./approval.js";
+import { assertApproved, assertManages, assertMay, assertProven } from "./approval.js";
 import { assertRootIsLeft, planDecision } from "./decision.js";
 import { type Attestation, asOf, type Enrollment, hasLapsed, suspectedClone } from "./enrollment.js";
 import type {
@@ -37,6 +37,8 @@ export interface EnrollmentsOptions {
   readonly store: EnrollmentStore;
   /** 32 bytes that all replicas have; the database keeps passcodes under it. */
   readonly passcodeKey: Uint8Array;
+  /** Approve only keys that a TPM was shown to hold. Default false. */
+  readonly requireAttestation?: boolean | undefined;
   /** Default: the system's CSPRNG. */
   readonly random?: Random | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -51,6 +53,8 @@ export const createEnrollments = (options: EnrollmentsOptions): Enrollments => n
 class StoredEnrollments implements Enrollments {
   readonly #store: EnrollmentStore;
   readonly #passcodeKey: Uint8Array;
+  /** @throws AmeshError `attestation_required` */
+  readonly #assertAttested: (attestation: Attestation) => void;
   readonly #random: Random;
   readonly #clock: () => number;
   readonly #listeners = new Set<EnrollmentListener>();
@@ -58,8 +62,10 @@ class StoredEnrollments implements Enrollments {
   #seen: number | undefined;
   #looking: Promise<void> = Promise.resolve();
 
-  constructor({ store, passcodeKey, random = randomBytes, now = Date.now }: EnrollmentsOptions) {
+  constructor(options: EnrollmentsOptions) {
+    const { store, passcodeKey, requireAttestation, random = randomBytes, now = Date.now } = options;
     this.#store = store;
+    this.#assertAttested = requireAttestation ? assertProven : () => {};
     this.#passcodeKey = passcodeKey;
     this.#random = random;
     this.#clock = now;
@@ -113,19 +119,10 @@ class StoredEnrollments implements Enrollments {
     await this.#lapseHolder(deviceId);
     const now = this.#now();
     const enrollment = await this.#change(request.account, (work) =>
-      admit(work, request, digest, from, this.#random, now),
+      admit(work, request, digest, from, this.#random, now, this.#assertAttested),
     );
     if (enrollment === undefined) throw new AmeshError("passcode_refused");
     return asOf(enrollment, now);
-  }
-
-  attest({ account, id }: Actor, attestation: Attestation): Promise<Enrollment> {
-    return this.#changeExisting(account, async (work) => {
-      const before = await found(work, id);
-      const after = { ...before, attestation };
-      await work.write({ before, after });
-      return after;
-    });
   }
 
   async cancel({ account, id }: Actor): Promise<void> {
@@ -138,17 +135,18 @@ class StoredEnrollments implements Enrollments {
     this.#tell(gone, true);
   }
 
-  async rotate(by: Actor, to: PublicKey): Promise<Enrollment> {
+  async rotate(by: Actor, to: PublicKey, attestation: Attestation = { status: "none" }): Promise<Enrollment> {
     await this.#lapseHolder(to.deviceId);
     return this.#act(by, async (work) => {
       const before = assertApproved(await work.find(by.id), this.#now());
+      if (before.attestation.status === "proven") this.#assertAttested(attestation);
       if (!(await work.claimKey(to.deviceId, before.id))) throw new AmeshError("enrollment_key_in_use");
       const after: Enrollment = {
         ...before,
         deviceId: to.deviceId,
         publicKey: to.base64,
         counter: 0,
-        attestation: { status: "none" },
+        attestation,
       };
       await record(work, "enrollment.rotated", { before, after }, by.id);
       return after;
@@ -196,7 +194,7 @@ class StoredEnrollments implements Enrollments {
 
   async decide(by: Actor, decision: EnrollmentDecision, dryRun = false): Promise<readonly Enrollment[]> {
     const changes = await this.#act(by, async (work) => {
-      const planned = await planDecision(work, by, decision, this.#now());
+      const planned = await planDecision(work, by, decision, this.#now(), this.#assertAttested);
       if (dryRun) return planned;
       const event = `enrollment.${transitions[decision.type].told}` as const;
       for (const change of planned) await record(work, event, change, by.id);

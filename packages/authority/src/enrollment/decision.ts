@@ -7,7 +7,7 @@ import {
   assertManages,
   assertMay,
 } from "./approval.js";
-import { asOf, compromise, type Enrollment, isRoot, suspectedClone } from "./enrollment.js";
+import { type Attestation, asOf, compromise, type Enrollment, isRoot, suspectedClone } from "./enrollment.js";
 import type { AccountWork, EnrollmentChange } from "./enrollment-store.js";
 import type { Actor, EnrollmentDecision } from "./enrollments.js";
 import { transitions } from "./transitions.js";
@@ -77,6 +77,9 @@ function assertAsked({ requested }: Enrollment, scopes: Scopes, lifetime: number
   assertCovers(requested.scopes, scopes);
 }
 
+/** What an authority asks of the place of a key before it is approved. @throws AmeshError `attestation_required` */
+export type AssertAttested = (attestation: Attestation) => void;
+
 /**
  * What a decision would change, the enrollment that it names first; nothing is written here.
  *
@@ -88,6 +91,7 @@ export async function planDecision(
   by: Actor,
   decision: EnrollmentDecision,
   now: number,
+  assertAttested: AssertAttested,
 ): Promise<readonly Change[]> {
   const approver = assertApproved(await work.find(by.id), now);
   assertManages(approver, "rw");
@@ -96,6 +100,7 @@ export async function planDecision(
   if (!transitions[decision.type].oneself && target.id === approver.id)
     throw new AmeshError("enrollment_self");
   assertMay(decision.type, target, now);
+  if (decision.type === "approve") assertAttested(target.attestation);
   const changes = await planned(work, approver, target, decision, now);
   await assertRootIsLeft(work, changes);
   return changes;

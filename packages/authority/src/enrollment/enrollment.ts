@@ -48,8 +48,10 @@ export interface Enrollment {
 /** Whether the key is in a TPM (docs/protocol.md, section 12). */
 export type Attestation =
   | { readonly status: "none" }
-  | { readonly status: "claimed"; readonly detail?: string }
-  | { readonly status: "proven"; readonly maker: string };
+  /** `detail`: a sentence that says why it is not proven. */
+  | { readonly status: "claimed"; readonly detail: string }
+  /** Without `maker` the certificate names none. */
+  | { readonly status: "proven"; readonly maker?: string };
 
 /** Ends of an enrollment by itself: what `status` says may be behind the clock. */
 export const hasLapsed = ({ status, expiresAt }: Enrollment, now: number): boolean =>

@@ -52,11 +52,14 @@ export interface Enrollments {
    * @throws AmeshError `passcode_refused`, `enrollment_key_in_use`
    */
   request(request: EnrollmentRequest, passcode: string, from: RequestOrigin): Promise<Enrollment>;
-  /** What was found of a pending request's key since. */
-  attest(id: Actor, attestation: Attestation): Promise<Enrollment>;
   cancel(by: Actor): Promise<void>;
-  /** Another key in the place of the present one; both were shown to be held. @throws AmeshError `enrollment_key_in_use` */
-  rotate(by: Actor, to: PublicKey): Promise<Enrollment>;
+  /**
+   * Another key in the place of the present one; both were shown to be held.
+   *
+   * @param attestation what was found of the other key. Default: nothing
+   * @throws AmeshError `enrollment_key_in_use`; `attestation_required` where that is, in place of a key that was proven
+   */
+  rotate(by: Actor, to: PublicKey, attestation?: Attestation): Promise<Enrollment>;
 
   /**
    * Takes note of the counter of an answer whose signature was right.
@@ -71,7 +74,7 @@ export interface Enrollments {
    * @param dryRun tells what would change, and changes nothing
    * @returns those that changed, the named one first, as they are now; of a deleted one as it was
    * @throws AmeshError `enrollment_not_found`, `enrollment_state`, `enrollment_self`, `last_root`, `approval_exceeds`,
-   * `enrollment_name_taken`
+   * `enrollment_name_taken`, `attestation_required`
    */
   decide(by: Actor, decision: EnrollmentDecision, dryRun?: boolean): Promise<readonly Enrollment[]>;
 

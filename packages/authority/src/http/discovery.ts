@@ -12,6 +12,7 @@ export const paths = {
   accounts: "/v1/accounts",
   activation: "/v1/accounts/activation",
   challenges: "/v1/challenges",
+  attestations: "/v1/attestations",
   onboarding: "/v1/onboarding",
   recovery: "/v1/recovery",
   authentication: "/v1/authentication",

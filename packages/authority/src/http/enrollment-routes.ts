@@ -1,12 +1,13 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { Services } from "../services.js";
 import { answerInvitations, answerInvite, answerPasscode, answerUninvite } from "./admission-routes.js";
+import { answerAttestation } from "./attestation-route.js";
 import { answerDecision, answerDeletion, postedDecisions } from "./decision-routes.js";
 import { paths } from "./discovery.js";
 import { answerEvents, answerList, answerSelf, answerShow } from "./enrollment-list-routes.js";
 import type { EventStreams } from "./event-streams.js";
 import { answerCancel, answerRotation, answerWait } from "./holder-routes.js";
-import { boundedBody } from "./json-body.js";
+import { boundedBody, boundedEvidence } from "./json-body.js";
 import { answerRequest, passcodeLimits } from "./request-route.js";
 
 export interface EnrollmentRoutesOptions {
@@ -18,13 +19,14 @@ export interface EnrollmentRoutesOptions {
 
 /** Requests, decisions and what admits to them (docs/protocol.md, sections 10.5 to 10.7). */
 export function addEnrollmentRoutes(app: Hono, { services, gates, streams }: EnrollmentRoutesOptions): void {
-  const { enrollments, passcodes, invitations } = paths;
+  const { attestations, enrollments, passcodes, invitations } = paths;
   const { any, reader, manager } = gates;
   const limits = passcodeLimits();
-  app.post(enrollments, boundedBody, (context) => answerRequest(context, services, limits));
+  app.post(attestations, boundedEvidence, (context) => answerAttestation(context, services));
+  app.post(enrollments, boundedEvidence, (context) => answerRequest(context, services, limits));
   app.post(`${enrollments}/wait`, boundedBody, (context) => answerWait(context, services, streams));
   app.post(`${enrollments}/cancel`, boundedBody, (context) => answerCancel(context, services));
-  app.post(`${enrollments}/rotation`, boundedBody, (context) => answerRotation(context, services));
+  app.post(`${enrollments}/rotation`, boundedEvidence, (context) => answerRotation(context, services));
 
   app.get(enrollments, reader, (context) => answerList(context, services));
   app.get(`${enrollments}/events`, reader, (context) => answerEvents(context, services, streams));

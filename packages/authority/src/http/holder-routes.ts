@@ -1,6 +1,11 @@
 import { AmeshError, PublicKey, readSuccession } from "@authmesh/core";
-import { type ChallengeAnswer, type ChallengePurpose, readChallengeAnswer } from "@authmesh/core/enrollment";
-import { record, text } from "@authmesh/core/records";
+import {
+  type ChallengeAnswer,
+  type ChallengePurpose,
+  readAttestationEvidence,
+  readChallengeAnswer,
+} from "@authmesh/core/enrollment";
+import { optional, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
 import type { Enrollment } from "../enrollment/enrollment.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
@@ -55,12 +60,17 @@ export async function answerCancel(context: Context, services: Services): Promis
 const rotation = record({
   succession: text(/^[\w.-]{1,1024}$/, "a succession"),
   answer: readChallengeAnswer,
+  attestation: optional(readAttestationEvidence),
 });
 
 /** `POST /v1/enrollments/rotation`. Who lost the answer asks again, and is told how the new key stands. */
 export async function answerRotation(context: Context, services: Services): Promise<Response> {
-  const { enrollments, enrollmentStore, challenges } = services;
-  const { succession: text, answer } = await jsonBody(context, rotation, "The rotation");
+  const { enrollments, enrollmentStore, challenges, attestations } = services;
+  const {
+    succession: text,
+    answer,
+    attestation: evidence,
+  } = await jsonBody(context, rotation, "The rotation");
   const succession = readSuccession(text);
   if (succession?.successor.deviceId !== answer.device) throw new AmeshError("challenge_refused");
   const [present, done] = [
@@ -75,7 +85,8 @@ export async function answerRotation(context: Context, services: Services): Prom
   if (present === undefined || !isNamed) throw new AmeshError("challenge_refused");
   refuseWithoutAudit(services);
   const { account, id } = present;
-  const rotated = await enrollments.rotate({ account, id }, succession.successor);
+  const attestation = await attestations.judge(succession.successor.base64, evidence);
+  const rotated = await enrollments.rotate({ account, id }, succession.successor, attestation);
   await services.tellChanges();
   return context.json(toldState(rotated, services.now() / 1000), 200, noStore);
 }

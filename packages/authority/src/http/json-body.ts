@@ -3,16 +3,19 @@ import { type Reader, readDocument } from "@authmesh/core/records";
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 
-/** More than any body has that enrollment asks for. */
-const mostBytes = 16_384;
+const bounded = (maxSize: number): MiddlewareHandler =>
+  bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new AmeshError("payload_too_large");
+    },
+  });
 
-/** Stands before what reads a body that nobody has vouched for. */
-export const boundedBody: MiddlewareHandler = bodyLimit({
-  maxSize: mostBytes,
-  onError: () => {
-    throw new AmeshError("payload_too_large");
-  },
-});
+/** Stands before what reads a body that nobody has vouched for; more than any has that enrollment asks for. */
+export const boundedBody: MiddlewareHandler = bounded(16_384);
+
+/** The same, of one that may hold the certificates of a TPM. */
+export const boundedEvidence: MiddlewareHandler = bounded(65_536);
 
 /**
  * The body of a request, behind `boundedBody`: strict JSON without fractions.

@@ -1,16 +1,18 @@
 import { AmeshError, fromBase64Url, PublicKey } from "@authmesh/core";
 import {
   type EnrollmentRequest,
+  readAttestationEvidence,
   readEnrollmentRequest,
   signableRequestOf,
   signatureText,
 } from "@authmesh/core/enrollment";
-import { record, text } from "@authmesh/core/records";
+import { optional, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
 import { WrongEntries } from "../enrollment/wrong-entries.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
 import { jsonBody } from "./json-body.js";
 import { whileFailuresAreFew } from "./proof-limits.js";
+import { toldAttestation } from "./told-enrollment.js";
 
 /** Wrong passcodes a minute, after which none is looked at (docs/protocol.md, section 10.5). */
 export const passcodeLimits = () => ({ account: new WrongEntries(5), address: new WrongEntries(20) });
@@ -24,6 +26,7 @@ const shape = record({
   request: readEnrollmentRequest,
   signature: signatureText,
   passcode: text(/^[\w-]{1,64}$/, "a passcode or an invitation"),
+  attestation: optional(readAttestationEvidence),
 });
 
 /** `POST /v1/enrollments` (docs/protocol.md, section 10.6): of everybody who has a passcode. */
@@ -33,16 +36,25 @@ export async function answerRequest(
   limits: PasscodeLimits,
 ): Promise<Response> {
   const address = services.addressOf(context);
-  const { request, signature, passcode } = await jsonBody(context, shape, "The request for an enrollment");
+  const { request, signature, passcode, attestation } = await jsonBody(
+    context,
+    shape,
+    "The request for an enrollment",
+  );
   checkRequest(request, signature, services.dialled(context), services.now() / 1000);
   refuseWithoutAudit(services);
   const counted = [[limits.account, request.account] as const, [limits.address, address] as const];
-  const enrollment = await whileFailuresAreFew(counted, () =>
-    services.enrollments.request(request, passcode, { address, attestation: { status: "none" } }),
+  const enrollment = await whileFailuresAreFew(counted, async () =>
+    services.enrollments.request(request, passcode, {
+      address,
+      attestation: await services.attestations.judge(request.publicKey, attestation),
+    }),
   );
   await services.tellChanges();
   const { id, status, s } = enrollment;
-  return context.json({ id, status, s }, 202, { "Cache-Control": "no-store" });
+  return context.json({ id, status, s, ...toldAttestation(enrollment) }, 202, {
+    "Cache-Control": "no-store",
+  });
 }
 
 function checkRequest(

@@ -20,14 +20,24 @@ const told = [
 
 /** An enrollment as those learn of it who may manage the account (docs/protocol.md, section 10.7). @param now Unix seconds */
 export function toldEnrollment(enrollment: Enrollment, now: number) {
-  const { attestation, requestDigest, s } = enrollment;
+  const { requestDigest, s } = enrollment;
   const { status } = asOf(enrollment, now);
   return {
     ...Object.fromEntries(told.flatMap((name) => (name in enrollment ? [[name, enrollment[name]]] : []))),
     status,
-    attestation: attestation.status,
-    ...(attestation.status === "proven" && { maker: attestation.maker }),
+    ...toldAttestation(enrollment),
     ...(status === "pending" && { code: codeOf(requestDigest, s) }),
+  };
+}
+
+/** Where its key is, as far as that is known (docs/protocol.md, section 10.10). */
+export function toldAttestation({ attestation }: Enrollment) {
+  const { status, ...more } = attestation;
+  const { maker, detail } = { maker: undefined, detail: undefined, ...more };
+  return {
+    attestation: status,
+    ...(maker !== undefined && { maker }),
+    ...(detail !== undefined && { unproven: detail }),
   };
 }
 

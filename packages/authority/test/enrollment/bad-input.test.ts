@@ -19,7 +19,16 @@ async function sane(answering: Promise<Response>): Promise<void> {
   if (!answer.ok) expect(Object.keys(catalogue)).toContain(body.error);
 }
 
-const members = fc.constantFrom("request", "signature", "passcode", "answer", "scopes", "lifetime", "dryRun");
+const members = fc.constantFrom(
+  "attestation",
+  "request",
+  "signature",
+  "passcode",
+  "answer",
+  "scopes",
+  "lifetime",
+  "dryRun",
+);
 const bodies = fc.oneof(
   fc.uint8Array({ maxLength: 64 }),
   fc.json().map((text) => Buffer.from(text)),
@@ -36,6 +45,20 @@ it.each(["", "/wait", "/cancel", "/rotation"])(
     );
   },
 );
+
+it("and whatever everybody posts to /v1/attestations", async () => {
+  const claims = fc
+    .record({
+      publicKey: fc.constant(pending.device.key.publicKey.base64),
+      claim: fc.oneof(fc.string(), fc.json()),
+    })
+    .map((value) => Buffer.from(JSON.stringify(value)));
+  const url = `${acme.running.url}/v1/attestations`;
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(bodies, claims), (body) => sane(fetch(url, post(body)))),
+    { numRuns: 25 },
+  );
+});
 
 it.each(["extend", "narrow"])("and whatever an approver posts to decide: %s", async (type) => {
   const url = `${acme.url}/${pending.id}/${type}`;

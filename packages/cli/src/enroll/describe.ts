@@ -92,7 +92,12 @@ export function describeWhole(enrollment: EnrollmentInfo): string {
 }
 
 /** What nobody proved is never said as a fact. */
-function describeAttestation({ attestation, maker = "an unknown maker" }: EnrollmentInfo): string {
+export function describeAttestation({
+  attestation,
+  maker = "an unknown maker",
+  unproven,
+}: Pick<EnrollmentInfo, "attestation" | "maker" | "unproven">): string {
   if (attestation === "proven") return `key is in a TPM made by ${visible(maker)}`;
-  return attestation === "claimed" ? "in a TPM: claimed, not proven" : "nothing is known of where it is";
+  if (attestation === "none") return "no statement of a TPM";
+  return `in a TPM: claimed, not proven${unproven === undefined ? "" : `. ${visible(unproven)}`}`;
 }

@@ -12,6 +12,18 @@ export const newMachineOptions: readonly OptionManual[] = [
   { flags: "--backend NAME", about: "where a new key is to be kept (default: as `amesh init` chooses)" },
 ];
 
+/** For verbs that tell the authority of a key. */
+export const attestOptions: readonly OptionManual[] = [
+  {
+    flags: "--attest",
+    about: "have the TPM prove that it holds the key, or fail (default: where it can)",
+  },
+  { flags: "--no-attest", about: "do not: a proof tells the authority which machine this is" },
+];
+
+export const readAttest = (call: Call): boolean | undefined =>
+  call.has("attest") ? call.flag("attest") : undefined;
+
 /** @throws AmeshError `invalid_option` */
 export const readNewMachine = (
   call: Call,

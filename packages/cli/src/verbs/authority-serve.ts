@@ -45,6 +45,11 @@ export const verb: Verb = {
       },
       { flags: "--mail-from ADDRESS", about: "the sender of mails; needed for registration" },
       { flags: "--public-tokens-feed", about: "tell the trust feed of revoked tokens to everybody" },
+      {
+        flags: "--attestation-roots FILE|DIR",
+        about: "PEM certificates of the makers of TPMs: by them enrolled keys are proven to be in one",
+      },
+      { flags: "--require-attestation", about: "approve no key that is not proven so" },
       { flags: "--redis-prefix TEXT", about: "what keys in Redis begin with (default ar:)" },
     ],
     environment: [

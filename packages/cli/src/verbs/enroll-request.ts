@@ -8,9 +8,15 @@ import {
 } from "@authmesh/sdk/enroll";
 import { authorityUrlEnvironment, authorityUrlOption } from "../authority/authority-url.js";
 import type { Call } from "../call.js";
-import { formatCode } from "../enroll/describe.js";
+import { describeAttestation, formatCode } from "../enroll/describe.js";
 import { readLifetime } from "../enroll/lifetime.js";
-import { newMachineOptions, readNewMachine, tellCreated } from "../enroll/new-machine.js";
+import {
+  attestOptions,
+  newMachineOptions,
+  readAttest,
+  readNewMachine,
+  tellCreated,
+} from "../enroll/new-machine.js";
 import { enrollOptions } from "../enroll/remembered-authority.js";
 import { readSecretInput } from "../enroll/secret-input.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
@@ -26,6 +32,7 @@ export const verb: Verb = {
     description: [
       "Asks for this machine to be enrolled in an account, and waits until that is decided. Makes the identity of this machine if there is none. The passcode comes from `amesh enroll passcode` on an enrolled machine, or is an invitation of `amesh enroll invite`; it is read from a file, standard input or a question.",
       "Shows a comparison code: whoever approves must see the same one. An interruption leaves the request standing for 24 hours: --resume goes on waiting, also after a restart, and --cancel withdraws it.",
+      "Where the key is in a TPM, the TPM proves that to the authority, and approvers see it. The proof names this one TPM, and so the machine; --no-attest leaves it out.",
       "With --json every step is one line: requested, decided.",
     ],
     options: [
@@ -38,6 +45,7 @@ export const verb: Verb = {
         about: "a file that holds the passcode or invitation, or - for standard input",
       },
       ...newMachineOptions,
+      ...attestOptions,
       { flags: "--no-wait", about: "do not wait until it is decided" },
       { flags: "--resume", about: "go on waiting for the request that stands" },
       { flags: "--cancel", about: "withdraw the request that stands" },
@@ -78,7 +86,7 @@ export const verb: Verb = {
 };
 
 /** What a request that stands says already. */
-const ofNew = ["account", "app", "scope", "lifetime", "passcode-file", "device", "backend"];
+const ofNew = ["account", "app", "scope", "lifetime", "passcode-file", "device", "backend", "attest"];
 
 async function request(call: Call): Promise<void> {
   const { terminal } = call;
@@ -88,13 +96,19 @@ async function request(call: Call): Promise<void> {
   const asked = {
     ...readNewMachine(call, { account, appName }),
     scopes: parseScopes(scope),
+    attest: readAttest(call),
     lifetimeSeconds: readLifetime(call),
     passcode: await readSecretInput(call, { option: "passcode-file", what: "Passcode" }),
   };
   const requested = await terminal.during("Waiting for the authority", requestEnrollment(asked));
-  const { id, status, comparisonCode, resumed, created, dir } = requested;
+  const { created, ...standing } = requested;
+  const { status, attestation = "none" } = standing;
   tellCreated(terminal, created);
-  tellRequest(call, { dir, id, status, comparisonCode, resumed });
+  tellRequest(call, standing);
+  if (attestation !== "none")
+    terminal.note(
+      `What the authority knows of the key: ${describeAttestation({ ...standing, attestation })}`,
+    );
   if (status !== "pending" || !call.flag("no-wait")) return wait(call);
   terminal.next("amesh enroll request --resume");
 }

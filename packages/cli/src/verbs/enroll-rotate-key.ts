@@ -1,6 +1,7 @@
 import { rotateKey } from "@authmesh/sdk/enroll";
 import { authorityUrlEnvironment } from "../authority/authority-url.js";
 import { enrolledExit } from "../enroll/exit.js";
+import { attestOptions, readAttest } from "../enroll/new-machine.js";
 import { enrollOptions, rememberedAuthorityOption } from "../enroll/remembered-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice, identityDocument } from "../layout.js";
@@ -18,6 +19,7 @@ export const verb: Verb = {
         about: "go on although devices that this machine calls know the present key alone",
       },
       { flags: "--backend NAME", about: "key store for the new key (default: that of the present one)" },
+      ...attestOptions,
       rememberedAuthorityOption,
     ],
     environment: [authorityUrlEnvironment, ...keyStoreEnvironment],
@@ -34,6 +36,7 @@ export const verb: Verb = {
     const rotating = rotateKey({
       ...enrollOptions(call),
       backend: call.text("backend"),
+      attest: readAttest(call),
       leaveTargets: call.flag("leave-targets"),
     });
     const { dir, identity, previous, targets, warnings } = await terminal.during(

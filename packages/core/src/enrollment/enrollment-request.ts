@@ -15,7 +15,7 @@ const scopes: Reader<Scopes> = (value, at) => {
   });
 };
 
-const publicKey: Reader<string> = (value, at) => {
+export const publicKeyText: Reader<string> = (value, at) => {
   const key = typeof value === "string" ? PublicKey.tryBase64(value) : undefined;
   if (key?.base64 === value) return key.base64;
   throw new Misfit(`${at} is not a P-256 public key, compressed and in base64`);
@@ -28,7 +28,7 @@ const shape = {
   account: text(/^@[a-z0-9-]{2,32}$/, "an account such as @acme"),
   appName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
   deviceName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
-  publicKey,
+  publicKey: publicKeyText,
   scopes,
   lifetime: optional(enrollmentLifetime),
   origin: text(/^https?:\/\/[\x21-\x7e]{1,255}$/, "an origin such as https://issuer.example.com"),

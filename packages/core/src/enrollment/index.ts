@@ -5,6 +5,7 @@
  */
 
 export * from "./account-claim.js";
+export * from "./attestation-evidence.js";
 export * from "./challenge-answer.js";
 export * from "./enrollment-names.js";
 export * from "./enrollment-request.js";

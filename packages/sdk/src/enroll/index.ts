@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { AttestOptions } from "./attest-key.js";
 export {
   type AuthenticatedMachine,
   type AuthenticateOptions,

@@ -16,15 +16,23 @@ import {
 import { text, withCode } from "@authmesh/core/records";
 import { type CreatedIdentity, readEnrollment, withEnrollment } from "@authmesh/keystore";
 import { answerChallenge } from "./answer-challenge.js";
+import { type AttestOptions, attestKey } from "./attest-key.js";
 import { type EnrolledMachine, openMachine } from "./enrolled-machine.js";
 import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { EnrollOptions, NewMachineOptions } from "./options.js";
 import { mayPass } from "./patience.js";
 import { noteOutcome } from "./remembered.js";
-import { type EnrollmentStatus, enrollmentId, enrollmentStatus, readMembers } from "./told.js";
+import {
+  attestationShape,
+  type EnrollmentAttestation,
+  type EnrollmentStatus,
+  enrollmentId,
+  enrollmentStatus,
+  readMembers,
+} from "./told.js";
 import { askOutcome } from "./wait.js";
 
-export interface RequestEnrollmentOptions extends NewMachineOptions {
+export interface RequestEnrollmentOptions extends NewMachineOptions, AttestOptions {
   /** At least one grant: `{ orders: "rw", profile: "r" }`. */
   readonly scopes: Scopes;
   /** Seconds, 60 to 315,360,000. Default: no end. */
@@ -40,6 +48,12 @@ export interface RequestedEnrollment {
   readonly status: EnrollmentStatus;
   /** Six digits, for people to compare with those the approver sees. */
   readonly comparisonCode: string;
+  /** What the authority found of where the key is; absent where the request stood already. */
+  readonly attestation?: EnrollmentAttestation;
+  /** Of the TPM, where that is proven. */
+  readonly maker?: string;
+  /** Why it is claimed and not proven. */
+  readonly unproven?: string;
   /** Whether it is one that stood already: asked for by this machine with the same names, scopes and lifetime. */
   readonly resumed: boolean;
   /** What is to be told of an identity that was made; absent where there was one. */
@@ -51,7 +65,7 @@ export interface RequestedEnrollment {
  * identity where there is none. Asked again with the same options it goes on with the same request, also after a restart.
  *
  * @throws AmeshError `passcode_refused`, `enrollment_key_in_use`, `invalid_enrollment_name`, `invalid_scope`, `input_required` where a passcode
- * is needed, `rate_limited`, `service_unreachable`, and what `createIdentity` or `openIdentity` throws
+ * is needed, `rate_limited`, `service_unreachable`, with `attest: true` `attestation_unavailable` and `attestation_refused`, and what `createIdentity` or `openIdentity` throws
  */
 export async function requestEnrollment(options: RequestEnrollmentOptions): Promise<RequestedEnrollment> {
   const { now = Date.now, random = randomBytes, lifetimeSeconds: lifetime } = options;
@@ -80,11 +94,11 @@ export async function requestEnrollment(options: RequestEnrollmentOptions): Prom
   const issuedAt = Math.floor(now() / 1000);
   const isRecent = asking !== undefined && Math.abs(issuedAt - asking.issuedAt) < recentSeconds;
   if (isRecent && isFor(asking, wish))
-    return { ...told, ...(await ask(machine, asking, options.passcode)), resumed: true };
+    return { ...told, ...(await ask(machine, asking, options)), resumed: true };
   // An authority may have taken it in, and takes it no more: nobody saw the digits that belong to it.
   if (asking !== undefined) await withdraw(machine).catch(unlessUnknown);
   const request = { ...wish, issuedAt, random: toBase64Url(random(16)) };
-  return { ...told, ...(await ask(machine, request, options.passcode)), resumed: false };
+  return { ...told, ...(await ask(machine, request, options)), resumed: false };
 }
 
 /** An authority takes requests that are at most 300 seconds old. */
@@ -126,36 +140,38 @@ async function stillStands(machine: NewMachine, code: string): Promise<Standing 
 async function ask(
   { open, authority, account, appName, deviceName }: NewMachine,
   request: EnrollmentRequest,
-  passcode: string | undefined,
+  { passcode, attest }: Pick<RequestEnrollmentOptions, "passcode" | "attest">,
 ): Promise<Standing> {
   if (passcode === undefined)
     throw new AmeshError("input_required", "A request needs a passcode or an invitation.", {
       fix: "Have one made: `amesh enroll passcode` on an enrolled machine.",
     });
+  const evidence = await attestKey(authority, open, { attest });
   await withEnrollment(open.dir, ({ record, save }) => save({ ...record, asking: request }));
   // Of what was refused nothing stands; of what got no answer it may.
   const forgetAsking = () =>
     withEnrollment(open.dir, ({ record: { asking: _, ...others }, save }) => save(others));
   const signature = toBase64Url(await open.sign(signableRequestOf(request)));
   const answer = await authority
-    .ask("POST", "/v1/enrollments", { request, signature, passcode })
+    .ask("POST", "/v1/enrollments", { request, signature, passcode, ...evidence })
     .catch(async (error: unknown) => {
       if (!mayPass(error)) await forgetAsking();
       throw error;
     });
-  const { id, status, s } = readMembers(answer, answerShape);
+  const { id, status, s, ...attested } = readMembers(answer, answerShape);
   const code = comparisonCode(request, fromBase64Url(s) as Uint8Array);
   const enrollment = { authority: authority.url, account, id, appName, deviceName, status, request, code };
   await withEnrollment(open.dir, ({ record: { asking: _, ...others }, save }) =>
     save({ ...others, enrollment }),
   );
-  return { id, status, comparisonCode: code };
+  return { id, status, comparisonCode: code, ...attested };
 }
 
-type Standing = Pick<RequestedEnrollment, "id" | "status" | "comparisonCode">;
+type Standing = Omit<RequestedEnrollment, "dir" | "resumed" | "created">;
 
 const answerShape = {
   id: enrollmentId,
   status: enrollmentStatus,
   s: text(/^[\w-]{43}$/, "32 bytes in base64url"),
+  ...attestationShape,
 };

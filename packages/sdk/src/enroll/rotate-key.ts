@@ -11,10 +11,11 @@ import {
   type Warning,
 } from "@authmesh/keystore";
 import { answerChallenge } from "./answer-challenge.js";
+import { type AttestOptions, attestKey } from "./attest-key.js";
 import { openMachine } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
 
-export interface RotateKeyOptions extends EnrollOptions, NewKeyOptions {
+export interface RotateKeyOptions extends EnrollOptions, NewKeyOptions, AttestOptions {
   /** Name of the key store for the new key. Default: the one of the present key. */
   readonly backend?: string | undefined;
   /**
@@ -39,7 +40,7 @@ export interface RotatedKey {
  * Gives this machine another key, and its enrollment with it (docs/protocol.md, sections 10.6 and 11.15): the present key names the
  * new one, and the new one proves that it is held. Killed at any instant it goes on when it is called again.
  *
- * @throws AmeshError `enrollment_revoked` and the like unless approved, `challenge_refused`, `migration_unfinished`, also where targets would be left,
+ * @throws AmeshError `enrollment_revoked` and the like unless approved, `challenge_refused`, `attestation_required`, `migration_unfinished`, also where targets would be left,
  * `service_unreachable`, and what
  * `prepareMigration` and `finishMigration` throw
  */
@@ -59,11 +60,13 @@ async function tellAuthority(
   if (targets.length > 0 && options.leaveTargets !== true) throw wouldLeave(targets);
   const machine = await openMachine(options);
   const succession = await createSuccession(open, next.publicKey, options.now);
+  const evidence = await attestKey(machine.authority, next, options);
   // Who lost the answer asks again, and is told that it is done.
   await answerChallenge(
     machine,
     "rotate",
-    (answer, authority) => authority.ask("POST", "/v1/enrollments/rotation", { succession, answer }),
+    (answer, authority) =>
+      authority.ask("POST", "/v1/enrollments/rotation", { succession, answer, ...evidence }),
     next,
   );
 }

@@ -49,8 +49,10 @@ export interface EnrollmentInfo {
   readonly expiresAt?: number;
   readonly lastUsedAt?: number;
   readonly attestation: EnrollmentAttestation;
-  /** Of the TPM; only where that is proven. */
+  /** Of the TPM, as its certificate names it; only where that is proven. */
   readonly maker?: string;
+  /** Why it is claimed and not proven: a sentence. */
+  readonly unproven?: string;
   /** The comparison code, six digits; only while it is pending. */
   readonly code?: string;
   /** Ids of enrollments with the same names; only while it is pending. */
@@ -90,6 +92,13 @@ export const enrollmentId = text(/^en_[\w-]{16}$/, "the id of an enrollment");
 const statuses = ["pending", "approved", "denied", "revoked", "expired"] as const;
 export const enrollmentStatus = oneOf(...statuses);
 
+/** Where the key is, as far as the authority knows. */
+export const attestationShape = {
+  attestation: oneOf("none", "claimed", "proven"),
+  maker: optional(line),
+  unproven: optional(line),
+};
+
 const enrollmentShape = {
   id: enrollmentId,
   account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
@@ -108,8 +117,7 @@ const enrollmentShape = {
   reason: optional(line),
   expiresAt: optional(time),
   lastUsedAt: optional(time),
-  attestation: oneOf("none", "claimed", "proven"),
-  maker: optional(line),
+  ...attestationShape,
   code: optional(text(/^\d{6}$/, "six digits")),
   conflicts: optional(listOf(enrollmentId, 1000)),
 };
