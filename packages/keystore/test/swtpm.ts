@@ -185,6 +185,25 @@ export function manufacture(state: string, authority: string): void {
   execFileSync("swtpm_setup", args, { stdio: "pipe" });
 }
 
+/** Where a maker of TPMs left the state of one, and the certificates by which others know it. */
+export interface Made {
+  readonly state: string;
+  /** A folder of PEM files. */
+  readonly roots: string;
+}
+
+/** Does what a manufacturer does, in a folder that goes when it has ended. */
+export function manufactured(ended: (stop: () => void) => void): Made {
+  const folder = mkdtempSync(join(tmpdir(), "amesh-maker-"));
+  ended(() => rmSync(folder, { recursive: true, force: true }));
+  const [state, roots] = [join(folder, "state"), join(folder, "roots")];
+  manufacture(state, join(folder, "maker"));
+  mkdirSync(roots);
+  for (const name of ["swtpm-localca-rootca-cert.pem", "issuercert.pem"])
+    cpSync(join(folder, "maker", name), join(roots, name));
+  return { state, roots };
+}
+
 async function freePort(): Promise<number> {
   const [first, second] = [createServer(), createServer()];
   const listen = (server: typeof first, port: number) =>

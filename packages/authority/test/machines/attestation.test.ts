@@ -1,5 +1,3 @@
-import { copyFileSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
 import {
   approveEnrollment,
   cancelEnrollment,
@@ -11,9 +9,8 @@ import {
 } from "@authmesh/sdk/enroll";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { buildPackage } from "../../../keystore/test/processes/built.js";
-import { manufacture, SoftwareTpm } from "../../../keystore/test/swtpm.js";
+import { manufactured, SoftwareTpm } from "../../../keystore/test/swtpm.js";
 import { RunningAuthority } from "../running-authority.js";
-import { temporaryFolder } from "../stores.js";
 import { codeOf, type Machine, newMachine, onboarded, wishOf } from "./machine.js";
 
 let state: string;
@@ -21,12 +18,7 @@ let roots: string;
 let plain: SoftwareTpm;
 beforeAll(async () => {
   buildPackage("sdk");
-  const folder = temporaryFolder(afterAll);
-  [state, roots] = [join(folder, "state"), join(folder, "roots")];
-  manufacture(state, join(folder, "maker"));
-  mkdirSync(roots);
-  for (const name of ["swtpm-localca-rootca-cert.pem", "issuercert.pem"])
-    copyFileSync(join(folder, "maker", name), join(roots, name));
+  ({ state, roots } = manufactured(afterAll));
   plain = await SoftwareTpm.start(afterAll);
 });
 
@@ -73,6 +65,16 @@ describe("a request whose key is in a TPM", () => {
       attestation: "claimed",
       unproven: expect.stringMatching(/no known root answers for/),
     });
+  });
+
+  it("asks without a proof where the TPM can give none", async () => {
+    const authority = await RunningAuthority.start({ attestation: { roots } });
+    const root = await onboarded(authority);
+    const tpm = await SoftwareTpm.start(onTestFinished, "tcp", state);
+    tpm.tool("tpm2_changeauth", "-c", "e", "secret");
+    const machine = machineIn(tpm);
+    expect(await codeOf(ask(authority, root, machine, { attest: true }))).toBe("attestation_unavailable");
+    expect(await ask(authority, root, machine)).toMatchObject({ status: "pending", attestation: "none" });
   });
 
   it("stays claimed by what was said before", async () => {
