@@ -5,15 +5,28 @@ import { AmeshError } from "@authmesh/core";
 /**
  * The certificates of the makers of TPMs: the texts of a PEM file, or of all files of a folder that end in .pem, .crt or .cer.
  *
- * @throws AmeshError `invalid_option` for what cannot be read, and for a folder without any
+ * @throws AmeshError `invalid_option` for what cannot be read or holds no certificate
  */
 export function readAttestationRoots(path: string): readonly string[] {
+  const files = readFiles(path);
+  if (files.length === 0)
+    throw new AmeshError("invalid_option", `${path} holds no certificates: no *.pem, *.crt or *.cer.`);
+  const other = files.find(({ text }) => !text.includes("-----BEGIN CERTIFICATE-----"));
+  if (other !== undefined)
+    throw new AmeshError("invalid_option", `${other.file} holds no certificate in PEM.`);
+  return files.map(({ text }) => text);
+}
+
+function readFiles(path: string): readonly { readonly file: string; readonly text: string }[] {
   try {
-    if (!statSync(path).isDirectory()) return [readFileSync(path, "utf8")];
-    const names = readdirSync(path).filter((name) => /\.(?:pem|crt|cer)$/.test(name));
-    if (names.length > 0) return names.sort().map((name) => readFileSync(join(path, name), "utf8"));
+    return filesOf(path).map((file) => ({ file, text: readFileSync(file, "utf8") }));
   } catch (cause) {
-    throw new AmeshError("invalid_option", `The roots of TPMs in ${path} cannot be read.`, { cause });
+    throw new AmeshError("invalid_option", `The certificates in ${path} cannot be read.`, { cause });
   }
-  throw new AmeshError("invalid_option", `The folder ${path} holds no certificates: *.pem, *.crt or *.cer.`);
+}
+
+function filesOf(path: string): readonly string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const names = readdirSync(path).filter((name) => /\.(?:pem|crt|cer)$/.test(name));
+  return names.sort().map((name) => join(path, name));
 }

@@ -1,11 +1,12 @@
-import { copyFileSync, mkdirSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PrivateKey, type PublicKey } from "@authmesh/core";
 import type { AttestationEvidence } from "@authmesh/core/enrollment";
 import { TpmKeyStore } from "@authmesh/keystore";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { manufacture, SoftwareTpm } from "../../../keystore/test/swtpm.js";
+import { manufactured, SoftwareTpm } from "../../../keystore/test/swtpm.js";
 import { Challenges } from "../../src/challenges/challenges.js";
+import { readArguments } from "../../src/command-line.js";
 import { readAttestationRoots } from "../../src/enrollment/attestation-roots.js";
 import { Attestations } from "../../src/enrollment/attestations.js";
 import { KeySealing } from "../../src/keys/key-sealing.js";
@@ -17,13 +18,9 @@ let roots: readonly string[];
 let store: TpmKeyStore;
 let key: PublicKey;
 beforeAll(async () => {
-  const folder = temporaryFolder(afterAll);
-  manufacture(join(folder, "state"), join(folder, "maker"));
-  mkdirSync(join(folder, "roots"));
-  for (const name of ["swtpm-localca-rootca-cert.pem", "issuercert.pem"])
-    copyFileSync(join(folder, "maker", name), join(folder, "roots", name));
-  roots = readAttestationRoots(join(folder, "roots"));
-  const tpm = await SoftwareTpm.start(afterAll, "unix", join(folder, "state"));
+  const made = manufactured(afterAll);
+  roots = readAttestationRoots(made.roots);
+  const tpm = await SoftwareTpm.start(afterAll, "unix", made.state);
   store = new TpmKeyStore({ dir: temporaryFolder(afterAll), env: tpm.env });
   key = await store.generate("device");
 });
@@ -94,6 +91,14 @@ describe("the roots of an authority", () => {
     const folder = temporaryFolder();
     expect(roots).toHaveLength(2);
     expect(() => readAttestationRoots(folder)).toThrow(/holds no certificates/);
-    expect(() => readAttestationRoots(join(folder, "none.pem"))).toThrow(/cannot be read/);
+    expect(() => readAttestationRoots(join(folder, "none.pem"))).toThrow(/none\.pem cannot be read/);
+    writeFileSync(join(folder, "key.pem"), "-----BEGIN PRIVATE KEY-----");
+    expect(() => readAttestationRoots(folder)).toThrow(/key\.pem holds no certificate in PEM/);
+  });
+
+  it("stand beside the wish for a proof on the command line", () => {
+    const { options } = readArguments(["--attestation-roots", "/roots", "--require-attestation"], {});
+    expect(options.attestation).toEqual({ roots: "/roots", require: true });
+    expect(() => readArguments(["--require-attestation"], {})).toThrow(/needs --attestation-roots/);
   });
 });
