@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { RedisRevocationList, RedisRevocationWriter } from "@authmesh/oath";
 import { Cluster, Redis } from "ioredis";
 import { createCluster } from "redis";
-import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { RedisServer } from "../../../../test/fixtures/redis-server.js";
 import { type RedisClient, redisCommands } from "../../src/redis/index.js";
 import { openStore, until, type Watched } from "./redis-stores.js";
@@ -36,8 +36,10 @@ beforeAll(async () => {
 /** Each node learns by itself that the cluster stands; a store that meets half of one takes the rest for lost. */
 async function learnsOfAll(url: string): Promise<void> {
   const node = new Redis(url);
-  const state = () => node.cluster("INFO");
-  await expect.poll(state, { timeout: 20_000, interval: 50 }).toMatch(/state:ok\s[\s\S]*slots_ok:16384/);
+  await vi.waitFor(
+    async () => expect(await node.cluster("INFO")).toMatch(/state:ok\s[\s\S]*slots_ok:16384/),
+    { timeout: 20_000 },
+  );
   node.disconnect();
 }
 
