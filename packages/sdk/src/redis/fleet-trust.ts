@@ -201,9 +201,10 @@ export class FleetTrust implements TrustStore {
 
   #beginAnew(): void {
     const { monotonic, random } = this.#options;
-    this.#missing = new Set(this.#revoked.statements());
     this.#wholeAt = monotonic();
-    this.#putBackAt = this.#wholeAt + random() * putBackWithinMs;
+    // An empty stream is read from its beginning each time; what waits to be put back there does not begin to wait anew.
+    if (this.#missing.size === 0) this.#putBackAt = this.#wholeAt + random() * putBackWithinMs;
+    this.#missing = new Set(this.#revoked.statements());
   }
 
   #hear(statement: string): void {
