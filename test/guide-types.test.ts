@@ -90,6 +90,8 @@ const pages = {
   "protect-an-api-with-tokens": 3,
   tokens: 3,
   "verification-rules": 1,
+  "trust-feed": 3,
+  "revoke-everywhere": 1,
 };
 let messages: string;
 
