@@ -4,7 +4,7 @@ import { issuerProblem } from "@authmesh/oath";
 export interface AuthorityOption {
   /** As tokens name it in `iss`: "https://auth.example.com". */
   readonly url: string;
-  /** Thumbprint of its feed key (RFC 7638, base64url), as `amesh authority feed-key` shows it. */
+  /** Thumbprint of its feed key (RFC 7638, base64url), as `amesh authority status` shows it. */
   readonly key: string;
 }
 
