@@ -131,7 +131,7 @@ export const catalogue = {
     public: "unauthorized",
     exit: 3,
     summary: "The device has been revoked.",
-    fix: "If that was a mistake, pair the machines again.",
+    fix: "If that was a mistake, pair the machines again; if an account or the fleet revoked it: `amesh enroll unrevoke ID`, `amesh revoke ID --everywhere --undo`.",
   },
   delegation_invalid: {
     status: 401,
@@ -167,7 +167,7 @@ export const catalogue = {
     status: 403,
     exit: 3,
     summary: "The caller is known but was not granted what this route requires.",
-    fix: "Grant it on the verifier: `amesh grant ID NAME:rw`.",
+    fix: "Grant it on the verifier: `amesh grant ID NAME:rw`. An enrolled machine asks its account for more: `amesh enroll request`.",
   },
   replay_store_unavailable: {
     status: 503,
@@ -892,7 +892,7 @@ export const catalogue = {
     status: 401,
     exit: 3,
     summary: "The authority does not accept this secret for this account and this key.",
-    fix: "Check account, URL and secret. A secret works once, within seven days; afterwards use `amesh recover`.",
+    fix: "Check account, URL and secret. A secret works once, within seven days; afterwards: `amesh recover @NAME --authority URL`.",
   },
   recovery_refused: {
     status: 401,
@@ -904,7 +904,7 @@ export const catalogue = {
     status: 401,
     exit: 3,
     summary: "The authority does not accept the answer to its challenge.",
-    fix: "See that this machine is enrolled there: `amesh enroll request`. An answer counts once, within 60 seconds.",
+    fix: "See that this machine is enrolled at that URL: `amesh status`. An answer counts once, within 60 seconds.",
   },
   passcode_refused: {
     status: 401,
@@ -928,13 +928,13 @@ export const catalogue = {
     status: 403,
     exit: 3,
     summary: "This machine's enrollment was revoked.",
-    fix: "Ask who revoked it: `amesh enroll unrevoke ID` takes it back.",
+    fix: "Ask who revoked it: on a machine that may approve, `amesh enroll unrevoke ID` takes it back.",
   },
   enrollment_expired: {
     status: 403,
     exit: 4,
     summary: "This machine's enrollment has expired.",
-    fix: "Ask anew with `amesh enroll request`; before the end, `amesh enroll extend ID` would do.",
+    fix: "Ask anew with `amesh enroll request`; before the end, `amesh enroll extend ID --lifetime 90d` would do.",
   },
   enrollment_not_found: {
     status: 404,
@@ -970,7 +970,7 @@ export const catalogue = {
     status: 409,
     exit: 3,
     summary: "This would take the account's last root away, and nobody could manage it any more.",
-    fix: "Enroll and approve another root first: scopes *:rw,__manage:rw, without end.",
+    fix: "Enroll and approve another root first: `amesh enroll request --scope '*:rw,__manage:rw'`, without --lifetime.",
   },
   approval_exceeds: {
     status: 403,
@@ -989,7 +989,7 @@ export const catalogue = {
     status: 503,
     exit: 5,
     summary: "The copy of the trust feed is older than it may be, or there is none.",
-    fix: "See that the authority can be reached from here: `amesh status`.",
+    fix: "See on the verifier that it reaches its authority, or its Redis: its log says why it does not, `amesh status` there shows its copies.",
   },
   feed_gone: {
     status: 410,
@@ -1007,7 +1007,7 @@ export const catalogue = {
     status: 503,
     exit: 3,
     summary: "The authority's feed tells two different stories of one number.",
-    fix: "Keep both and find out why: its database was restored without a new epoch, or its feed key is in other hands.",
+    fix: "Find out why: its database was put back without `amesh authority new-epoch`, or its feed key is in other hands.",
   },
   feed_malformed: {
     status: 502,
