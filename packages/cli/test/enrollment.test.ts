@@ -195,6 +195,7 @@ describe("amesh register", () => {
     const register = ["register", "@mailed", "--authority", open.url];
     expect(await laptop.run(register)).toEqual({ status: 2, ...failed("input_required", "register --help") });
     const asked = await laptop.succeed([...register, "--email", "ops@acme.example"]);
+    expect(asked.stderr).toMatch(new RegExp(`--authority ${open.url}$`, "m"));
     expect(asked).toEqual({ stdout: "", status: 0, stderr: expect.stringContaining("--code-file FILE") });
     const code = codeIn(await mail.after(0));
     const wrong = await laptop.run([...register, "--code-file", "-"], { input: "AAAA-AAAA" });

@@ -41,7 +41,7 @@ export const verb: Verb = {
   async run(call) {
     const { terminal } = call;
     const [account = ""] = call.args;
-    const authority = readAuthorityUrl(call).href;
+    const authority = readAuthorityUrl(call).href.replace(/\/$/, "");
     if (!call.has("code-file")) {
       const email = requiredOption(call, "register", "email");
       await terminal.during("Waiting for the authority", register({ authority, account, email }));
