@@ -1,48 +1,21 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer as createTlsServer } from "node:https";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { AmeshError } from "@authmesh/core";
 import { addDevice } from "@authmesh/keystore";
 import { Agent, fetch as undiciFetch } from "undici";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { freePort } from "../../../test/fixtures/free-port.js";
 import { PostgresServer } from "../../../test/fixtures/postgres-server.js";
 import { renewCertificate } from "../src/http/listen-on.js";
 import { runAuthority } from "../src/main.js";
 import { openAuthorityState } from "../src/open-state.js";
 import { startWarnings } from "../src/start-warnings.js";
+import { type AuthorityProcess, authorityEnv as env, startAuthority } from "./authority-process.js";
 import { Device, everything, RunningAuthority, secret } from "./running-authority.js";
 import { openStore, temporaryFolder } from "./stores.js";
 
-const bin = fileURLToPath(new URL("../bin/authmesh-authority.js", import.meta.url));
-const env = { AMESH_AUTHORITY_SECRET: secret, AUTH_MESH_PASSPHRASE: secret };
 const wish = { aud: "api.example.com", act: "orders.write" };
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly ended: Promise<number | null>;
-  readonly errors: string[];
-}
-
-async function run(dir: string, ...args: readonly string[]): Promise<Running> {
-  const port = await freePort();
-  const child = spawn(process.execPath, [bin, "--dir", dir, "--port", String(port), "--json", ...args], {
-    env: { PATH: process.env["PATH"], HOME: dir, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const ended = once(child, "close").then(([status]) => status as number | null);
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const errors: string[] = [];
-  createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
-  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-  expect(JSON.parse(line)).toMatchObject({ event: "listening", port });
-  return { child, url: `http://localhost:${port}`, ended, errors };
-}
 
 async function known(dir: string): Promise<Device> {
   const state = await openAuthorityState({ dir, env, create: true });
@@ -57,8 +30,8 @@ describe("authmesh-authority", () => {
     const dir = temporaryFolder();
     writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: [everything] }));
     const device = await known(dir);
-    const first = await run(dir);
-    const kids = async ({ url }: Running) =>
+    const first = await startAuthority(dir);
+    const kids = async ({ url }: AuthorityProcess) =>
       (await (await fetch(`${url}/.well-known/jwks.json`)).json()).keys.map(
         ({ kid }: { kid: string }) => kid,
       );
@@ -69,7 +42,7 @@ describe("authmesh-authority", () => {
     expect(first.errors.join("\n")).toContain(`Next: amesh authority pair --dir ${dir}`);
     expect(statSync(join(dir, "authority.db")).mode & 0o077).toBe(0);
     expect(readFileSync(join(dir, "authority.db"), "latin1")).not.toContain(secret);
-    const second = await run(dir);
+    const second = await startAuthority(dir);
     expect(await kids(second)).toEqual(before);
   });
 
@@ -82,7 +55,7 @@ describe("authmesh-authority", () => {
     await state.close();
     const confirmed: string[] = [];
     for (const round of [0, 1]) {
-      const { child, url, ended } = await run(dir);
+      const { child, url, ended } = await startAuthority(dir);
       const send = await device.signed(url, wish);
       expect((await send()).status).toBe(200);
       let stop = false;
@@ -105,7 +78,9 @@ describe("authmesh-authority", () => {
       const page = await store.revocationsAfter(0, 10_000);
       const kept = new Set(page?.changes.map(({ value }) => value));
       expect(confirmed.filter((value) => !kept.has(value))).toEqual([]);
-      const again = await run(dir, "--issuer", url, "--audience", new URL(url).host);
+      const again = await startAuthority(dir, {
+        args: ["--issuer", url, "--audience", new URL(url).host],
+      });
       expect((await send(again.url, { Host: new URL(url).host })).status).toBe(401);
       again.child.kill("SIGTERM");
       await again.ended;

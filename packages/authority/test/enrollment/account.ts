@@ -8,7 +8,8 @@ import {
   signableRequestOf,
 } from "@authmesh/core/enrollment";
 import { expect } from "vitest";
-import { Device, type DeviceOptions, type RunningAuthority } from "../running-authority.js";
+import type { AuthorityState } from "../../src/open-state.js";
+import { Device, type DeviceOptions } from "../running-authority.js";
 
 export interface Wish {
   readonly scopes?: Scopes;
@@ -19,19 +20,25 @@ export interface Wish {
 
 let drawn = 0;
 
+/** Where an account is opened: a running authority, or the state of one that will be. */
+export interface AccountHome {
+  readonly url: string;
+  readonly authority: { readonly state: Pick<AuthorityState, "enrollments"> };
+}
+
 /** An account of a running authority, with its master device. */
 export class Account {
-  readonly running: RunningAuthority;
+  readonly running: AccountHome;
   readonly name: string;
   readonly master: Device;
 
-  private constructor(running: RunningAuthority, name: string, master: Device) {
+  private constructor(running: AccountHome, name: string, master: Device) {
     this.running = running;
     this.name = name;
     this.master = master;
   }
 
-  static async open(running: RunningAuthority, name = `@acme-${drawn++}`): Promise<Account> {
+  static async open(running: AccountHome, name = `@acme-${drawn++}`): Promise<Account> {
     const { enrollments } = running.authority.state;
     const created = await enrollments.createAccount(name);
     const master = new Device();
