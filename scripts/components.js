@@ -3,12 +3,18 @@
  * missing and how to get it, and the tests that need it fail.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root, run } from "./run.js";
 import { npm } from "./setup.js";
 
 const runs = (program, ...args) => spawnSync(program, args, { cwd: root }).status === 0;
+
+/** Where Debian has it, whatever the processor; undefined where it is not. */
+export const faketimeLibrary = () =>
+  readdirSync("/usr/lib")
+    .map((name) => join("/usr/lib", name, "faketime", "libfaketime.so.1"))
+    .find((path) => existsSync(path));
 
 const components = [
   {
@@ -74,6 +80,13 @@ const components = [
     name: "nginx and Caddy (reverse proxies, with services behind them)",
     packages: ["nginx-light", "caddy"],
     present: () => runs("nginx", "-v") && runs("caddy", "version"),
+  },
+  {
+    name: "ip, nft and libfaketime (networks that part, and clocks that are wrong)",
+    packages: ["iproute2", "nftables", "libfaketime"],
+    present: () =>
+      ["ip", "nft"].every((name) => spawnSync(name, ["-V"]).error === undefined) &&
+      faketimeLibrary() !== undefined,
   },
   {
     name: "pkcs11js, compiled, and what compiles it",

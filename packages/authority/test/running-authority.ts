@@ -93,6 +93,7 @@ function writeRules(dir: string, rules: readonly object[]): void {
 export interface DeviceOptions {
   readonly session?: boolean;
   readonly scheme?: "http-signature" | "authmesh";
+  readonly now?: () => number;
 }
 
 /** A machine that calls. */

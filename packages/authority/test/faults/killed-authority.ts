@@ -15,8 +15,8 @@ import { type Backend, temporaryFolder } from "../stores.js";
 import { Ledger, type Standing } from "./ledger.js";
 
 const clients = 3;
-/** The server is killed at some moment of so many milliseconds after the first answer. */
-const longestLifeMs = 1000;
+/** The server is killed when it has acknowledged at most so many. */
+const longestLife = 40;
 
 const wide: Scopes = { __manage: "rw", orders: "rw" };
 const narrow: Scopes = { orders: "r" };
@@ -89,15 +89,15 @@ export class KilledAuthority {
     return this.#ledger.acknowledged;
   }
 
-  /** @param moments 0 to 1: when, in each of its lives, it is killed */
+  /** @param moments 0 to 1: when, in each of its lives, the server is killed */
   async live(moments: Iterable<number>): Promise<void> {
     let server = await this.#start();
     for (const moment of moments) {
-      const before = this.acknowledged;
       const work = [...Array(clients).fill(() => this.#lives()), () => this.#listen()];
       const running = Promise.all(work.map((each) => untilKilled(server.child, each)));
-      await Promise.race([vi.waitUntil(() => this.acknowledged > before, 10_000), running]);
-      await new Promise((resolve) => setTimeout(resolve, moment * longestLifeMs));
+      const last = this.acknowledged + moment * longestLife;
+      const isOver = () => this.acknowledged > last;
+      await Promise.race([running, vi.waitUntil(isOver, { timeout: 30_000, interval: 1 + 20 * moment })]);
       server.child.kill("SIGKILL");
       await Promise.all([server.ended, running]);
       server = await this.#start();
