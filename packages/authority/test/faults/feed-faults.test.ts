@@ -129,8 +129,13 @@ const faults: readonly Fault[] = [
 ];
 
 let world: FaultyWorld;
+/** Also of what is started anew within a test, where it is too late for `afterAll`. */
+const stops: (() => Promise<void> | void)[] = [];
 beforeAll(async () => {
-  world = await FaultyWorld.start(afterAll);
+  world = await FaultyWorld.start((stop) => void stops.push(stop));
+});
+afterAll(async () => {
+  for (const stop of stops.reverse()) await stop();
 });
 
 async function suffer(fault: Fault, at: Pick<VerifierOptions, "host" | "before"> = {}): Promise<void> {
