@@ -1,16 +1,16 @@
 import { readCompactJws, signCompactJws } from "./compact-jws.js";
 import { fromBase64 } from "./encoding.js";
 import { deviceIdOf, PublicKey } from "./public-key.js";
-import { integer, Misfit, oneOf, optional, type RecordOf, record, text, time } from "./records.js";
+import { deviceId, integer, Misfit, oneOf, optional, type RecordOf, record, text, time } from "./records.js";
 import type { Sign } from "./signable.js";
 
 const shape = {
-  iss: text(/^am_[\w-]{16}$/, "a device id"),
+  iss: deviceId,
   key: text(/^[\w+/-]{44}$/, "a public key in base64"),
   seq: integer(1, Number.MAX_SAFE_INTEGER),
   iat: time,
   action: oneOf("revoke", "unrevoke"),
-  device: text(/^am_[\w-]{16}$/, "a device id"),
+  device: deviceId,
   reason: optional(text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters")),
 };
 const readPayload = record(shape);

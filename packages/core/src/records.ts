@@ -47,6 +47,8 @@ export const text =
     throw new Misfit(`${at} is not ${kind}`);
   };
 
+export const deviceId: Reader<string> = text(/^am_[A-Za-z0-9_-]{16}$/, "a device id");
+
 export const oneOf =
   <const T extends string | number | boolean>(...values: readonly T[]): Reader<T> =>
   (value, at) => {

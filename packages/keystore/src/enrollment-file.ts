@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { readEnrollmentRequest } from "@authmesh/core/enrollment";
+import { accountText, enrollmentId, labelText, readEnrollmentRequest } from "@authmesh/core/enrollment";
 import {
   integer,
   oneOf,
@@ -16,8 +16,6 @@ import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 
-const label = text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "the name of an app or a device");
-
 const shape = {
   version: oneOf(1),
   /** The highest that an answer to a challenge carried, or was about to. Never lower than it was. */
@@ -27,10 +25,10 @@ const shape = {
   enrollment: optional(
     record({
       authority: text(/^https?:\/\/[\x21-\x7e]{1,512}$/, "the URL of an authority"),
-      account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
-      id: text(/^en_[\w-]{16}$/, "the id of an enrollment"),
-      appName: label,
-      deviceName: label,
+      account: accountText,
+      id: enrollmentId,
+      appName: labelText,
+      deviceName: labelText,
       /** When the authority was last asked. */
       status: oneOf("pending", "approved", "denied", "revoked", "expired"),
       /** When it ends, Unix seconds, as the authority said last. */

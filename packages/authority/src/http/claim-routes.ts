@@ -1,11 +1,13 @@
 import { AmeshError, type ErrorCode, fromBase64Url, PublicKey } from "@authmesh/core";
 import {
+  accountText,
   challengeText,
+  publicKeyText,
   readAccountClaimDetails,
   signableClaimOf,
   signatureText,
 } from "@authmesh/core/enrollment";
-import { Misfit, type Reader, type RecordOf, record, text } from "@authmesh/core/records";
+import { type Reader, type RecordOf, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
 import type { Enrollment } from "../enrollment/enrollment.js";
 import type { ClaimOfKey } from "../enrollment/enrollments.js";
@@ -15,14 +17,10 @@ import { type Counted, whileFailuresAreFew } from "./proof-limits.js";
 import { RateLimit } from "./rate-limit.js";
 import { toldEnrollment } from "./told-enrollment.js";
 
-const publicKey: Reader<PublicKey> = (value, at) => {
-  const key = typeof value === "string" ? PublicKey.tryBase64(value) : undefined;
-  if (key?.base64 === value) return key;
-  throw new Misfit(`${at} is not a P-256 public key, compressed and in base64`);
-};
+const publicKey: Reader<PublicKey> = (value, at) => PublicKey.fromBase64(publicKeyText(value, at));
 
 const claimShape = {
-  account: text(/^@[a-z0-9-]{2,32}$/, "an account such as @acme"),
+  account: accountText,
   publicKey,
   challenge: challengeText,
   details: readAccountClaimDetails,

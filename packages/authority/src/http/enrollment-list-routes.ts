@@ -1,5 +1,6 @@
 import { parseRequirement } from "@authmesh/core";
-import { oneOf, optional, record, text } from "@authmesh/core/records";
+import { enrollmentId, labelText } from "@authmesh/core/enrollment";
+import { oneOf, optional, record } from "@authmesh/core/records";
 import type { Context } from "hono";
 import type { EnrolledDevice } from "../enrollment/enrolled-devices.js";
 import { enrollmentStatuses } from "../enrollment/enrollment.js";
@@ -10,7 +11,7 @@ import type { EventStreams } from "./event-streams.js";
 import { digits, readQuery } from "./query.js";
 import { toldEnrollment } from "./told-enrollment.js";
 
-const label = optional(text(/^[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"));
+const label = optional(labelText);
 const seconds = optional(digits(0, 315_360_000));
 
 const listQuery = record({
@@ -20,7 +21,7 @@ const listQuery = record({
   stale: seconds,
   expiring: seconds,
   limit: optional(digits(1, 1000)),
-  after: optional(text(/^en_[\w-]{16}$/, "an enrollment's id")),
+  after: optional(enrollmentId),
 });
 
 const noStore = { "Cache-Control": "no-store" };

@@ -6,11 +6,12 @@ import { sha256 } from "../hash.js";
 import type { Random } from "../key-agreement.js";
 import { listOf, type RecordOf, record, text } from "../records.js";
 import { type Signable, signableAccountClaim } from "../signable.js";
+import { labelText } from "./enrollment-names.js";
 
 /** What is claimed with an account's first secret, or with a recovery code (docs/protocol.md, section 10.4). */
 const detailsShape = {
-  appName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
-  deviceName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
+  appName: labelText,
+  deviceName: labelText,
   /** Digests of recovery codes, see `recoveryDigest`. */
   recovery: listOf(text(/^[\w-]{43}$/, "a digest, 32 bytes in base64url"), 16),
 };

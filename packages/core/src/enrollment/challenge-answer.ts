@@ -1,11 +1,10 @@
-import { integer, oneOf, type RecordOf, record, text } from "../records.js";
+import { deviceId, integer, oneOf, type RecordOf, record, text } from "../records.js";
 
 /** What a challenge is for (docs/protocol.md, section 10.3). An answer for one purpose serves no other. */
 export const challengePurposes = ["onboard", "recover", "authenticate", "wait", "cancel", "rotate"] as const;
 
 export type ChallengePurpose = (typeof challengePurposes)[number];
 
-const deviceId = text(/^am_[\w-]{16}$/, "a device id");
 /** 48 bytes: time, random, authenticator. */
 export const challengeText = text(/^[\w-]{64}$/, "a challenge, 64 characters of base64url");
 export const signatureText = text(/^[\w-]{86}$/, "a signature, 64 bytes in base64url");

@@ -1,8 +1,17 @@
 import { AmeshError, quoteForeign } from "../errors.js";
+import { type Reader, text } from "../records.js";
 
 // Letters of ASCII alone: others have a lower case in it, too, such as the sign for kelvin.
 const account = /^@[A-Za-z0-9-]{2,32}$/;
 const label = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/;
+
+/** In the form that is compared. */
+export const accountText: Reader<string> = text(/^@[a-z0-9-]{2,32}$/, "an account such as @acme");
+
+/** The name of an app or a device. */
+export const labelText: Reader<string> = text(label, "1 to 64 letters, digits and _ . -");
+
+export const enrollmentId: Reader<string> = text(/^en_[A-Za-z0-9_-]{16}$/, "the id of an enrollment");
 
 /**
  * Brings the name of an account into the one form that is compared: `@acme`, of lower case (docs/protocol.md, section 10).
@@ -10,20 +19,20 @@ const label = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/;
  *
  * @throws AmeshError `invalid_enrollment_name`
  */
-export function accountName(text: string): string {
-  if (account.test(text)) return text.toLowerCase();
+export function accountName(name: string): string {
+  if (account.test(name)) return name.toLowerCase();
   throw new AmeshError(
     "invalid_enrollment_name",
-    `${quoteForeign(text)} is not an account: @ and 2 to 32 letters, digits and hyphens.`,
+    `${quoteForeign(name)} is not an account: @ and 2 to 32 letters, digits and hyphens.`,
   );
 }
 
 /** The name of an app or a device, as it may stand. @throws AmeshError `invalid_enrollment_name` */
-export function enrollmentLabel(what: "app" | "device", text: string): string {
-  if (label.test(text)) return text;
+export function enrollmentLabel(what: "app" | "device", name: string): string {
+  if (label.test(name)) return name;
   throw new AmeshError(
     "invalid_enrollment_name",
-    `${quoteForeign(text)} is not the name of ${what === "app" ? "an app" : "a device"}: 1 to 64 letters, digits and _ . -`,
+    `${quoteForeign(name)} is not the name of ${what === "app" ? "an app" : "a device"}: 1 to 64 letters, digits and _ . -`,
   );
 }
 

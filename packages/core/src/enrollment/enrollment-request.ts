@@ -5,6 +5,7 @@ import { PublicKey } from "../public-key.js";
 import { integer, Misfit, optional, type Reader, type RecordOf, record, text, time } from "../records.js";
 import { isGrant, type Scopes } from "../scopes.js";
 import { type Signable, signableEnrollmentRequest } from "../signable.js";
+import { accountText, labelText } from "./enrollment-names.js";
 
 const scopes: Reader<Scopes> = (value, at) => {
   const grants = isJsonObject(value) ? Object.entries(value) : [];
@@ -25,9 +26,9 @@ export const publicKeyText: Reader<string> = (value, at) => {
 export const enrollmentLifetime = integer(60, 315_360_000);
 
 const shape = {
-  account: text(/^@[a-z0-9-]{2,32}$/, "an account such as @acme"),
-  appName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
-  deviceName: text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "1 to 64 letters, digits and _ . -"),
+  account: accountText,
+  appName: labelText,
+  deviceName: labelText,
   publicKey: publicKeyText,
   scopes,
   lifetime: optional(enrollmentLifetime),

@@ -3,7 +3,7 @@ import { Misfit, type Reader, text } from "@authmesh/core/records";
 
 /** Members that more than one file has. */
 
-export const deviceId: Reader<string> = text(/^am_[A-Za-z0-9_-]{16}$/, "a device id");
+export { deviceId } from "@authmesh/core/records";
 
 /** A compressed point in standard base64; whether it lies on the curve is found out when it is imported. */
 export const publicKey: Reader<string> = text(/^[A-Za-z0-9+/]{44}$/, "base64 of 33 bytes");

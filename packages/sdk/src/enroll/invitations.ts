@@ -1,9 +1,9 @@
 import type { Scopes } from "@authmesh/core";
-import { readRequestedScopes } from "@authmesh/core/enrollment";
+import { enrollmentId, readRequestedScopes } from "@authmesh/core/enrollment";
 import { integer, oneOf, text, time } from "@authmesh/core/records";
 import { askSigned } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
-import { enrollmentId, readMembers, toldList } from "./told.js";
+import { readMembers, toldList } from "./told.js";
 
 export interface CreatedPasscode {
   /** Six characters, good for one request. */

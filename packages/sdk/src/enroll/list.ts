@@ -1,17 +1,11 @@
+import { enrollmentId } from "@authmesh/core/enrollment";
 import { listOf, optional } from "@authmesh/core/records";
 import { identityFolder } from "@authmesh/keystore";
 import { askSigned, openSigningClient } from "./enrolled-machine.js";
 import { enrollmentPath } from "./enrollment-path.js";
 import type { EnrollOptions } from "./options.js";
 import { noteOutcome } from "./remembered.js";
-import {
-  type EnrollmentInfo,
-  type EnrollmentStatus,
-  enrollmentId,
-  enrollmentInfo,
-  readMembers,
-  readTold,
-} from "./told.js";
+import { type EnrollmentInfo, type EnrollmentStatus, enrollmentInfo, readMembers, readTold } from "./told.js";
 
 export interface ListOptions extends EnrollOptions {
   readonly status?: EnrollmentStatus | undefined;

@@ -10,6 +10,7 @@ import {
 import {
   comparisonCode,
   type EnrollmentRequest,
+  enrollmentId,
   readRequestedScopes,
   signableRequestOf,
 } from "@authmesh/core/enrollment";
@@ -26,7 +27,6 @@ import {
   attestationShape,
   type EnrollmentAttestation,
   type EnrollmentStatus,
-  enrollmentId,
   enrollmentStatus,
   readMembers,
 } from "./told.js";

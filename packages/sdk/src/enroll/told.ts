@@ -1,6 +1,7 @@
 import { foreignSentence, isJsonObject, type JsonObject, type JsonValue, type Scopes } from "@authmesh/core";
-import { readRequestedScopes } from "@authmesh/core/enrollment";
+import { accountText, enrollmentId, labelText, readRequestedScopes } from "@authmesh/core/enrollment";
 import {
+  deviceId,
   integer,
   listOf,
   Misfit,
@@ -87,8 +88,6 @@ const line: Reader<string> = (value, at) => {
   return shown;
 };
 
-const label = text(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/, "the name of an app or a device");
-export const enrollmentId = text(/^en_[\w-]{16}$/, "the id of an enrollment");
 const statuses = ["pending", "approved", "denied", "revoked", "expired"] as const;
 export const enrollmentStatus = oneOf(...statuses);
 
@@ -101,10 +100,10 @@ export const attestationShape = {
 
 const enrollmentShape = {
   id: enrollmentId,
-  account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
-  appName: label,
-  deviceName: label,
-  deviceId: text(/^am_[\w-]{16}$/, "a device id"),
+  account: accountText,
+  appName: labelText,
+  deviceName: labelText,
+  deviceId,
   publicKey: text(/^[A-Za-z0-9+/]{44}$/, "a public key in base64"),
   status: enrollmentStatus,
   scopes: readRequestedScopes,
