@@ -25,6 +25,16 @@ export const claimEnvironment: readonly Row[] = [
   ...keyStoreEnvironment,
 ];
 
+/** @param what the authority is shown */
+export const claimExit = (what: "secret" | "code"): readonly Row[] => [
+  ["0", "this machine is a root of the account"],
+  ["1", "the key has an enrollment already, a file or key store cannot be used, or the codes were not kept"],
+  ["2", "the command line cannot be read, or an answer is needed and nobody can be asked"],
+  ["3", `the authority does not accept the ${what}`],
+  ["4", "a passphrase, a PIN or a package is missing"],
+  ["5", "the authority cannot be reached"],
+];
+
 /**
  * Claims the account, and sees that recovery codes and a backup are kept.
  *

@@ -1,6 +1,6 @@
 import { onboard } from "@authmesh/sdk/enroll";
 import { accountArgument } from "../enroll/account-argument.js";
-import { claimEnvironment, claimOptions, runClaim } from "../enroll/claim-run.js";
+import { claimEnvironment, claimExit, claimOptions, runClaim } from "../enroll/claim-run.js";
 import { readNewMachine } from "../enroll/new-machine.js";
 import { readSecretInput } from "../enroll/secret-input.js";
 import type { Verb } from "../verb.js";
@@ -25,17 +25,7 @@ export const verb: Verb = {
         "in a script",
       ],
     ],
-    exit: [
-      ["0", "this machine is a root of the account"],
-      [
-        "1",
-        "the key has an enrollment already, a file or key store cannot be used, or the codes were not kept",
-      ],
-      ["2", "the command line cannot be read, or an answer is needed and nobody can be asked"],
-      ["3", "the authority does not accept the secret"],
-      ["4", "a passphrase, a PIN or a package is missing"],
-      ["5", "the authority cannot be reached"],
-    ],
+    exit: claimExit("secret"),
   },
 
   async run(call) {
