@@ -18,8 +18,20 @@ export interface AuthorityDatabase {
   close(): Promise<void>;
 }
 
+/** Asks of a new SQLite, and then of a new PostgreSQL. */
+export async function overBoth(ask: (database: AuthorityDatabase) => Promise<void>): Promise<void> {
+  for (const open of [openSqlite, openPostgres]) {
+    const database = await open();
+    try {
+      await ask(database);
+    } finally {
+      await database.close();
+    }
+  }
+}
+
 /** SQLite through the library that the authority has, with the journal that it keeps. */
-export async function openSqlite(): Promise<AuthorityDatabase> {
+async function openSqlite(): Promise<AuthorityDatabase> {
   const dir = temporaryFolder();
   const client = createClient({ url: `file:${join(dir, "authority.db")}` });
   await client.execute("pragma journal_mode = WAL");
@@ -37,7 +49,7 @@ export async function openSqlite(): Promise<AuthorityDatabase> {
 }
 
 /** A PostgreSQL of its own that waits for the disk, as an installed one does. */
-export async function openPostgres(): Promise<AuthorityDatabase> {
+async function openPostgres(): Promise<AuthorityDatabase> {
   const stops: (() => Promise<void>)[] = [];
   const server = await PostgresServer.start((stop) => stops.push(stop), ["fsync=on"]);
   const url = await server.database("bench");

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../test/fixtures/free-port.js";
-import { type AuthorityDatabase, openPostgres, openSqlite } from "./authority-database.js";
+import { type AuthorityDatabase, overBoth } from "./authority-database.js";
 import { print, smoke, whole } from "./compare.js";
 import { account, EnrollingAuthority, optionsIn } from "./enrolling-authority.js";
 import type { Started } from "./starting-authority.js";
@@ -17,14 +17,7 @@ const size = smoke ? 1000 : 1_000_000;
 const aimMs = 5000;
 const program = fileURLToPath(new URL("starting-authority.js", import.meta.url));
 
-for (const open of [openSqlite, openPostgres]) {
-  const database = await open();
-  try {
-    await answer(database);
-  } finally {
-    await database.close();
-  }
-}
+await overBoth(answer);
 console.log(`  load of the machine ${loadavg()[0]?.toFixed(1)}`);
 
 async function answer(database: AuthorityDatabase): Promise<void> {

@@ -7,21 +7,14 @@ import { randomUUID } from "node:crypto";
 import { loadavg } from "node:os";
 import { PrivateKey } from "@authmesh/core";
 import { freePort } from "../test/fixtures/free-port.js";
-import { type AuthorityDatabase, openPostgres, openSqlite } from "./authority-database.js";
+import { type AuthorityDatabase, overBoth } from "./authority-database.js";
 import { median, print, smoke, whole } from "./compare.js";
 import { EnrollingAuthority, optionsIn } from "./enrolling-authority.js";
 
 const rounds = smoke ? 1 : 9;
 const ofOneRound = smoke ? 8 : 80;
 
-for (const open of [openSqlite, openPostgres]) {
-  const database = await open();
-  try {
-    await answer(database);
-  } finally {
-    await database.close();
-  }
-}
+await overBoth(answer);
 console.log(`  load of the machine ${loadavg()[0]?.toFixed(1)}`);
 
 async function answer(database: AuthorityDatabase): Promise<void> {

@@ -8,10 +8,11 @@ import {
   showEnrollment,
 } from "@authmesh/sdk/enroll";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { codeOf } from "../../../../test/fixtures/code-of.js";
 import { buildPackage } from "../../../keystore/test/processes/built.js";
 import { manufactured, SoftwareTpm } from "../../../keystore/test/swtpm.js";
 import { RunningAuthority } from "../running-authority.js";
-import { codeOf, type Machine, newMachine, onboarded, wishOf } from "./machine.js";
+import { type Machine, newMachine, onboarded, wishOf } from "./machine.js";
 
 let state: string;
 let roots: string;

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AmeshError, type Scopes } from "@authmesh/core";
+import type { Scopes } from "@authmesh/core";
 import {
   approveEnrollment,
   createPasscode,
@@ -84,17 +84,6 @@ export async function enrolled(
   const { requested, ...machine } = await asking(authority, by, scopes);
   await approveEnrollment({ ...by, id: requested.id });
   return { ...machine, id: requested.id };
-}
-
-/** The code of the AmeshError that work fails with; any other error fails the test. */
-export async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof AmeshError) return error.code;
-    throw error;
-  }
-  return "no error";
 }
 
 /** A network that loses the answers to what is asked at a path, until it is mended. */

@@ -28,20 +28,11 @@ import {
   watchEnrollments,
 } from "@authmesh/sdk/enroll";
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { codeOf } from "../../../../test/fixtures/code-of.js";
 import { buildPackage } from "../../../keystore/test/processes/built.js";
 import { start } from "../../../keystore/test/processes/child.js";
 import { RunningAuthority } from "../running-authority.js";
-import {
-  account,
-  asking,
-  claimOf,
-  codeOf,
-  enrolled,
-  losing,
-  newMachine,
-  onboarded,
-  wishOf,
-} from "./machine.js";
+import { account, asking, claimOf, enrolled, losing, newMachine, onboarded, wishOf } from "./machine.js";
 
 beforeAll(() => buildPackage("sdk"));
 

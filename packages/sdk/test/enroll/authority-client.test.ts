@@ -17,8 +17,9 @@ import {
 } from "@authmesh/sdk/enroll";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { codeOf } from "../../../../test/fixtures/code-of.js";
 import { type Answer, HttpServer, json } from "../../../oath/test/fixtures/http-server.js";
-import { codeOf, newFolder, toldEnrollment } from "./scene.js";
+import { newFolder, toldEnrollment } from "./scene.js";
 
 let service: HttpServer;
 beforeEach(async () => {

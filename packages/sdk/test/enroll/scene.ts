@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AmeshError, PrivateKey } from "@authmesh/core";
+import { PrivateKey } from "@authmesh/core";
 import { onTestFinished } from "vitest";
 
 /** The cheapest cost that is allowed: tests derive many keys. */
@@ -17,17 +17,6 @@ export function newFolder() {
     backend: "encrypted-file",
     argon2,
   } as const;
-}
-
-/** The code of the AmeshError that work fails with; any other error fails the test. */
-export async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof AmeshError) return error.code;
-    throw error;
-  }
-  return "no error";
 }
 
 /** An enrollment as an authority tells it. */
