@@ -104,7 +104,7 @@ export {
   type ReplaceLostOptions,
   replaceLostIdentity,
 } from "./replace-lost-identity.js";
-export { SealedFiles, type SealedText } from "./sealed-files.js";
+export { longestSealedFile, SealedFiles, type SealedText } from "./sealed-files.js";
 export type { Argon2Cost } from "./sealed-key.js";
 export { type PromptSecret, type SecretSource, secretFrom } from "./secret-source.js";
 export { type TakenBackIdentity, takeBackIdentity } from "./take-back-identity.js";

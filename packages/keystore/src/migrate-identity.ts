@@ -22,6 +22,7 @@ import {
   openKeyStoreOf,
   proveKey,
 } from "./open-identity.js";
+import { SealedFiles } from "./sealed-files.js";
 import { isSucceededBy, withdrawSuccessor } from "./succession-file.js";
 
 export interface PreparedMigration extends NextIdentity {
@@ -96,7 +97,7 @@ function assertMoves(
 }
 
 /**
- * Goes over to the key that `prepareMigration` made: seals the allow list anew, keeps identity.json as
+ * Goes over to the key that `prepareMigration` made: seals the allow list and what is kept of trust feeds anew, keeps identity.json as
  * identity.previous.json and puts identity.next.json in its place. Killed at any instant it leaves the old identity
  * whole, or a list that nobody accepts until this is called again. Called once more at the end it changes nothing.
  *
@@ -132,7 +133,8 @@ export async function finishMigration(
       await file.remember(generation);
       await file.write(lock, present, generation, Math.floor(now() / 1000));
     }
-    await renounce(old ?? migration.previous ?? current, next, where);
+    const left = old ?? (await openIfUsable(migration.previous ?? current, where));
+    if (left !== undefined) await leave(left, open);
     await goOver(lock, dir, next);
     return { dir, identity: next, previous: migration.previous ?? current };
   });
@@ -148,19 +150,26 @@ function assertNamed<M extends Migration & { readonly next: Identity }>(dir: str
 }
 
 /**
- * Has the old key store remember that the list has moved on, so that it takes up no old copy of it. When that is
- * done late, after a crash, the old key store may be gone: nothing depends on it then.
+ * Has the old key store remember that the list has moved on, so that it takes up no old copy of it, and seals for the next key
+ * what the old one sealed of authorities.
  */
-async function renounce(
-  old: OpenIdentity | Identity,
-  next: Identity,
+async function leave(old: OpenIdentity, next: OpenIdentity): Promise<void> {
+  await (await AllowListFile.of(old)).rememberSuccessor(next.identity.deviceId);
+  await SealedFiles.handOver(old, next);
+}
+
+/** After a crash the old key store may be gone: nothing depends on it then. */
+async function openIfUsable(
+  old: Identity,
   where: OpenIdentityOptions & { readonly dir: string },
-): Promise<void> {
-  if ("keyStore" in old) return (await AllowListFile.of(old)).rememberSuccessor(next.deviceId);
+): Promise<OpenIdentity | undefined> {
   try {
-    await renounce(await openIdentityOf(old, where), next, where);
+    const open = await openIdentityOf(old, where);
+    await proveKey(open);
+    return open;
   } catch (error) {
-    if (!(error instanceof AmeshError)) throw error;
+    if (error instanceof AmeshError) return undefined;
+    throw error;
   }
 }
 
@@ -223,12 +232,7 @@ async function assertGivenUp(
 ): Promise<void> {
   const { deviceId } = previous;
   if (isSucceededBy(where.dir, PublicKey.fromBase64(previous.publicKey), current.deviceId)) return;
-  try {
-    await proveKey(await openIdentityOf(previous, where));
-  } catch (error) {
-    if (error instanceof AmeshError) return;
-    throw error;
-  }
+  if ((await openIfUsable(previous, where)) === undefined) return;
   throw new AmeshError(
     "identity_exists",
     `The key of ${deviceId} was given up as lost, and it signs again.`,

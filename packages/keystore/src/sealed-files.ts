@@ -9,8 +9,11 @@ import { removeFile, replaceFile } from "./internal/durable-file.js";
 import { withLock } from "./internal/folder-lock.js";
 import { sealKeyOf } from "./seal-key.js";
 
-/** Text that is written as it comes, so that a long one keeps nobody waiting. */
-export type SealedText = Iterable<string> | AsyncIterable<string>;
+/** Text that is written as it comes, so that a long one keeps nobody waiting; bytes are its UTF-8. */
+export type SealedText = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
+
+/** In bytes, with its seal: nothing that anybody keeps is longer. */
+export const longestSealedFile = 640 << 20;
 
 /** 32 bytes in base64url, and a line feed. */
 const sealLength = 44;
@@ -33,6 +36,21 @@ export class SealedFiles {
   static async of({ dir, identity, keyStore }: AllowListOwner): Promise<SealedFiles> {
     const secret = await keyStore.sealingSecret(identity.keyAlias);
     return new SealedFiles(join(dir, "feeds"), sealKeyOf(secret, identity.deviceId, "amesh/trust-feed/1"));
+  }
+
+  /**
+   * Seals for another identity of the folder what the present one sealed, as long as both can be used (docs/protocol.md, section
+   * 11.15). What has any other seal stays as it is: it is not made good. Killed in between, it goes on when it is called again.
+   *
+   * @throws AmeshError `storage_failed`, `allow_list_locked`, and as `of`
+   */
+  static async handOver(from: AllowListOwner, to: AllowListOwner): Promise<void> {
+    const [old, next] = [await SealedFiles.of(from), await SealedFiles.of(to)];
+    for (const name of old.list())
+      await old.#locked(async (assertHeld) => {
+        const text = old.#readWhole(name);
+        if (text !== undefined) await replaceFile(next.#pathOf(name), next.#sealed(name, [text]), assertHeld);
+      });
   }
 
   /** The names of the files there are. @throws AmeshError `storage_failed` */
@@ -73,11 +91,21 @@ export class SealedFiles {
     if (this.list().includes(name)) await this.#locked(() => removeFile(this.#pathOf(name)));
   }
 
+  /** Nothing where it is damaged. */
+  #readWhole(name: string): Uint8Array | undefined {
+    try {
+      return this.read(name, longestSealedFile);
+    } catch (error) {
+      if (error instanceof AmeshError && error.code === "feed_copy_damaged") return undefined;
+      throw error;
+    }
+  }
+
   #locked(work: (assertHeld: () => void) => Promise<void>): Promise<void> {
     return withLock(join(this.#folder, "lock"), (lock) => work(() => lock.assertHeld()));
   }
 
-  async *#sealed(name: string, text: SealedText): AsyncGenerator<string> {
+  async *#sealed(name: string, text: SealedText): AsyncGenerator<string | Uint8Array> {
     const hmac = this.#hmac(name);
     for await (const part of text) {
       hmac.update(part);

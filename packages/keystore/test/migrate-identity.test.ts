@@ -23,6 +23,7 @@ import {
 } from "../src/index.js";
 import { quoteForShell } from "../src/internal/shell-quote.js";
 import { openIdentityOf } from "../src/open-identity.js";
+import { SealedFiles } from "../src/sealed-files.js";
 import { add, cheap, codeOf, env, newDevice, newIdentity, temporaryFolder } from "./fixture.js";
 import { build } from "./processes/built.js";
 import { killAtEveryCall } from "./processes/kill-at-every-call.js";
@@ -60,7 +61,11 @@ const finish = (dir: string) => finishMigration({ dir, env: both });
 const stateOf = async (dir: string, from: object = both): Promise<AllowListState> =>
   (await (await openIdentity({ dir, env: { ...from } })).openAllowList()).state;
 const filesOf = (dir: string) =>
-  Object.fromEntries(readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), "utf8")]));
+  Object.fromEntries(
+    readdirSync(dir, { withFileTypes: true })
+      .filter((each) => each.isFile())
+      .map(({ name }) => [name, readFileSync(join(dir, name), "utf8")]),
+  );
 const copyOf = (dir: string) => {
   const copy = join(temporaryFolder(), "amesh");
   cpSync(dir, copy, { recursive: true });
@@ -539,6 +544,7 @@ describe("kill -9 just before any change of a name", () => {
     await newIdentity({ dir, maxControllers: 2 });
     const list = await (await openIdentity({ dir, env })).openAllowList();
     for (const device of [target, caller]) await list.update(add(device));
+    await (await SealedFiles.of(await openIdentity({ dir, env }))).write("a-key.pin", ["what was pinned"]);
     machine = { dir, before: list.state };
   });
   const temporaryFolderOfAll = () => {
@@ -549,6 +555,10 @@ describe("kill -9 just before any change of a name", () => {
   /** It can be changed, too, and no lock is left of the one that was killed. */
   const expectUsable = async (dir: string) =>
     (await (await openIdentity({ dir, env: both })).openAllowList()).update(add());
+  const pinned = async (dir: string) => {
+    const files = await SealedFiles.of(await openIdentity({ dir, env: both }));
+    return Buffer.from(files.read("a-key.pin", 1000) ?? []).toString();
+  };
   const keysOf = (dir: string) => readdirSync(dir).filter((name) => /\.(key|tpm)$/.test(name));
 
   it("leaves a preparation that the next one completes, with one new key", async () => {
@@ -588,6 +598,7 @@ describe("kill -9 just before any change of a name", () => {
         if (stage !== "finished") await finish(dir);
         expect(kept(await stateOf(dir, tpm.env))).toEqual(kept(machine.before));
         await expectUsable(dir);
+        expect(await pinned(dir)).toBe("what was pinned");
         const { current: now, previous } = readMigration(dir);
         expect(now).toEqual(next.identity);
         const old = await openIdentityOf(previous as never, { dir, env });

@@ -60,7 +60,7 @@ export function sweepTemporaries(folder: string): void {
 }
 
 /** All of a text, or its parts as they come. */
-type Content = string | AsyncIterable<string>;
+type Content = string | AsyncIterable<string | Uint8Array>;
 
 async function throughTemporary(
   path: string,

@@ -1,6 +1,6 @@
 import { AmeshError, sha256, toBase64Url } from "@authmesh/core";
 import { integer, oneOf, readDocument, record, text } from "@authmesh/core/records";
-import { type OpenIdentity, SealedFiles } from "@authmesh/keystore";
+import { longestSealedFile, type OpenIdentity, SealedFiles } from "@authmesh/keystore";
 import {
   type FeedAnchor,
   type FeedName,
@@ -29,7 +29,7 @@ export interface KeptFeeds {
 }
 
 /** A snapshot of the largest size, and its seal. */
-const longestCopy = 640 << 20;
+const longestCopy = longestSealedFile;
 const longestPin = 4096;
 
 const readPin = record({

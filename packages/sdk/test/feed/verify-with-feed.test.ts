@@ -5,6 +5,7 @@ import type { Decision, PublicKey } from "@authmesh/core";
 import {
   createIdentity,
   finishMigration,
+  forgetPrevious,
   type OpenIdentity,
   openIdentity,
   prepareRotation,
@@ -240,6 +241,47 @@ describe("a verifier with an authority", () => {
     const { call, reason } = await start({ authority: http.url });
     expect(await call()).toBe(503);
     expect(reason()).toBe("feed_copy_damaged");
+  });
+
+  describe("stopped while its identity moves to another key", () => {
+    /** What is kept of a bare URL, changed by `change`, and then handed over. */
+    async function moved(change: (feeds: string) => void) {
+      const moving = mkdtempSync(join(folder, "stopped-"));
+      const where = { dir: moving, env, argon2 };
+      await createIdentity({ ...where, friendlyName: "stopped" });
+      const bare = { allowList: moving, authority: http.url };
+      expect(await (await start(bare)).call()).toBe(200);
+      const feeds = join(moving, "feeds");
+      await until(() => readdirSync(feeds).some((name) => name.endsWith(".pin")));
+      await closeFeeds();
+      change(feeds);
+      await prepareRotation(where);
+      await finishMigration(where);
+      await forgetPrevious(where);
+      return bare;
+    }
+
+    it("believes what it kept, without the authority too, and no other feed key than it pinned", async () => {
+      const bare = await moved(() => {});
+      await http.stop();
+      expect(await (await start(bare)).call()).toBe(200);
+      await closeFeeds();
+      const pin = (await FeedFiles.of(await openIdentity({ dir: bare.allowList, env }))).readPin(http.url);
+      expect(pin).toMatchObject({ key: authority.first.publicJwk, from: "" });
+    });
+
+    it("still refuses a pin that was changed before", async () => {
+      const bare = await moved((feeds) => {
+        const [name = ""] = readdirSync(feeds).filter((each) => each.endsWith(".pin"));
+        const path = join(feeds, name);
+        const [pin = "", seal = ""] = readFileSync(path, "utf8").split("\n");
+        const planted = { ...JSON.parse(pin), key: newFeedSigner().publicJwk };
+        writeFileSync(path, `${JSON.stringify(planted)}\n${seal}\n`);
+      });
+      const { call, reason } = await start(bare);
+      expect(await call()).toBe(503);
+      expect(reason()).toBe("feed_copy_damaged");
+    });
   });
 
   it.each([
