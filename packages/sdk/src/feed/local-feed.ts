@@ -10,6 +10,7 @@ import {
 } from "@authmesh/oath/feed";
 import { unreferencedTimer } from "@authmesh/oath/timing";
 import type { Logger } from "../logger.js";
+import { warnOnce } from "../warn-once.js";
 import type { FeedPlace } from "./authority-option.js";
 import { FeedFiles, type FeedPin } from "./feed-files.js";
 import { FeedSigner } from "./feed-signer.js";
@@ -165,11 +166,13 @@ export class LocalFeed implements AccountFeed {
       this.#problem = "";
       this.#keep();
     } else if (event.type === "key") {
+      // Each feed of the authority comes to the key by itself.
       if (event.first && key === undefined)
-        logger.warn(
+        warnOnce(
+          logger,
           `the feed key ${event.anchor.key.kid} of ${url} is pinned at first sight; name it in the option authority to be sure`,
         );
-      if (!event.first) logger.warn(`${url} signs its feed with ${event.anchor.key.kid} from now on`);
+      if (!event.first) warnOnce(logger, `${url} signs its feed with ${event.anchor.key.kid} from now on`);
       void this.#pin(event.anchor);
     } else if (event.type === "failed" || event.type === "forked") {
       this.#complain(`${feed} of ${url} cannot be brought up to date: ${event.reason}`, event);

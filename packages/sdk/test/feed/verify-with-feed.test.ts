@@ -284,6 +284,34 @@ describe("a verifier with an authority", () => {
     });
   });
 
+  it("says once that it pinned a key, however many feeds it follows", async () => {
+    const tokens = new FeedAuthority("tokens", Date.now);
+    Object.assign(tokens, { iss: http.url, signer: authority.signer, first: authority.first });
+    await tokens.change(["token", "jti:nobody", { at: 5 }]);
+    onTestFinished(() => tokens.cut());
+    http.answer = (response, request) =>
+      (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
+    const { lines, logger } = remembering();
+    vi.stubEnv("AUTH_MESH_DIR", dir);
+    const issuer = newFeedSigner();
+    const gate = verifyToken({
+      audience: "orders",
+      trustedIssuers: [http.url],
+      keys: staticKeys({ [http.url]: { keys: [issuer.publicJwk] } }),
+      policy: "none",
+      tokenUse: "until-expiry",
+      authority: http.url,
+      account: "@acme",
+      logger,
+    });
+    const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
+    const claims = { sub: "svc://acme/shop/till-1", aud: "orders", act: "orders.list" };
+    const { token } = await mintToken(claims, { issuer: http.url, signer: issuer });
+    expect((await fetch(url, { headers: { authorization: `OathMesh ${token}` } })).status).toBe(200);
+    expect(feedStatuses()).toHaveLength(2);
+    expect(lines.filter((line) => line.includes("is pinned at first sight"))).toHaveLength(1);
+  });
+
   it.each([
     ["a rotation", { rotates: true }],
     ["none", { rotates: false }],
