@@ -30,7 +30,7 @@ const aptFor: Readonly<Record<string, readonly EnrollmentStatus[]>> = {
   cancel: ["pending"],
   narrow: ["approved"],
   extend: ["approved"],
-  revoke: ["approved"],
+  revoke: ["approved", "revoked"],
   unrevoke: ["revoked"],
   delete: ["denied", "revoked", "expired"],
 };

@@ -253,7 +253,8 @@ export class Model {
         this.enrollments = this.enrollments.filter((each) => each !== target);
         return [{ ...target, status: this.status(target) }];
       case "revoke": {
-        is("approved");
+        if (choice.reason === "compromise") is("approved", "revoked");
+        else is("approved");
         const falling = [target, ...(choice.cascade ? this.#below(target.label) : [])].filter(
           (each) => each === target || this.status(each) === "approved",
         );

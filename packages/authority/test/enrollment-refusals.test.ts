@@ -39,10 +39,11 @@ type Decision = EnrollmentDecision extends infer D ? (D extends unknown ? Omit<D
 const refused = (code: string) => expect.objectContaining({ code });
 const managing = (scopes: Scopes): Scopes => ({ ...scopes, __manage: "rw" });
 const states: readonly EnrollmentStatus[] = ["pending", "approved", "denied", "revoked", "expired"];
-const decisions: Readonly<Record<EnrollmentDecision["type"], Decision>> = {
+const decisions: Readonly<Record<EnrollmentDecision["type"] | "compromise", Decision>> = {
   approve: { type: "approve" },
   deny: { type: "deny" },
   revoke: { type: "revoke" },
+  compromise: { type: "revoke", reason: "compromise" },
   unrevoke: { type: "unrevoke" },
   narrow: { type: "narrow", scopes: { orders: "r" } },
   extend: { type: "extend", lifetime: 3600 },
@@ -449,6 +450,24 @@ describe.each(backends)("enrollments in $name", (backend) => {
     const box = await joins();
     await decide(root, box.id, { type: "revoke", reason: "compromise" });
     await expect(decide(root, box.id, decisions.unrevoke)).rejects.toEqual(refused("enrollment_state"));
+  });
+
+  it("are revoked for good once it is found out that the key leaked, and the feed says why", async () => {
+    const { decide, joins, root, database } = await opened(backend);
+    const box = await joins();
+    await decide(root, box.id, { type: "revoke", reason: "sold" });
+    const peer = await joins({ scopes: managing({ profile: "rw" }) });
+    await expect(decide(peer, box.id, decisions.compromise)).rejects.toEqual(refused("approval_exceeds"));
+    expect(await decide(root, box.id, decisions.compromise)).toMatchObject([
+      { id: box.id, status: "revoked", reason: "compromise" },
+    ]);
+    expect((await feedState(database, "@acme")).get(`revoked ${box.deviceId}`)).toMatchObject({
+      reason: "compromise",
+    });
+    await expect(decide(root, box.id, decisions.unrevoke)).rejects.toEqual(refused("enrollment_state"));
+    await expect(decide(root, box.id, { type: "revoke", reason: "sold" })).rejects.toEqual(
+      refused("enrollment_state"),
+    );
   });
 
   it("take one of two changes that come at once, and the one after it as it is then", async () => {

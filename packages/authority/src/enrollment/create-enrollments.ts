@@ -31,7 +31,7 @@ import {
 } from "./onboarding.js";
 import { newInvitationSecret, newPasscode, passcodeDigest } from "./passcode.js";
 import { record, toldOf } from "./record.js";
-import { transitions } from "./transitions.js";
+import { transitionOf, transitions } from "./transitions.js";
 
 export interface EnrollmentsOptions {
   readonly store: EnrollmentStore;
@@ -196,7 +196,7 @@ class StoredEnrollments implements Enrollments {
     const changes = await this.#act(by, async (work) => {
       const planned = await planDecision(work, by, decision, this.#now(), this.#assertAttested);
       if (dryRun) return planned;
-      const event = `enrollment.${transitions[decision.type].told}` as const;
+      const event = `enrollment.${transitions[transitionOf(decision)].told}` as const;
       for (const change of planned) await record(work, event, change, by.id);
       return planned;
     });

@@ -10,7 +10,7 @@ import {
 import { type Attestation, asOf, compromise, type Enrollment, isRoot, suspectedClone } from "./enrollment.js";
 import type { AccountWork, EnrollmentChange } from "./enrollment-store.js";
 import type { Actor, EnrollmentDecision } from "./enrollments.js";
-import { transitions } from "./transitions.js";
+import { transitionOf, transitions } from "./transitions.js";
 
 type Change = EnrollmentChange & { readonly before: Enrollment };
 type Type = EnrollmentDecision["type"];
@@ -97,9 +97,9 @@ export async function planDecision(
   assertManages(approver, "rw");
   const target = await work.find(decision.id);
   if (target === undefined) throw new AmeshError("enrollment_not_found");
-  if (!transitions[decision.type].oneself && target.id === approver.id)
-    throw new AmeshError("enrollment_self");
-  assertMay(decision.type, target, now);
+  const transition = transitionOf(decision);
+  if (!transitions[transition].oneself && target.id === approver.id) throw new AmeshError("enrollment_self");
+  assertMay(transition, target, now);
   if (decision.type === "approve") assertAttested(target.attestation);
   const changes = await planned(work, approver, target, decision, now);
   await assertRootIsLeft(work, changes);

@@ -14,7 +14,7 @@ export function feedChanges({ before, after }: EnrollmentChange): readonly FeedC
   if (before?.status === "revoked" && after?.status === "approved")
     changes.push(["revoked", before.deviceId, null]);
   if (after?.status === "approved") changes.push(["device", after.deviceId, deviceOf(after)]);
-  if (after?.status === "revoked" && before?.status !== "revoked") {
+  if (after?.status === "revoked" && (before?.status !== "revoked" || before.reason !== after.reason)) {
     const { reason, decidedAt: at = 0 } = after;
     changes.push(["revoked", after.deviceId, { at, ...(reason === undefined ? {} : { reason }) }]);
   }

@@ -1,4 +1,5 @@
-import type { EnrollmentStatus } from "./enrollment.js";
+import { compromise, type EnrollmentStatus } from "./enrollment.js";
+import type { EnrollmentDecision } from "./enrollments.js";
 
 interface Transition {
   readonly from: readonly EnrollmentStatus[];
@@ -17,6 +18,8 @@ export const transitions = {
   cancel: { from: ["pending"], to: undefined, oneself: true, told: "cancelled" },
   lapse: { from: ["pending", "approved"], to: "expired", oneself: true, told: "expired" },
   revoke: { from: ["approved"], to: "revoked", oneself: false, told: "revoked" },
+  /** Revoke for the reason `compromise`: also found out of what is revoked already. */
+  compromise: { from: ["approved", "revoked"], to: "revoked", oneself: false, told: "revoked" },
   extend: { from: ["approved"], to: "approved", oneself: false, told: "extended" },
   narrow: { from: ["approved"], to: "approved", oneself: false, told: "narrowed" },
   rotate: { from: ["approved"], to: "approved", oneself: true, told: "rotated" },
@@ -26,3 +29,7 @@ export const transitions = {
 } as const satisfies Readonly<Record<string, Transition>>;
 
 export type TransitionName = keyof typeof transitions;
+
+/** The row of the table that a decision is. */
+export const transitionOf = (decision: EnrollmentDecision) =>
+  decision.type === "revoke" && decision.reason === compromise ? "compromise" : decision.type;

@@ -1,6 +1,7 @@
 import { enrollmentLifetime, readRequestedScopes } from "@authmesh/core/enrollment";
 import { oneOf, optional, type Reader, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
+import { suspectedClone } from "../enrollment/enrollment.js";
 import type { EnrollmentDecision } from "../enrollment/enrollments.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
 import { actorOf, enrollmentIdOf } from "./enrolled-caller.js";
@@ -15,7 +16,13 @@ type Said<T extends PostedType> = Omit<Extract<EnrollmentDecision, { readonly ty
 
 const yesOrNo = oneOf(true, false);
 const dryRun = optional(yesOrNo);
-const reason = optional(text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters"));
+/** One reason is the authority's own to give: what it locked so only a root takes back. */
+const reason = optional(
+  text(
+    new RegExp(`^(?!${suspectedClone}$)\\P{Cc}{1,256}$`, "u"),
+    `a line of 1 to 256 characters, and not ${suspectedClone}`,
+  ),
+);
 const lifetime = optional(enrollmentLifetime);
 
 /** What is said with each decision (docs/protocol.md, section 10.7). */

@@ -219,6 +219,17 @@ describe("an approver", () => {
     expect((await middle.device.fetch(`${acme.url}/self`)).status).toBe(200);
   });
 
+  it("gives any reason but the authority's own, also to one that is revoked already", async () => {
+    const { id } = await acme.enrolled();
+    const revoke = (reason: string) => acme.decide(id, "revoke", { reason });
+    expect(await refusal(revoke("suspected-clone"))).toEqual([400, "authority_request_invalid"]);
+    expect((await acme.show(id)).status).toBe("approved");
+    expect((await revoke("suspected-clones")).status).toBe(200);
+    expect(await refusal(revoke("lost"))).toEqual([409, "enrollment_state"]);
+    expect((await revoke("compromise")).status).toBe(200);
+    expect(await refusal(acme.decide(id, "unrevoke"))).toEqual([409, "enrollment_state"]);
+  });
+
   it("denies, extends, narrows and deletes", async () => {
     const denied = await acme.pending();
     await acme.decide(denied.id, "deny", { reason: "who is this?" });

@@ -5,7 +5,7 @@ import { reasonOption } from "../enroll/reason-option.js";
 export const verb = decisionVerb({
   description: [
     "Takes a machine's enrollment away. Services that follow the authority's feed refuse it, and every token of it, within a second. No machine revokes itself, and the last root stays.",
-    "--cascade revokes also what the machine approved, and what those did, and so on; --dry-run shows all of them as a tree. With --reason compromise it is for good: otherwise `amesh enroll unrevoke` takes it back.",
+    "--cascade revokes also what the machine approved, and what those did, and so on; --dry-run shows all of them as a tree. With --reason compromise it is for good, also for one that is revoked already: otherwise `amesh enroll unrevoke` takes it back.",
   ],
   options: [{ flags: "--cascade", about: "also what it approved, and what those did" }, reasonOption],
   examples: [

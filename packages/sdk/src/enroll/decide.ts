@@ -20,7 +20,7 @@ export interface ApproveOptions extends DecisionOptions {
 }
 
 export interface ReasonOptions extends DecisionOptions {
-  /** A line of at most 256 characters. Of `compromise` a revocation cannot be taken back. */
+  /** A line of at most 256 characters. Of `compromise` a revocation cannot be taken back; `suspected-clone` is refused. */
   readonly reason?: string | undefined;
 }
 
@@ -55,7 +55,7 @@ export const approveEnrollment = (options: ApproveOptions): Promise<Decided> =>
 export const denyEnrollment = (options: ReasonOptions): Promise<Decided> =>
   decide("deny", options, { reason: options.reason });
 
-/** Ends an approved enrollment. */
+/** Ends an approved enrollment; for the reason `compromise` also one that is revoked, for good. */
 export const revokeEnrollment = (options: RevokeOptions): Promise<Decided> =>
   decide("revoke", options, { reason: options.reason, cascade: options.cascade });
 
