@@ -68,6 +68,9 @@ describe("amesh identity export, then import", () => {
       /warning: A backup holds neither the audience nor the limit of controllers.*amesh listen --audience HOST --max-controllers N/,
     );
     expect(imported.screen).toContain("The machine that the backup came from must not use this identity");
+    expect(imported.screen).toMatch(
+      /warning: .*take it for a clone.*until a root has looked: `amesh enroll unrevoke ID`/,
+    );
     expect(imported.screen).toMatch(/\nNext: amesh status\n$/);
     for (const { screen } of [exported, imported]) expect(screen).not.toContain("Boxk");
     expect((await replacement.open()).identity).toEqual(identity);
