@@ -122,6 +122,37 @@ describe("a machine's enrollment", () => {
   }, 60_000);
 });
 
+describe("amesh enroll approve --code", () => {
+  it("approves without asking where the code is that of the request, and refuses where it is not", async () => {
+    const laptop = await authority.root("@comparing");
+    const input = (await laptop.succeed(["enroll", "passcode"])).stdout;
+    const box = await machineWithKey();
+    const request = [...authority.request("@comparing", "orders", { orders: "r" }), "--passcode-file", "-"];
+    const asked = await box.succeed([...request, "--no-wait"], { input });
+    const [, shown = ""] = /Comparison code: (\d{3} \d{3})/.exec(asked.stdout) ?? [];
+    const code = shown.replace(" ", "");
+    const { enrollments } = documentOf(
+      await laptop.succeed(["enroll", "list", "--status", "pending", "--json"]),
+    );
+    const approve = (...more: string[]) => ["enroll", "approve", enrollments[0].id, ...more];
+    const other = code.replace(/.$/, (digit) => `${(Number(digit) + 1) % 10}`);
+    for (const more of [[], ["--yes"], ["--dry-run"]])
+      expect(await codeOf(laptop, approve("--code", other, ...more))).toEqual([
+        3,
+        "enrollment_code_mismatch",
+      ]);
+    for (const none of ["", "12345", `${code}0`, "١٢٣٤٥٦", " 12345"])
+      expect(await codeOf(laptop, approve("--code", none))).toEqual([2, "invalid_option"]);
+    expect(await codeOf(box, ["login"])).toEqual([4, "enrollment_pending"]);
+    const refusal = await laptop.run(approve("--code", other));
+    expect(refusal.stdout + refusal.stderr).not.toMatch(new RegExp(`${code}|${shown}`));
+    await laptop.succeed(approve("--code", shown, "--dry-run"));
+    expect((await laptop.succeed(approve("--code", code))).stdout).toContain("approved.");
+    expect((await box.run(["login"])).status).toBe(0);
+    expect(await codeOf(laptop, approve("--code", code))).toEqual([1, "enrollment_state"]);
+  }, 60_000);
+});
+
 describe("amesh enroll request", () => {
   it("leaves the request standing when it is interrupted, goes on with it, and withdraws it", async () => {
     const laptop = await authority.root("@waiting");

@@ -948,6 +948,13 @@ export const catalogue = {
     summary: "The enrollment is not in a state in which this can be done.",
     fix: "See its state: `amesh enroll show ID`.",
   },
+  enrollment_code_mismatch: {
+    status: 0,
+    exit: 3,
+    summary:
+      "The comparison code is another one: this is not the request of that machine. Nothing was changed.",
+    fix: "Compare with what the machine shows. If that is what was given, have the request denied: `amesh enroll deny ID`.",
+  },
   enrollment_self: {
     status: 409,
     exit: 3,

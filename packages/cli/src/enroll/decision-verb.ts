@@ -21,6 +21,12 @@ export interface Decision {
   readonly acted: string;
   /** Reads the options, before anything is asked for. @throws AmeshError `invalid_option`, `invalid_scope` */
   read(call: Call): (options: DecisionOptions) => Promise<readonly EnrollmentInfo[]>;
+  /**
+   * Reads an option that stands for the yes of a person: what the enrollment is held against, as `read`.
+   *
+   * @returns undefined where it was not given
+   */
+  readonly check?: (call: Call) => ((before: EnrollmentInfo) => void) | undefined;
   /** The command that comes after it. */
   next(id: string): string;
 }
@@ -51,8 +57,10 @@ export const decisionVerb = (decision: Decision): Verb => ({
   async run(call) {
     const { terminal } = call;
     const perform = decision.read(call);
+    const check = decision.check?.(call);
     const options = { ...enrollOptions(call), id: call.args[0] ?? "" };
     const before = await showEnrollment(options);
+    check?.(before);
     const told = `${formatEnrollment(before)} ${decision.acted}`;
     const preview = async () => {
       const enrollments = await perform({ ...options, dryRun: true });
@@ -64,7 +72,7 @@ export const decisionVerb = (decision: Decision): Verb => ({
       terminal.answer({ dryRun: true, enrollments }, () => text);
       return undefined;
     }
-    if (!call.flag("yes")) {
+    if (!call.flag("yes") && check === undefined) {
       const { text } = await preview();
       terminal.note(`${describeWhole(before)}\n\nWhat becomes of it:\n${text}\n`);
       const fix = `Give --yes to have it ${decision.acted} without being asked.`;
