@@ -98,7 +98,10 @@ describe("a machine's enrollment", () => {
     expect(await codeOf(box, ["login"])).toEqual([3, "enrollment_revoked"]);
     await laptop.succeed(["enroll", "unrevoke", id, "--yes"]);
     expect((await box.run(["login"])).status).toBe(0);
-    await laptop.succeed(["enroll", "revoke", id, "--yes"]);
+    const revoked = await laptop.succeed(["enroll", "revoke", id, "--yes"]);
+    expect(revoked.stderr).toContain(`Next: amesh enroll unrevoke ${id} takes it back`);
+    const leaked = await laptop.succeed(["enroll", "revoke", id, "--reason", "compromise", "--yes"]);
+    expect(leaked.stderr).toBe(`Next: amesh enroll delete ${id} takes it off the list\n`);
     const deleted = documentOf(await laptop.succeed(["enroll", "delete", id, "--yes", "--json"]));
     expect(deleted).toEqual({ schema: 1, id, decision: "deleted", enrollments: [] });
     const { enrollments } = documentOf(await laptop.succeed(["enroll", "list", "--json"]));

@@ -28,7 +28,7 @@ export interface Decision {
    */
   readonly check?: (call: Call) => ((before: EnrollmentInfo) => void) | undefined;
   /** The command that comes after it. */
-  next(id: string): string;
+  next(id: string, call: Call): string;
 }
 
 /** A verb that shows what it is about to do, asks, and does it. */
@@ -82,7 +82,7 @@ export const decisionVerb = (decision: Decision): Verb => ({
     terminal.answer({ id: before.id, decision: decision.acted, enrollments }, () =>
       [done(`${told}.`), ...(enrollments.length > 1 ? [describeCascade(enrollments)] : [])].join("\n"),
     );
-    terminal.next(decision.next(before.id));
+    terminal.next(decision.next(before.id, call));
     return undefined;
   },
 });

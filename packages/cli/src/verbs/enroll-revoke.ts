@@ -19,5 +19,10 @@ export const verb = decisionVerb({
     const given = { reason: call.text("reason"), cascade: call.flag("cascade") };
     return (options) => revokeEnrollment({ ...options, ...given });
   },
-  next: (id) => `amesh enroll unrevoke ${id} takes it back, amesh enroll delete ${id} takes it off the list`,
+  next(id, call) {
+    const remove = `amesh enroll delete ${id} takes it off the list`;
+    return call.text("reason") === "compromise"
+      ? remove
+      : `amesh enroll unrevoke ${id} takes it back, ${remove}`;
+  },
 });
