@@ -24,7 +24,13 @@ import {
   signableRequestOf,
 } from "@authmesh/core/enrollment";
 import type { IssuerKey } from "@authmesh/oath";
-import { type FeedChange, firstFeedDigest, nextFeedDigest, readFeedStatement } from "@authmesh/oath/feed";
+import {
+  type FeedChange,
+  feedTokenId,
+  firstFeedDigest,
+  nextFeedDigest,
+  readFeedStatement,
+} from "@authmesh/oath/feed";
 import { describe, expect, it } from "vitest";
 import { type EnrollmentVectors, makeEnrollmentVectors } from "./make-enrollment-vectors.js";
 import { askPython } from "./python-peer.js";
@@ -81,6 +87,10 @@ describe("core agrees with the vectors", () => {
     expect(digests.map(toBase64Url)).toEqual(feed.digests);
   });
 
+  it.each(feed.tokenIds)("on the id in the feed of what is revoked by $by", ({ by, value, id }) => {
+    expect(feedTokenId({ by: by as "sub" | "tenant", value })).toBe(id);
+  });
+
   it.each(feed.statements)("on a statement of a feed, $name: $expected", ({ jws, expected }) => {
     const { kid, x } = feed.key;
     const point = Ed25519PublicKey.fromBytes(bytes(x));
@@ -101,7 +111,8 @@ describe("core agrees with the vectors", () => {
 });
 
 describe("a reader in Python, written from docs/protocol.md, sections 9 and 10, alone", () => {
-  const ask = (lines: readonly object[]) => askPython<{ ok: boolean }>([], lines, "read_enrollment.py");
+  const ask = (lines: readonly object[]) =>
+    askPython<{ ok: boolean; digests?: string[]; id?: string }>([], lines, "read_enrollment.py");
   const { deviceId } = device;
   const with1 = { origin, publicKey: device.publicKey };
 
@@ -127,12 +138,14 @@ describe("a reader in Python, written from docs/protocol.md, sections 9 and 10, 
       (
         await ask([
           { kind: "digests", ...feed },
+          ...feed.tokenIds.map(({ by, value }) => ({ kind: "token_id", by, value })),
           ...feed.statements.map(({ jws }) => ({ kind: "statement", jws, key, snapshot })),
           ...revocations.map(({ jws }) => ({ kind: "revocation", jws })),
         ])
-      ).map((each) => ("digests" in each ? each.digests : each.ok)),
+      ).map(({ ok, digests, id }) => digests ?? id ?? ok),
     ).toEqual([
       feed.digests,
+      ...feed.tokenIds.map(({ id }) => id),
       ...[...feed.statements, ...revocations].map(({ expected }) => expected === "accepted"),
     ]);
   });

@@ -207,6 +207,10 @@ function makeFeed() {
     key: { x: key.x, kid: key.kid },
     deltas,
     digests: digests.map((digest) => digest.toString("base64url")),
+    tokenIds: [
+      ["sub", "svc://acme/orders/box-1"],
+      ["tenant", "@acme"],
+    ].map(([by = "", value = ""]) => ({ by, value, id: `${by}:${text64(sha256(value))}` })),
     snapshot: state,
     statements: [
       ...statements.map((each) => ({

@@ -61,6 +61,8 @@ def digests(line):
     for changes in line["deltas"]: chain.append(sha256(chain[-1], sha256(jcs(changes))))
     return {"digests": [b64u(each) for each in chain]}
 
+def token_id(line): return {"id": line["by"] + ":" + b64u(sha256(line["value"].encode()))}
+
 BESIDE = {"head": {"digest"}, "delta": {"before", "changes"}, "snapshot": {"digest", "body", "entries"}}
 
 def statement(line):
@@ -91,5 +93,5 @@ def revocation(line):
     verify(public_key(key), signature, signed)
     return {"signer": payload["iss"], "device": payload["device"], "action": payload["action"]}
 
-KINDS = {each.__name__: each for each in (request, challenge, claim, recovery, digests, statement, revocation)}
+KINDS = {each.__name__: each for each in (request, challenge, claim, recovery, digests, token_id, statement, revocation)}
 answer(lambda line: KINDS[line["kind"]](line))

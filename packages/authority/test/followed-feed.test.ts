@@ -18,7 +18,7 @@ it("is followed by a verifier, who hears of a revocation at once", async () => {
   await vi.waitUntil(() => feed.status.connected, 5000);
   const { store } = running.authority.state;
   await store.addRevocation({ by: "jti", value: "one", reason: "", actor: "am_x", at: 1_800_000_000 });
-  await vi.waitUntil(() => feed.state.tokenRevocation("jti:one") !== undefined, 5000);
+  await vi.waitUntil(() => feed.state.tokenRevocation({ by: "jti", value: "one" }) !== undefined, 5000);
   expect(feed.status).toMatchObject({ stale: false, connected: true, problem: undefined });
 });
 
@@ -40,5 +40,5 @@ it("is followed from the thumbprint of a key that was rotated out long ago", asy
   const { store } = running.authority.state;
   await store.addRevocation({ by: "jti", value: "two", reason: "", actor: "am_x", at: 1_800_000_000 });
   for (const feed of [old, fresh])
-    await vi.waitUntil(() => feed.state.tokenRevocation("jti:two") !== undefined, 5000);
+    await vi.waitUntil(() => feed.state.tokenRevocation({ by: "jti", value: "two" }) !== undefined, 5000);
 });

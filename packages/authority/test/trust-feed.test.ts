@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { revokeDevice } from "@authmesh/keystore";
 import { type IssuerKey, importIssuerKey } from "@authmesh/oath";
-import { firstFeedDigest, readFeedRotation } from "@authmesh/oath/feed";
+import { feedTokenId, firstFeedDigest, readFeedRotation } from "@authmesh/oath/feed";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openDatabase } from "../src/database/open-database.js";
 import { SqlStore } from "../src/database/sql-store.js";
@@ -13,6 +13,7 @@ import { backends } from "./stores.js";
 const seconds = () => Math.floor(Date.now() / 1000);
 const entry = (value: string) =>
   ({ by: "jti", value, reason: "lost", actor: "am_x", at: seconds() }) as const;
+const idOf = (value: string) => feedTokenId({ by: "jti", value });
 const revoke = ({ authority }: RunningAuthority, value: string) =>
   authority.state.store.addRevocation(entry(value));
 const readerOf = async (running: RunningAuthority) =>
@@ -35,13 +36,13 @@ describe("the trust feed of an authority", () => {
       iss: running.url,
       epoch,
       number: number + 1,
-      changes: [["token", "jti:one-token", { at: expect.any(Number) }]],
+      changes: [["token", idOf("one-token"), { at: expect.any(Number) }]],
     });
     const head = await events.nextOf("head");
     expect(head).toMatchObject({ number: number + 1 });
     expect(Math.abs(head.iat - seconds())).toBeLessThan(5);
     await running.authority.state.store.removeRevocation({ ...entry("one-token"), actor: "am_x" });
-    expect(await events.nextOf("delta")).toMatchObject({ changes: [["token", "jti:one-token", null]] });
+    expect(await events.nextOf("delta")).toMatchObject({ changes: [["token", idOf("one-token"), null]] });
     await events.close();
   });
 
@@ -117,7 +118,7 @@ describe("the trust feed of an authority", () => {
     await other.addRevocation(entry("by-another-process"));
     await other.close();
     const { changes } = await events.nextOf("delta");
-    expect(changes[0]?.[1]).toBe("jti:by-another-process");
+    expect(changes[0]?.[1]).toBe(idOf("by-another-process"));
     await events.close();
   });
 
@@ -209,7 +210,7 @@ describe("a database that was restored from a backup", () => {
     await vi.waitFor(() => reader.learnKey()); // its old connections are closed
     const copy = new CopiedState().take(await reader.snapshot("tokens"));
     expect(copy.epoch).toBe(2);
-    expect(copy.lines.map((line) => line.split(" ")[1])).toEqual(["jti:kept"]);
+    expect(copy.lines.map((line) => line.split(" ")[1])).toEqual([idOf("kept")]);
     const whole = new CopiedState().take(await reader.snapshot("tokens"));
     expect(whole.digest).toEqual((await reader.head("tokens")).digest);
     expect((await reader.get("tokens", "deltas?after=1.2")).status).toBe(410);

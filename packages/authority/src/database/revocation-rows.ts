@@ -1,5 +1,5 @@
 import type { Revocation, RevocationSubject } from "@authmesh/oath";
-import { type FeedChange, tokensFeed } from "@authmesh/oath/feed";
+import { type FeedChange, feedTokenId, type RevokedName, tokensFeed } from "@authmesh/oath/feed";
 import type {
   Revocable,
   RevocationChange,
@@ -61,7 +61,7 @@ export async function writeRevocation(
     .onConflict((conflict) => conflict.columns(["by", "value"]).doUpdateSet(changing))
     .execute();
   const end = expiresAt === null ? {} : { expiresAt };
-  await publishChanges(work, tokensFeed, [["token", `${by}:${value}`, { at, ...end }]], at);
+  await publishChanges(work, tokensFeed, [["token", feedTokenId(entry), { at, ...end }]], at);
   return { ...entry, generation, ...end };
 }
 
@@ -169,7 +169,7 @@ export async function dropRevocations(work: Work, now: number): Promise<void> {
     )
     .returning(["by", "value"])
     .execute();
-  await publishChanges(work, tokensFeed, over.map(goneFromFeed), now);
+  await publishChanges(work, tokensFeed, (over as readonly RevokedName[]).map(goneFromFeed), now);
   const dropped = await work
     .deleteFrom("revocations")
     .where("removed", "=", 1)
@@ -185,11 +185,7 @@ export async function dropRevocations(work: Work, now: number): Promise<void> {
     .execute();
 }
 
-const goneFromFeed = ({ by, value }: { readonly by: string; readonly value: string }): FeedChange => [
-  "token",
-  `${by}:${value}`,
-  null,
-];
+const goneFromFeed = (name: RevokedName): FeedChange => ["token", feedTokenId(name), null];
 
 async function floorOf(database: Database): Promise<number> {
   const row = await database

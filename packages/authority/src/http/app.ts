@@ -79,10 +79,10 @@ export function createApp(options: AppOptions): Hono {
     },
   };
   const caller = fromDevice(verify(device), options);
-  // Tokens are everybody's: no account's device may revoke them, whatever it was granted there.
+  // Tokens are everybody's, and accounts are apart: no account's device reads or writes these, whatever it was granted there.
   const paired = { ...device, allowList: services.devices };
   const revoker = fromDevice(verify({ ...paired, scope: "revocations:w" }), options);
-  const reader = publicRevocations ? fromAnybody : caller;
+  const reader = publicRevocations ? fromAnybody : fromDevice(verify(paired), options);
   app.post(paths.token, timed(services), caller, (context) => answerToken(context, services));
   app.post(paths.exchange, timed(services), ...exchangeRoute(exchangeOptions(options)));
   app.post(paths.introspect, caller, (context) => answerIntrospect(context, services));

@@ -3,13 +3,14 @@ import { readToken, type TokenClaims } from "@authmesh/oath";
 import type { Context } from "hono";
 import { revocables } from "../mint/issue-token.js";
 import type { Services } from "../services.js";
+import { enrolledCaller } from "./enrolled-caller.js";
 
 /** How far clocks may differ, in seconds. */
 const leeway = 30;
 
 /**
  * `POST /v1/introspect` (RFC 7662), behind the device verifier: whether a token is one of ours, lives, and was not
- * revoked. It uses no token up, and knows nothing of those that were.
+ * revoked. It uses no token up, and knows nothing of those that were. An enrolled device learns of its own account's alone.
  */
 export async function answerIntrospect(context: Context, services: Services): Promise<Response> {
   const type = context.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
@@ -21,10 +22,16 @@ export async function answerIntrospect(context: Context, services: Services): Pr
     });
   const claims = await activeClaims(token, services);
   const headers = { "Cache-Control": "no-store" };
-  if (claims === undefined) return context.json({ active: false }, 200, headers);
+  if (claims === undefined || !isFor(context, services, claims))
+    return context.json({ active: false }, 200, headers);
   const { scope, ...others } = claims;
   const told = { active: true, token_type: "OathMesh", ...others, ...(scope && { scope: scope.join(" ") }) };
   return context.json(told, 200, headers);
+}
+
+function isFor(context: Context, services: Services, { tenant }: TokenClaims): boolean {
+  const isPaired = services.devices.findById(context.get("authMesh").deviceId, "controller") !== undefined;
+  return isPaired || enrolledCaller(context, services).enrollment.account === tenant;
 }
 
 async function activeClaims(

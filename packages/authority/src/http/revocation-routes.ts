@@ -35,22 +35,19 @@ const entryToMake: Reader<ReturnType<typeof shape>> = (value, at) => {
   return entry;
 };
 
-/** Whether the list is told to everybody. Reasons and actors are told to paired devices alone, and then to nobody. */
+/** Whether the list is told to everybody, without reasons and actors then, or to paired devices. */
 export interface ListOptions {
   readonly toEverybody: boolean;
   /** Names this run of generations. */
   readonly log: string;
 }
 
-/** `GET /v1/revocations`. */
+/** `GET /v1/revocations`, behind the verifier of paired devices, or before everybody. */
 export async function answerRevocations(
   context: Context,
-  { issuer, store, devices }: Services,
+  { issuer, store }: Services,
   { toEverybody, log }: ListOptions,
 ): Promise<Response> {
-  // Accounts are apart: why and by whom a token of another one was revoked is not for an enrolled device.
-  const isPaired =
-    !toEverybody && devices.findById(context.get("authMesh").deviceId, "controller") !== undefined;
   const after = queryNumber(context, "after", 0, Number.MAX_SAFE_INTEGER, 0);
   const limit = queryNumber(context, "limit", 1, mostChanges, mostChanges);
   const from = queryNumber(context, "from", 0, after, after);
@@ -64,7 +61,7 @@ export async function answerRevocations(
   const headers = { "Cache-Control": "no-store", ETag: etag };
   if (context.req.header("if-none-match") === etag && changes.length === 0)
     return context.body(null, 304, headers);
-  const revocations = changes.map((change) => tell(change, isPaired));
+  const revocations = changes.map((change) => tell(change, toEverybody));
   return context.json({ issuer, log, generation, more, revocations }, 200, headers);
 }
 
@@ -119,10 +116,10 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
 
 const noSuchRevocation = () => plainProblem(404, "There is no such revocation.", "not_found");
 
-function tell(change: RevocationChange, isPaired: boolean): object {
+function tell(change: RevocationChange, toEverybody: boolean): object {
   const { generation, by, value, reason, actor, at, expiresAt, removed } = change;
   if (removed) return { generation, by, value, removed };
-  const about = isPaired ? { reason, actor } : {};
+  const about = toEverybody ? {} : { reason, actor };
   return { generation, by, value, ...about, at, ...(expiresAt === undefined ? {} : { expiresAt }) };
 }
 

@@ -289,16 +289,16 @@ describe("who is not enrolled", () => {
     expect((await fetch(`${running.url}/v1/passcodes`, { method: "POST" })).status).toBe(400);
   });
 
-  it("an enrolled device reads the revocation list without reasons, and revokes no token whatever it holds", async () => {
+  it("an enrolled device neither reads nor writes the revocation list, whatever it holds", async () => {
     const { device } = await acme.enrolled({ scopes: { "*": "rw", revocations: "rw" } });
     const revocations = `${running.url}/v1/revocations`;
     const entry = { by: "sub", value: "svc://other/app/box", reason: "spite" };
     expect(await refusal(post(device.fetch, revocations, entry))).toEqual([401, "unauthorized"]);
     const operator = await running.device({ revocations: "rw" });
     expect((await post(operator.fetch, revocations, entry)).status).toBe(201);
-    const list = async (by: Device) => (await (await by.fetch(revocations)).json()).revocations.at(-1);
-    expect(await list(operator)).toMatchObject({ value: entry.value, reason: "spite", actor: operator.id });
-    expect(Object.keys(await list(device)).sort()).toEqual(["at", "by", "generation", "value"]);
+    const { revocations: list } = await (await operator.fetch(revocations)).json();
+    expect(list.at(-1)).toMatchObject({ value: entry.value, reason: "spite", actor: operator.id });
+    expect(await refusal(device.fetch(revocations))).toEqual([401, "unauthorized"]);
   });
 });
 

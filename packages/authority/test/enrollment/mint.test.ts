@@ -1,7 +1,7 @@
 import { jwkOf } from "@authmesh/core";
 import { readToken, thumbprint } from "@authmesh/oath";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RunningAuthority } from "../running-authority.js";
+import { type Device, RunningAuthority } from "../running-authority.js";
 import { Account, refusal } from "./account.js";
 
 let running: RunningAuthority;
@@ -63,6 +63,23 @@ describe("a token of an enrolled device", () => {
       [400, "authority_request_invalid"],
     ]).toContainEqual([status, error]);
     expect((await device.mint(running.url, wish)).status).toBe(200);
+  });
+
+  it("is told of by introspection to devices of its account alone", async () => {
+    const { device } = await acme.enrolled();
+    const { device: stranger } = await (await Account.open(running)).enrolled();
+    const operator = await running.device();
+    const { token } = await (await device.mint(running.url, wish)).json();
+    const { token: ofNobody } = await (await operator.mint(running.url, wish)).json();
+    const isActive = async (by: Device, asked: string) => {
+      const init = { method: "POST", body: new URLSearchParams({ token: asked }) };
+      return (await (await by.fetch(`${running.url}/v1/introspect`, init)).json()).active;
+    };
+    expect(await isActive(device, token)).toBe(true);
+    expect(await isActive(operator, token)).toBe(true);
+    expect(await isActive(stranger, token)).toBe(false);
+    expect(await isActive(operator, ofNobody)).toBe(true);
+    expect(await isActive(device, ofNobody)).toBe(false);
   });
 
   it("needs no scope to say to the authority who it is", async () => {

@@ -7,9 +7,11 @@ import {
   type JsonValue,
   type Scopes,
   sha256,
+  toBase64Url,
   utf8,
 } from "@authmesh/core";
 import { Misfit, optional, type Reader, type RecordOf, record, text, time } from "@authmesh/core/records";
+import type { RevocationSubject } from "../revocation.js";
 
 /** The feed of the authority's tokens; every other one is that of an account: "@acme". */
 export const tokensFeed = "tokens";
@@ -52,6 +54,16 @@ export const readFeedRevocation = record({
   expiresAt: optional(time),
 });
 export type FeedRevocation = ReturnType<typeof readFeedRevocation>;
+
+/** What a token has that was revoked. */
+export interface RevokedName {
+  readonly by: RevocationSubject;
+  readonly value: string;
+}
+
+/** The id of its entry in the feed `tokens`: who holds a token finds it, and nobody reads there whose tokens there are. */
+export const feedTokenId = ({ by, value }: RevokedName): string =>
+  `${by}:${toBase64Url(sha256(utf8(value)))}`;
 
 /** One change of a feed's state (docs/protocol.md, section 9.1): null where the entry goes. */
 export type FeedChange = readonly [kind: string, id: string, value: JsonObject | null];

@@ -36,7 +36,7 @@ export function feedRevocations({
     expiresAt !== undefined && now() >= expiresAt * 1000;
   const revokedToken = (token: RevocableToken): Revocation | undefined => {
     for (const key of revocationKeysOf(token)) {
-      const found = tokens.state.tokenRevocation(`${key.by}:${key.value}`);
+      const found = tokens.state.tokenRevocation(key);
       if (found === undefined || isOver(found)) continue;
       const { reason = "" } = found;
       return { ...key, actor: issuer, ...found, reason };

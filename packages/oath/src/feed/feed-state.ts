@@ -11,6 +11,8 @@ import {
   type FeedChange,
   type FeedDevice,
   type FeedRevocation,
+  feedTokenId,
+  type RevokedName,
   readFeedDevice,
   readFeedRevocation,
 } from "./feed-change.js";
@@ -38,7 +40,7 @@ export class FeedState {
   readonly #kinds = new Map<string, ReadChange>([
     ["device", (id, value, at) => this.#readDevice(id, value, at)],
     ["revoked", (id, value, at) => readRevocation(this.#revoked, deviceId, id, value, at)],
-    ["token", (id, value, at) => readRevocation(this.#tokens, tokenKey, id, value, at)],
+    ["token", (id, value, at) => readRevocation(this.#tokens, tokenId, id, value, at)],
   ]);
 
   /** Entries of every kind. */
@@ -63,9 +65,8 @@ export class FeedState {
     return this.#revoked.has(deviceId);
   }
 
-  /** @param key `BY:VALUE` */
-  tokenRevocation(key: string): FeedRevocation | undefined {
-    return this.#tokens.get(key);
+  tokenRevocation(name: RevokedName): FeedRevocation | undefined {
+    return this.#tokens.get(feedTokenId(name));
   }
 
   /** All of the changes, or none of them. @throws Misfit for a value that is not one of its kind */
@@ -115,7 +116,7 @@ export class FeedState {
 
 const ignored: Write = () => {};
 const deviceId = /^am_[A-Za-z0-9_-]{16}$/;
-const tokenKey = /^(?:sub|jti|kid|tenant):./su;
+const tokenId = /^(?:sub|jti|kid|tenant):[A-Za-z0-9_-]{43}$/;
 
 function readRevocation(
   entries: Map<string, FeedRevocation>,

@@ -11,6 +11,7 @@ import {
   prepareRotation,
 } from "@authmesh/keystore";
 import { mintToken, staticKeys } from "@authmesh/oath";
+import { feedTokenId } from "@authmesh/oath/feed";
 import { createClient, type Logger, type VerifyOptions, verify, verifyToken } from "@authmesh/sdk";
 import { closeFeeds, FeedFiles, feedStatuses } from "@authmesh/sdk/feed";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -287,7 +288,7 @@ describe("a verifier with an authority", () => {
   it("says once that it pinned a key, however many feeds it follows", async () => {
     const tokens = new FeedAuthority("tokens", Date.now);
     Object.assign(tokens, { iss: http.url, signer: authority.signer, first: authority.first });
-    await tokens.change(["token", "jti:nobody", { at: 5 }]);
+    await tokens.change(["token", feedTokenId({ by: "jti", value: "nobody" }), { at: 5 }]);
     onTestFinished(() => tokens.cut());
     http.answer = (response, request) =>
       (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
@@ -383,7 +384,7 @@ describe("a verifier of tokens with an authority", () => {
     vi.stubEnv("AUTH_MESH_DIR", dir);
     const tokens = new FeedAuthority("tokens", Date.now);
     Object.assign(tokens, { iss: http.url, signer: authority.signer });
-    await tokens.change(["token", "jti:nobody", { at: 5 }]);
+    await tokens.change(["token", feedTokenId({ by: "jti", value: "nobody" }), { at: 5 }]);
     onTestFinished(() => tokens.cut());
     http.answer = (response, request) =>
       (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
@@ -409,7 +410,7 @@ describe("a verifier of tokens with an authority", () => {
     await authority.change(device.revoked);
     await until(async () => (await call(own)) === 401);
     expect(await call(foreign)).toBe(200);
-    await tokens.change(["token", "sub:svc://billing/worker", { at: 6 }]);
+    await tokens.change(["token", feedTokenId({ by: "sub", value: "svc://billing/worker" }), { at: 6 }]);
     await until(async () => (await call(foreign)) === 401);
   });
 });
