@@ -13,7 +13,7 @@ export interface RegistrationStore {
   /** Lets an address open one account. @param at Unix seconds */
   invite(email: string, at: number): Promise<void>;
   isInvited(email: string): Promise<boolean>;
-  /** Takes the invitation of an address away, which has an account now. */
+  /** Takes the invitation of an address away, and the codes that were mailed to it. */
   forgetInvited(email: string): Promise<void>;
 
   /** Keeps a code in the place of the one before of the same account and address. @param now Unix seconds */

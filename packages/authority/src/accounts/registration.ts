@@ -15,6 +15,8 @@ import type { RegistrationStore } from "./registration-store.js";
 export const registrationModes = ["closed", "invited", "open"] as const;
 export type RegistrationMode = (typeof registrationModes)[number];
 
+type AccountState = Awaited<ReturnType<Enrollments["accountFor"]>>;
+
 export interface RegistrationOptions {
   readonly mode: Exclude<RegistrationMode, "closed">;
   readonly store: RegistrationStore;
@@ -55,16 +57,25 @@ export class Registration {
     const code = readActivationCode(text) ?? "";
     const digest = activationDigest(key, account, code);
     const email = await store.useActivation(account, digest, Math.floor(now() / 1000));
-    const opened = email === undefined ? undefined : await accounts.createAccount(account, email);
+    // An invitation may have been taken back since the mail.
+    const mayOpen =
+      email !== undefined && (await this.#isLetIn(email, await accounts.accountFor(account, email)));
+    const opened = mayOpen ? await accounts.createAccount(account, email) : undefined;
     if (email === undefined || opened === undefined) throw new AmeshError("activation_refused");
     await store.forgetInvited(email);
     return opened;
   }
 
+  /** Whoever waits for an account that is theirs already needs no invitation. */
+  async #isLetIn(email: string, state: AccountState): Promise<boolean> {
+    const { mode, store } = this.#options;
+    return mode === "open" || state === "awaited" || store.isInvited(email);
+  }
+
   async #answer(account: string, email: string): Promise<Mail | undefined> {
-    const { mode, store, accounts, key, issuer, now, random = randomBytes } = this.#options;
+    const { store, accounts, key, issuer, now, random = randomBytes } = this.#options;
     const state = await accounts.accountFor(account, email);
-    if (mode === "invited" && state !== "awaited" && !(await store.isInvited(email))) return undefined;
+    if (!(await this.#isLetIn(email, state))) return undefined;
     if (state === "taken") return takenMail({ account, email, issuer });
     const time = Math.floor(now() / 1000);
     const code = newActivationCode(random);

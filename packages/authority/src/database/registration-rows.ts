@@ -31,8 +31,9 @@ export class SqlRegistrationStore implements RegistrationStore {
   }
 
   forgetInvited(email: string): Promise<void> {
-    return attempt(async () => {
-      await this.#database.deleteFrom("invited_addresses").where("email", "=", email).execute();
+    return this.#transaction(async (work) => {
+      await work.deleteFrom("invited_addresses").where("email", "=", email).execute();
+      await work.deleteFrom("activations").where("email", "=", email).execute();
     });
   }
 

@@ -121,6 +121,20 @@ describe.each(backends)("registration over $name", ({ place }) => {
     expect(codeIn(await mailFor("@acme"))).not.toBe("");
   });
 
+  it("opens nothing for an address whose invitation was taken back after the mail", async () => {
+    const { registration, store, database, clock, mailFor } = await open("invited");
+    await store.invite("you@example.com", clock.time);
+    const code = codeIn(await mailFor("@acme"));
+    await store.forgetInvited("you@example.com");
+    expect(await database.selectFrom("activations").selectAll().execute()).toEqual([]);
+    await expect(registration.activate("@acme", code)).rejects.toMatchObject(refused);
+    await store.invite("you@example.com", clock.time);
+    const late = codeIn(await mailFor("@acme"));
+    // As a code that was being mailed meanwhile.
+    await database.deleteFrom("invited_addresses").execute();
+    await expect(registration.activate("@acme", late)).rejects.toMatchObject(refused);
+  });
+
   it("gives two who were mailed codes for one name one account", async () => {
     const { registration, mailFor } = await open();
     const [one, other] = [codeIn(await mailFor("@acme", "a@b")), codeIn(await mailFor("@acme", "c@d"))];

@@ -12,7 +12,10 @@ export const verb: Verb = {
       "Lets whoever reads the mail of an address open one account (`amesh register`), at an authority that is served with --registration invited. Nothing is sent by this.",
     ],
     arguments: [{ name: "ADDRESS", about: "a mail address such as you@example.com" }],
-    options: [dirOption, { flags: "--remove", about: "take the invitation back" }],
+    options: [
+      dirOption,
+      { flags: "--remove", about: "take the invitation back, and codes that were mailed" },
+    ],
     environment: [...authorityEnvironment, ...keyStoreEnvironment],
     examples: [["amesh authority account invite you@example.com --dir /var/lib/amesh", "for one account"]],
     exit: [
