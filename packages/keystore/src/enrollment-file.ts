@@ -1,10 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { isJsonObject, type JsonValue } from "@authmesh/core";
 import { accountText, enrollmentId, labelText, readEnrollmentRequest } from "@authmesh/core/enrollment";
 import {
   integer,
+  Misfit,
   oneOf,
   optional,
+  type Reader,
   type RecordOf,
   readDocument,
   record,
@@ -44,7 +47,26 @@ const shape = {
 export type EnrollmentRecord = Readonly<RecordOf<typeof shape>>;
 
 const readRecord = record(shape);
+
+/** A request that nobody can send is forgotten: the counter beside it cannot be had again. */
+const readForgiving: Reader<EnrollmentRecord> = (value, at) => {
+  if (!isJsonObject(value) || isReadable(value["asking"])) return readRecord(value, at);
+  const { asking: _, ...others } = value;
+  return readRecord(others, at);
+};
+
+function isReadable(asking: JsonValue | undefined): boolean {
+  try {
+    if (asking !== undefined) readEnrollmentRequest(asking, "asking");
+    return true;
+  } catch (error) {
+    if (error instanceof Misfit) return false;
+    throw error;
+  }
+}
+
 const maxBytes = 128 << 10;
+const limits = { maxLength: maxBytes };
 
 /** A folder of its own, with a lock of its own: an answer holds that while the network is asked. */
 const folderOf = (dir: string): string => join(dir, "enrollment");
@@ -55,16 +77,19 @@ export function readEnrollment(dir: string): EnrollmentRecord {
   const path = join(folderOf(dir), fileName);
   const bytes = readBounded(path, maxBytes);
   if (bytes === undefined) return { version: 1, counter: 0 };
-  return readDocument(bytes, readRecord, "storage_failed", path, { maxLength: maxBytes }, lost);
+  return readDocument(bytes, readForgiving, "storage_failed", path, limits, lost);
 }
 
-const lost = "Restore it from a backup, or move it out of the way and have this machine enrolled anew.";
+const lost =
+  "Mend it, and keep its counter or write a higher one: an authority takes a lower one for a copy of the key, and locks the enrollment.";
+
+const unkept = "The file is as it was. Give values that docs/protocol.md, section 11.16, allows.";
 
 /** The record, held for a while. */
 export interface HeldEnrollment {
   /** As it was when the lock was taken. */
   readonly record: EnrollmentRecord;
-  /** Durable once it resolves. @throws AmeshError `storage_failed`, `allow_list_locked` as `assertHeld` */
+  /** Durable once it resolves. @throws AmeshError `storage_failed`, also for what could not be read again, `allow_list_locked` as `assertHeld` */
   save(next: EnrollmentRecord): Promise<void>;
   /** To be called before what must not be done by two at once. @throws AmeshError `allow_list_locked` */
   assertHeld(): void;
@@ -86,8 +111,12 @@ export async function withEnrollment<T>(dir: string, work: (held: HeldEnrollment
     throw storageFailed(folder, error);
   }
   const hold = async ({ assertHeld }: HeldLock): Promise<T> => {
-    const save = (next: EnrollmentRecord) =>
-      replaceFile(join(folder, fileName), `${JSON.stringify(next, null, 2)}\n`, assertHeld);
+    const save = async (next: EnrollmentRecord) => {
+      const path = join(folder, fileName);
+      const content = `${JSON.stringify(next, null, 2)}\n`;
+      readDocument(content, readRecord, "storage_failed", `What was to be kept in ${path}`, limits, unkept);
+      await replaceFile(path, content, assertHeld);
+    };
     return work({ record: readEnrollment(dir), save, assertHeld });
   };
   return withLock(join(folder, "lock"), hold, { waitMs });

@@ -90,13 +90,32 @@ describe("what a machine keeps of its enrollment", () => {
       JSON.stringify({ ...enrolled, enrollment: { ...enrolled.enrollment, authority: "x" } }),
     ],
     ["more than it can be", new Uint8Array(200_000).fill(0x20)],
-    ["a request that is none", JSON.stringify({ ...enrolled, asking: {} })],
   ])("is refused, and stays as it is, where the file holds %s", async (_, content) => {
     const dir = damaged(content);
     const before = readFileSync(file(dir));
     expect(await codeOf(() => readEnrollment(dir))).toBe("storage_failed");
     expect(await codeOf(() => keep(dir))).toBe("storage_failed");
     expect(readFileSync(file(dir))).toEqual(before);
+  });
+
+  it("keeps the counter and the enrollment beside a request that cannot be read, and forgets that", async () => {
+    const dir = damaged(JSON.stringify({ ...enrolled, asking: { lifetime: 30 } }));
+    expect(readEnrollment(dir)).toEqual(enrolled);
+    await withEnrollment(dir, ({ record, save }) => save({ ...record, counter: 8 }));
+    expect(JSON.parse(readFileSync(file(dir), "utf8"))).toEqual({ ...enrolled, counter: 8 });
+  });
+
+  it("is never replaced by what could not be read again", async () => {
+    const dir = temporaryFolder();
+    await keep(dir);
+    expect(await codeOf(() => keep(dir, { ...enrolled, counter: -1 }))).toBe("storage_failed");
+    expect(readEnrollment(dir)).toEqual(enrolled);
+  });
+
+  it("is to be mended and not thrown away: its counter is worth keeping", () => {
+    const dir = damaged("{");
+    const hint = /keep its counter or write a higher one/;
+    expect(() => readEnrollment(dir)).toThrow(expect.objectContaining({ fix: expect.stringMatching(hint) }));
   });
 
   it("is a record or an error of the catalogue, whatever the file holds", () => {
