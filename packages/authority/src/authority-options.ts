@@ -1,8 +1,8 @@
 import type { AuditSink } from "@authmesh/core";
+import { mailAddress } from "@authmesh/core/enrollment";
 import type { Environment, PromptSecret } from "@authmesh/keystore";
 import { issuerProblem, type TokenAlgorithm, type TokenSigner } from "@authmesh/oath";
 import { consoleLogger, type Logger } from "@authmesh/sdk";
-import { mailAddress } from "./accounts/mail-address.js";
 import { type RegistrationMode, registrationModes } from "./accounts/registration.js";
 import type { EnrollmentWebhookOptions } from "./enrollment/enrollment-webhook.js";
 import { tokenAlgorithms } from "./keys/new-signing-key.js";

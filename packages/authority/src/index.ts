@@ -3,7 +3,6 @@
  *
  * @module
  */
-export { mailAddress } from "./accounts/mail-address.js";
 export { type RegistrationMode, registrationModes } from "./accounts/registration.js";
 export type { RegistrationStore } from "./accounts/registration-store.js";
 export type { AuthorityOptions } from "./authority-options.js";

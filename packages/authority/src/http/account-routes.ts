@@ -1,8 +1,7 @@
 import { AmeshError } from "@authmesh/core";
-import { accountName } from "@authmesh/core/enrollment";
+import { accountName, mailAddress } from "@authmesh/core/enrollment";
 import { Misfit, type Reader, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
-import { mailAddress } from "../accounts/mail-address.js";
 import type { Registration } from "../accounts/registration.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
 import { jsonBody } from "./json-body.js";

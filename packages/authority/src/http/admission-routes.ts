@@ -1,6 +1,6 @@
 import { AmeshError } from "@authmesh/core";
-import { enrollmentLifetime, readRequestedScopes } from "@authmesh/core/enrollment";
-import { integer, oneOf, optional, record } from "@authmesh/core/records";
+import { enrollmentLifetime, invitationUses, readRequestedScopes } from "@authmesh/core/enrollment";
+import { oneOf, optional, record } from "@authmesh/core/records";
 import type { Context } from "hono";
 import { refuseWithoutAudit, type Services } from "../services.js";
 import { actorOf } from "./enrolled-caller.js";
@@ -19,7 +19,7 @@ export async function answerPasscode(context: Context, services: Services): Prom
 
 const invitation = record({
   scopes: readRequestedScopes,
-  uses: optional(integer(1, 10_000)),
+  uses: optional(invitationUses),
   lifetime: optional(enrollmentLifetime),
   autoApprove: optional(oneOf(true, false)),
 });

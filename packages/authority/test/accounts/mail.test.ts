@@ -1,9 +1,9 @@
 import { randomBytes } from "@authmesh/core";
+import { mailAddress } from "@authmesh/core/enrollment";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { activationMail, takenMail } from "../../src/accounts/account-mails.js";
 import { newActivationCode, readActivationCode } from "../../src/accounts/activation-code.js";
-import { mailAddress } from "../../src/accounts/mail-address.js";
 import { MailQueue, type MailQueueOptions } from "../../src/accounts/mail-queue.js";
 import { openMailer } from "../../src/accounts/mailer.js";
 import { silent } from "../running-authority.js";

@@ -1,6 +1,5 @@
 import { AmeshError, isoTime } from "@authmesh/core";
-import { accountName } from "@authmesh/core/enrollment";
-import { loadAuthority } from "../authority/load-authority.js";
+import { accountName, mailAddress } from "@authmesh/core/enrollment";
 import { authorityEnvironment, dirOption, openAuthority } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
@@ -34,7 +33,6 @@ export const verb: Verb = {
 
   async run(call) {
     const { terminal } = call;
-    const { mailAddress } = await loadAuthority();
     const name = accountName(call.args[0] ?? "");
     const given = call.text("email");
     const email = given === undefined ? undefined : mailAddress(given);

@@ -1,5 +1,5 @@
 import { AmeshError } from "@authmesh/core";
-import { loadAuthority } from "../authority/load-authority.js";
+import { mailAddress } from "@authmesh/core/enrollment";
 import { authorityEnvironment, dirOption, openAuthority } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
@@ -27,7 +27,6 @@ export const verb: Verb = {
   },
 
   async run(call) {
-    const { mailAddress } = await loadAuthority();
     const email = mailAddress(call.args[0] ?? "");
     if (email === undefined)
       throw new AmeshError("invalid_option", "That is not a mail address such as you@example.com.");

@@ -1,4 +1,5 @@
 import { isoTime, parseScopes } from "@authmesh/core";
+import { mostInvitationUses } from "@authmesh/core/enrollment";
 import {
   createInvitation,
   deleteInvitation,
@@ -16,7 +17,6 @@ import { refuseBeside } from "../refuse-beside.js";
 import { requiredOption } from "../required-option.js";
 import type { Verb } from "../verb.js";
 
-const mostUses = 1_000_000;
 /** What a new invitation is made of. */
 const ofNew = ["scope", "uses", "expires", "auto-approve"];
 
@@ -64,7 +64,7 @@ async function create(call: Call): Promise<void> {
   const made = await createInvitation({
     ...enrollOptions(call),
     scopes,
-    uses: call.number("uses", mostUses),
+    uses: call.number("uses", mostInvitationUses),
     lifetimeSeconds: readLifetime(call, "expires"),
     autoApprove: call.flag("auto-approve"),
   });

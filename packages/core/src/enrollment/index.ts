@@ -9,4 +9,6 @@ export * from "./attestation-evidence.js";
 export * from "./challenge-answer.js";
 export * from "./enrollment-names.js";
 export * from "./enrollment-request.js";
+export * from "./invitation-terms.js";
+export * from "./mail-address.js";
 export * from "./recovery-code.js";

@@ -2,6 +2,7 @@ import type { JsonObject, Scopes } from "@authmesh/core";
 import { listOf } from "@authmesh/core/records";
 import { askSigned } from "./enrolled-machine.js";
 import { enrollmentPath } from "./enrollment-path.js";
+import { checkedLifetime } from "./limits.js";
 import type { EnrollOptions } from "./options.js";
 import { type EnrollmentInfo, enrollmentInfo, readMember } from "./told.js";
 
@@ -15,7 +16,7 @@ export interface DecisionOptions extends EnrollOptions {
 export interface ApproveOptions extends DecisionOptions {
   /** Default: what was asked for. Never wider. */
   readonly scopes?: Scopes | undefined;
-  /** Seconds from now on. Default: what was asked for. Never longer. */
+  /** Seconds from now on, 60 to 315,360,000. Default: what was asked for. Never longer. */
   readonly lifetimeSeconds?: number | undefined;
 }
 
@@ -34,7 +35,7 @@ export interface NarrowOptions extends DecisionOptions {
 }
 
 export interface ExtendOptions extends DecisionOptions {
-  /** Seconds from now on. Default: no end, for roots alone to grant. */
+  /** Seconds from now on, 60 to 315,360,000. Default: no end, for roots alone to grant. */
   readonly lifetimeSeconds?: number | undefined;
 }
 
@@ -46,10 +47,10 @@ export type Decided = readonly EnrollmentInfo[];
  * whose enrollment must hold `__manage:rw` and cover the scopes in question.
  *
  * @throws AmeshError `enrollment_not_found`, `enrollment_state`, `enrollment_self`, `approval_exceeds`, `last_root`,
- * `enrollment_name_taken`, `service_unreachable`
+ * `enrollment_name_taken`, `invalid_option`, `service_unreachable`
  */
-export const approveEnrollment = (options: ApproveOptions): Promise<Decided> =>
-  decide("approve", options, { scopes: options.scopes, lifetime: options.lifetimeSeconds });
+export const approveEnrollment = async (options: ApproveOptions): Promise<Decided> =>
+  decide("approve", options, { scopes: options.scopes, lifetime: checkedLifetime(options.lifetimeSeconds) });
 
 /** Refuses a pending request. Throws as `approveEnrollment` does, and so do those below. */
 export const denyEnrollment = (options: ReasonOptions): Promise<Decided> =>
@@ -68,8 +69,8 @@ export const narrowEnrollment = (options: NarrowOptions): Promise<Decided> =>
   decide("narrow", options, { scopes: options.scopes });
 
 /** Sets another end of an approved enrollment. */
-export const extendEnrollment = (options: ExtendOptions): Promise<Decided> =>
-  decide("extend", options, { lifetime: options.lifetimeSeconds });
+export const extendEnrollment = async (options: ExtendOptions): Promise<Decided> =>
+  decide("extend", options, { lifetime: checkedLifetime(options.lifetimeSeconds) });
 
 /** Removes what is denied, revoked or expired. */
 export async function deleteEnrollment({ dryRun, ...options }: DecisionOptions): Promise<Decided> {

@@ -2,6 +2,7 @@ import type { Scopes } from "@authmesh/core";
 import { enrollmentId, readRequestedScopes } from "@authmesh/core/enrollment";
 import { integer, oneOf, text, time } from "@authmesh/core/records";
 import { askSigned } from "./enrolled-machine.js";
+import { checkedLifetime, checkedUses } from "./limits.js";
 import type { EnrollOptions } from "./options.js";
 import { readMembers, toldList } from "./told.js";
 
@@ -15,9 +16,9 @@ export interface CreatedPasscode {
 export interface CreateInvitationOptions extends EnrollOptions {
   /** The most that can be asked for by it. */
   readonly scopes: Scopes;
-  /** Default 1. */
+  /** 1 to 10,000. Default 1. */
   readonly uses?: number | undefined;
-  /** Seconds. Default 604,800: seven days. */
+  /** Seconds, 60 to 315,360,000. Default 604,800: seven days. */
   readonly lifetimeSeconds?: number | undefined;
   /** Whether requests that `scopes` cover are approved at once, in the name of this machine. Default false. */
   readonly autoApprove?: boolean | undefined;
@@ -61,9 +62,11 @@ export async function createPasscode(options: EnrollOptions = {}): Promise<Creat
   });
 }
 
-/** An invitation. @throws AmeshError as `createPasscode`, also for scopes that this machine does not cover */
+/** An invitation. @throws AmeshError `invalid_option`, and as `createPasscode`, also for scopes that this machine does not cover */
 export async function createInvitation(options: CreateInvitationOptions): Promise<CreatedInvitation> {
-  const { scopes, uses, lifetimeSeconds: lifetime, autoApprove } = options;
+  const { scopes, autoApprove } = options;
+  const uses = checkedUses(options.uses);
+  const lifetime = checkedLifetime(options.lifetimeSeconds);
   const details = { scopes, uses, lifetime, autoApprove };
   return readMembers(await askSigned(options, "POST", "/v1/invitations", details), {
     id: invitationId,

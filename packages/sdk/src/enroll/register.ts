@@ -1,6 +1,7 @@
 import { accountName } from "@authmesh/core/enrollment";
 import { text, time } from "@authmesh/core/records";
 import { AuthorityClient } from "./authority-client.js";
+import { checkedMailAddress } from "./limits.js";
 import type { EnrollOptions } from "./options.js";
 import { readMembers } from "./told.js";
 
@@ -31,11 +32,12 @@ export interface ActivatedAccount {
 /**
  * Asks an authority for an account (docs/protocol.md, section 10.4). What comes of it is told by mail alone.
  *
- * @throws AmeshError `registration_closed`, `invalid_enrollment_name`, `rate_limited`, `service_unreachable`
+ * @throws AmeshError `registration_closed`, `invalid_enrollment_name`, `invalid_option`, `rate_limited`, `service_unreachable`
  */
 export async function register(options: RegisterOptions): Promise<void> {
-  const { authority, email } = options;
+  const { authority } = options;
   const account = accountName(options.account);
+  const email = checkedMailAddress(options.email);
   await new AuthorityClient(authority, options).ask("POST", "/v1/accounts", { account, email });
 }
 

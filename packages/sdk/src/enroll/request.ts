@@ -19,6 +19,7 @@ import { type CreatedIdentity, readEnrollment, withEnrollment } from "@authmesh/
 import { answerChallenge } from "./answer-challenge.js";
 import { type AttestOptions, attestKey } from "./attest-key.js";
 import { type EnrolledMachine, openMachine } from "./enrolled-machine.js";
+import { checkedLifetime } from "./limits.js";
 import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { EnrollOptions, NewMachineOptions } from "./options.js";
 import { mayPass } from "./patience.js";
@@ -64,11 +65,12 @@ export interface RequestedEnrollment {
  * Asks for this machine to be enrolled (docs/protocol.md, section 10.6), and resolves as soon as the request stands. Makes this machine's
  * identity where there is none. Asked again with the same options it goes on with the same request, also after a restart.
  *
- * @throws AmeshError `passcode_refused`, `enrollment_key_in_use`, `invalid_enrollment_name`, `invalid_scope`, `input_required` where a passcode
+ * @throws AmeshError `passcode_refused`, `enrollment_key_in_use`, `invalid_enrollment_name`, `invalid_scope`, `invalid_option`, `input_required` where a passcode
  * is needed, `rate_limited`, `service_unreachable`, with `attest: true` `attestation_unavailable` and `attestation_refused`, and what `createIdentity` or `openIdentity` throws
  */
 export async function requestEnrollment(options: RequestEnrollmentOptions): Promise<RequestedEnrollment> {
-  const { now = Date.now, random = randomBytes, lifetimeSeconds: lifetime } = options;
+  const { now = Date.now, random = randomBytes } = options;
+  const lifetime = checkedLifetime(options.lifetimeSeconds);
   const scopes = withCode(
     () => readRequestedScopes(options.scopes, "scopes"),
     "invalid_scope",

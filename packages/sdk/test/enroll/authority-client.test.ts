@@ -5,7 +5,10 @@ import { newAccountSecret } from "@authmesh/core/enrollment";
 import { createIdentity, readEnrollment } from "@authmesh/keystore";
 import {
   activate,
+  approveEnrollment,
   authenticate,
+  createInvitation,
+  extendEnrollment,
   listEnrollments,
   onboard,
   register,
@@ -56,8 +59,51 @@ async function machine() {
   return { ...folder, authority: service.url };
 }
 
+/** What a machine that asks to be enrolled gives. */
+const wish = {
+  account: "@acme",
+  appName: "orders",
+  deviceName: "box",
+  scopes: { orders: "r" },
+  passcode: "AAAAAA",
+} as const;
+
 const registering = (authority = service.url) =>
   register({ authority, account: "@acme", email: "a@example.com" });
+
+describe("what an authority would refuse", () => {
+  it.each([1, 30, 1e9, 1.5, Number.NaN])(
+    "is a lifetime of %d s: nothing of it is sent or kept",
+    async (lifetimeSeconds) => {
+      const folder = newFolder();
+      const asking = { ...folder, authority: service.url, lifetimeSeconds };
+      for (const asked of [
+        () => requestEnrollment({ ...asking, ...wish }),
+        () => createInvitation({ ...asking, scopes: wish.scopes }),
+        () => approveEnrollment({ ...asking, id }),
+        () => extendEnrollment({ ...asking, id }),
+      ])
+        await expect(asked()).rejects.toMatchObject({
+          code: "invalid_option",
+          fix: expect.stringContaining("3650d"),
+        });
+      expect(service.asked).toEqual([]);
+      expect(existsSync(folder.dir)).toBe(false);
+    },
+  );
+
+  it("is a number of uses and a mail address that are none", async () => {
+    for (const uses of [0, 10_001, -1])
+      expect(await codeOf(createInvitation({ ...newFolder(), scopes: wish.scopes, uses }))).toBe(
+        "invalid_option",
+      );
+    for (const email of ["ops", "a b@example.com", ""])
+      expect(await codeOf(register({ authority: service.url, account: "@acme", email }))).toBe(
+        "invalid_option",
+      );
+    expect(service.asked).toEqual([]);
+  });
+});
 
 describe("what asks an authority", () => {
   it.each([
