@@ -1,4 +1,4 @@
-import { AmeshError, type Failure } from "@authmesh/core";
+import { AmeshError, type Failure, quoteForeign } from "@authmesh/core";
 import { revocationKeysOf } from "../revocation/revocation-keys.js";
 import type { RevocableToken, Revocation, RevocationSource } from "../revocation.js";
 import type { FeedRevocation } from "./feed-change.js";
@@ -15,7 +15,7 @@ export interface FeedRevocationsOptions {
   readonly issuer: string;
   /** The authority's feed `tokens`. */
   readonly tokens: RevokingFeed;
-  /** The feed of an account, and its name: "@acme". Its devices' tokens end with them. */
+  /** The feed of an account, and its name: "@acme". Tokens of this tenant alone pass, and its devices' tokens end with them. */
   readonly account?: { readonly name: string; readonly feed: RevokingFeed } | undefined;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
@@ -24,7 +24,10 @@ export interface FeedRevocationsOptions {
 /**
  * Revocations of an authority's tokens, as its feeds tell of them (docs/protocol.md, section 9.4): by subject, token, key and
  * tenant from `tokens`; and a token whose subject is a device's of the account is good as long as the account's feed
- * vouches for a device of that subject. `find` raises AmeshError `trust_stale` while a feed is too old.
+ * vouches for a device of that subject. With an account the issuer is trusted for that tenant alone.
+ *
+ * `find` raises AmeshError `trust_stale` while a feed is too old, and `issuer_untrusted` for a token of another tenant or of
+ * none.
  */
 export function feedRevocations({
   issuer,
@@ -60,12 +63,20 @@ export function feedRevocations({
   return {
     find(token) {
       if (token.iss !== issuer) return undefined;
+      if (account !== undefined && token.tenant !== account.name) throw ofOtherTenant(account.name, token);
       const problem = tokens.check() ?? account?.feed.check();
       if (problem !== undefined) throw new AmeshError(problem);
       return revokedToken(token) ?? ofGoneDevice(token);
     },
   };
 }
+
+const ofOtherTenant = (account: string, { iss, tenant }: RevocableToken): AmeshError =>
+  new AmeshError(
+    "issuer_untrusted",
+    `The token is of ${tenant === undefined ? "no tenant" : `the tenant ${quoteForeign(tenant)}`}; of ${iss} only those of ${account} are taken here.`,
+    { fix: `Get a token of ${account}, or verify others without the option account.` },
+  );
 
 /** The subject of an enrolled device's tokens: `svc://ACCOUNT/APP/DEVICE`. */
 function isDeviceOf(account: string, subject: string): boolean {

@@ -115,6 +115,18 @@ describe("revocations by feeds", () => {
       expect(others.find(token(sub))).toBeUndefined();
   });
 
+  it.each([["@other"], [undefined], ["acme"], [""]])(
+    "with an account, refuse the tokens of another tenant of the issuer: %s",
+    (tenant) => {
+      const device = feedDevice("shop/a");
+      const [of, all] = [source(new FeedState(), stateOf(device.added)), source(new FeedState())];
+      const presented = { ...token("svc://acme/shop/a"), tenant };
+      expect(() => of.find(presented)).toThrow(expect.objectContaining({ code: "issuer_untrusted" }));
+      expect(all.find(presented)).toBeUndefined();
+      expect(of.find({ ...presented, iss: "https://other.example" })).toBeUndefined();
+    },
+  );
+
   it("cannot be asked while a feed is too old", () => {
     const failed = { code: "trust_stale", status: 503 } as never;
     const asked = feedRevocations({ issuer: name.iss, tokens: feed(new FeedState(), failed) });

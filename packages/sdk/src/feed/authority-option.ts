@@ -16,7 +16,7 @@ export interface FeedOptions {
    * be enrolled there, and hold `feed:r`. Default: none, the allow list alone counts.
    */
   readonly authority?: string | AuthorityOption | undefined;
-  /** The account at the authority: "@acme". */
+  /** The account at the authority: "@acme". Of the authority's tokens only those of this tenant pass then. */
   readonly account?: string | undefined;
   /** Seconds after which a copy of a feed is too old to decide by: then everything is refused, 503. Default 3600. */
   readonly maxStale?: number | undefined;

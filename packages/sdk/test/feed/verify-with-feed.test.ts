@@ -306,7 +306,7 @@ describe("a verifier with an authority", () => {
       logger,
     });
     const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
-    const claims = { sub: "svc://acme/shop/till-1", aud: "orders", act: "orders.list" };
+    const claims = { sub: "svc://acme/shop/till-1", tenant: "@acme", aud: "orders", act: "orders.list" };
     const { token } = await mintToken(claims, { issuer: http.url, signer: issuer });
     expect((await fetch(url, { headers: { authorization: `OathMesh ${token}` } })).status).toBe(200);
     expect(feedStatuses()).toHaveLength(2);
@@ -400,13 +400,18 @@ describe("a verifier of tokens with an authority", () => {
       logger: silent,
     });
     const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
-    const token = async (sub: string) =>
-      (await mintToken({ sub, aud: "orders", act: "orders.list" }, { issuer: http.url, signer: issuer }))
-        .token;
+    const token = async (sub: string, tenant = "@acme") =>
+      (
+        await mintToken(
+          { sub, tenant, aud: "orders", act: "orders.list" },
+          { issuer: http.url, signer: issuer },
+        )
+      ).token;
     const [own, foreign] = [await token("svc://acme/shop/till-1"), await token("svc://billing/worker")];
     const call = async (presented: string) =>
       (await fetch(url, { headers: { authorization: `OathMesh ${presented}` } })).status;
     expect([await call(own), await call(foreign)]).toEqual([200, 200]);
+    expect(await call(await token("svc://other/shop/till-1", "@other"))).toBe(401);
     await authority.change(device.revoked);
     await until(async () => (await call(own)) === 401);
     expect(await call(foreign)).toBe(200);
