@@ -23,7 +23,7 @@ export interface AuthorityOptions {
   readonly port?: number | undefined;
   /** The `iss` of its tokens: an origin. Default `http://localhost:PORT`, or https with `tls`. */
   readonly issuer?: string | undefined;
-  /** Hosts that callers name it by. Default: the issuer's, and 127.0.0.1 where that is localhost. */
+  /** Hosts that callers name it by, beside the issuer's, and 127.0.0.1 where that is localhost. Default: none. */
   readonly audience?: readonly string[] | undefined;
   /** PEM files; read again when they change. Default: plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
@@ -100,7 +100,7 @@ export function completeOptions(options: AuthorityOptions) {
     host: options.host ?? "127.0.0.1",
     port,
     issuer,
-    audience: options.audience ?? hostsOf(issuer),
+    audience: [...hostsOf(issuer), ...(options.audience ?? [])],
     trustProxy: options.trustProxy ?? false,
     registration,
     mailFrom,

@@ -45,7 +45,7 @@ Options:
   --host ADDRESS         address to listen on (HOST; default 127.0.0.1)
   --port N               port to listen on (PORT; default 4000)
   --issuer URL           the issuer's origin (default http://localhost:PORT)
-  --audience HOST        a host that callers name it by (default the issuer's); may be repeated
+  --audience HOST        a further host that callers name it by, beside the issuer's; may be repeated
   --cert FILE            PEM file with the certificate and its chain: speak TLS
   --key FILE             PEM file with the certificate's private key
   --trust-proxy          behind one proxy that sets X-Forwarded-For and X-Forwarded-Host

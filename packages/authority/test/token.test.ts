@@ -96,6 +96,14 @@ describe("POST /v1/token", () => {
     expect(await unsigned.json()).toMatchObject({ error: "missing_header" });
   });
 
+  it("takes requests for its further hosts, and for its issuer's all the same", async () => {
+    const named = await RunningAuthority.start({ audience: ["authority.internal"] });
+    const device = await named.device();
+    for (const url of [named.url, named.url.replace("localhost", "127.0.0.1"), "http://authority.internal"])
+      expect((await (await device.signed(url, wish))(named.url)).status).toBe(200);
+    expect((await (await device.signed("http://other.internal", wish))(named.url)).status).toBe(401);
+  });
+
   it("takes a signed request once, and not one that was made for another host", async () => {
     const device = await running.device();
     const captured = await device.signed(running.url, wish);

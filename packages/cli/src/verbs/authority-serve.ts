@@ -19,7 +19,7 @@ export const verb: Verb = {
       },
       {
         flags: "--audience HOST",
-        about: "a host that callers name it by (default the issuer's)",
+        about: "a further host that callers name it by, beside the issuer's",
         repeatable: true,
       },
       { flags: "--cert FILE", about: "PEM file with the certificate and its chain: speak TLS" },
