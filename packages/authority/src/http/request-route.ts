@@ -8,10 +8,11 @@ import {
 } from "@authmesh/core/enrollment";
 import { optional, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
+import { hasFormOfPasscode } from "../enrollment/passcode.js";
 import { WrongEntries } from "../enrollment/wrong-entries.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
 import { jsonBody } from "./json-body.js";
-import { whileFailuresAreFew } from "./proof-limits.js";
+import { type Counted, whileFailuresAreFew } from "./proof-limits.js";
 import { toldAttestation } from "./told-enrollment.js";
 
 /** Wrong passcodes a minute, after which none is looked at (docs/protocol.md, section 10.5). */
@@ -43,7 +44,11 @@ export async function answerRequest(
   );
   checkRequest(request, signature, services.dialled(context), services.now() / 1000);
   refuseWithoutAudit(services);
-  const counted = [[limits.account, request.account] as const, [limits.address, address] as const];
+  const ofAddress: Counted = [limits.address, address];
+  // Strangers who guess at an account's passcodes keep nobody out who was invited: that cannot be guessed.
+  const counted: readonly Counted[] = hasFormOfPasscode(passcode)
+    ? [[limits.account, request.account], ofAddress]
+    : [ofAddress];
   const enrollment = await whileFailuresAreFew(counted, async () =>
     services.enrollments.request(request, passcode, {
       address,
