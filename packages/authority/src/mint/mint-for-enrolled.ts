@@ -22,7 +22,7 @@ export const authenticateAction = "amesh.authenticate";
 const defaultTtl = 120;
 
 /**
- * Mints a token for an enrolled device: of its own subject, and within its scopes (docs/protocol.md, section 10.8). Its
+ * Mints a token for an enrolled device: of its own subject, within its scopes and to its end (docs/protocol.md, section 10.8). Its
  * enrollment is read anew, so that a revocation holds from its answer on, at every replica.
  *
  * @param enrolled as whoever calls knows it, which may be behind
@@ -39,10 +39,11 @@ export function mintForEnrolled(
   const own = enrolledSubject(account, appName, deviceName);
   const { sub = own, ttl = defaultTtl } = request;
   return mintGranted(services, { deviceId, requestKey }, { ...request, sub }, async () => {
-    const { scopes } = await stillApproved(services, enrolled);
+    const { scopes, expiresAt = Number.POSITIVE_INFINITY } = await stillApproved(services, enrolled);
     const problem = beyond(scopes, own, { ...request, sub }, services.issuer);
     if (problem !== undefined) throw new AmeshError("mint_denied", `${problem}.`, { fix });
-    return { tenant: account, ttl, caller: own, by: { enrollment: id } };
+    const left = expiresAt - Math.floor(services.now() / 1000);
+    return { tenant: account, ttl: Math.min(ttl, left), caller: own, by: { enrollment: id } };
   });
 }
 

@@ -2,7 +2,7 @@ import { jwkOf } from "@authmesh/core";
 import { readToken, thumbprint } from "@authmesh/oath";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Device, RunningAuthority } from "../running-authority.js";
-import { Account, refusal } from "./account.js";
+import { Account, post, refusal } from "./account.js";
 
 let running: RunningAuthority;
 let acme: Account;
@@ -63,6 +63,21 @@ describe("a token of an enrolled device", () => {
       [400, "authority_request_invalid"],
     ]).toContainEqual([status, error]);
     expect((await device.mint(running.url, wish)).status).toBe(200);
+  });
+
+  it("ends with the enrollment at the latest", async () => {
+    const { device, id } = await acme.enrolled({ lifetime: 60 });
+    const { expiresAt } = await acme.show(id);
+    const { token } = await (await device.mint(running.url, { ...wish, ttl: 300 })).json();
+    expect(readToken(token).claims?.exp).toBe(expiresAt);
+    const own = { aud: running.url, act: "amesh.authenticate" };
+    const answer = await acme.answer(device, "authenticate", 1);
+    const { token: answered } = await (
+      await post(fetch, `${running.url}/v1/authentication`, { answer, token: { ...own, ttl: 300 } })
+    ).json();
+    expect(readToken(answered).claims?.exp).toBe(expiresAt);
+    const brief = await (await device.mint(running.url, { ...wish, ttl: 5 })).json();
+    expect(brief.expires_in).toBe(5);
   });
 
   it("is told of by introspection to devices of its account alone", async () => {
