@@ -27,7 +27,7 @@ export interface Enrollment {
   readonly requestedAt: number;
   /** Where the request came from. */
   readonly address: string;
-  /** SHA-256 of the request, base64url; empty of a master enrollment. */
+  /** SHA-256 of the request, base64url; of a master enrollment that of the recovery code, or empty. */
   readonly requestDigest: string;
   /** 32 bytes, base64url, drawn once the request was stored; empty of a master enrollment. */
   readonly s: string;

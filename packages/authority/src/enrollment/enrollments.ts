@@ -42,7 +42,12 @@ export interface Enrollments {
    * @throws AmeshError `onboarding_refused`, `enrollment_key_in_use`
    */
   onboard(claim: ClaimOfKey, secretSignature: Uint8Array): Promise<Enrollment>;
-  /** @throws AmeshError `recovery_refused`, `enrollment_key_in_use` */
+  /**
+   * Burns a recovery code and makes a further master enrollment. The same key gets the same one again by the same code until
+   * that was used.
+   *
+   * @throws AmeshError `recovery_refused`, `enrollment_key_in_use`, `enrollment_name_taken`
+   */
   recover(claim: ClaimOfKey, code: string): Promise<Enrollment>;
 
   /**

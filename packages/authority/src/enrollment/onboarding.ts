@@ -107,7 +107,12 @@ export function isProven(
 const isStillNew = ({ status, counter, lastUsedAt }: Enrollment): boolean =>
   status === "approved" && counter === 0 && lastUsedAt === undefined;
 
-/** @throws AmeshError `recovery_refused`, `enrollment_key_in_use`, `enrollment_name_taken` */
+/**
+ * Burns a recovery code. The master enrollment that it makes has the code's digest as that of its request, so that the same
+ * key with the same code gets it again while it is new: its answer may have been lost.
+ *
+ * @throws AmeshError `recovery_refused`, `enrollment_key_in_use`, `enrollment_name_taken`
+ */
 export async function recover(
   work: AccountWork,
   claim: ClaimOfKey,
@@ -116,12 +121,18 @@ export async function recover(
   now: number,
 ): Promise<Enrollment> {
   const one = readRecoveryCode(code);
-  if (one === undefined || !(await work.burnRecovery(recoveryDigest(one))))
-    throw new AmeshError("recovery_refused");
-  const master = masterEnrollment(claim, random, now);
+  if (one === undefined) throw new AmeshError("recovery_refused");
+  const digest = recoveryDigest(one);
+  const { recovery } = claim.details;
+  const made = await work.findByRequest(digest);
+  if (made !== undefined && isStillNew(made) && made.deviceId === claim.publicKey.deviceId) {
+    if (recovery.length > 0) await work.replaceRecovery(recovery);
+    return made;
+  }
+  if (!(await work.burnRecovery(digest))) throw new AmeshError("recovery_refused");
+  const master = { ...masterEnrollment(claim, random, now), requestDigest: digest };
   await claimKey(work, master);
   await assertNameIsFree(work, master, now);
-  const { recovery } = claim.details;
   if (recovery.length > 0) await work.replaceRecovery(recovery);
   await record(work, "account.recovered", { before: undefined, after: master });
   return master;

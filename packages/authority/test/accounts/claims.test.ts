@@ -215,6 +215,41 @@ describe("POST /v1/recovery", () => {
     expect(await refusal(post("/v1/recovery", again))).toEqual([401, "recovery_refused"]);
   });
 
+  it("gives who lost the answer the same enrollment, with the new recovery codes, until that was used", async () => {
+    const { account, secret } = await newAccount();
+    const [code, older, newer] = Array.from({ length: 3 }, () => newRecoveryCode(randomBytes)) as [
+      string,
+      string,
+      string,
+    ];
+    await post("/v1/onboarding", await onboarding(secret, { account, recovery: [recoveryDigest(code)] }));
+    const key = PrivateKey.generate();
+    const given = { account, key, deviceName: "second" };
+    const ids = [];
+    for (const next of [older, newer]) {
+      const body = await recovery(code, { ...given, recovery: [recoveryDigest(next)] });
+      ids.push((await (await post("/v1/recovery", body)).json()).enrollment.id);
+    }
+    expect(ids[0]).toBe(ids[1]);
+    const no = [401, "recovery_refused"];
+    const third = { account, deviceName: "third" };
+    expect(await refusal(post("/v1/recovery", await recovery(code, third)))).toEqual(no);
+    expect(await refusal(post("/v1/recovery", await recovery(older, third)))).toEqual(no);
+    expect((await post("/v1/recovery", await recovery(newer, third))).status).toBe(201);
+    const challenge = await challengeFor(key.publicKey.deviceId, "authenticate");
+    const signed = {
+      origin: running.url,
+      purpose: "authenticate",
+      deviceId: key.publicKey.deviceId,
+      challenge,
+      counter: 1,
+    } as const;
+    const signature = toBase64Url(key.sign(signableChallenge(signed)));
+    const answer = { device: signed.deviceId, challenge, counter: 1, signature };
+    expect((await post("/v1/authentication", { answer })).status).toBe(200);
+    expect(await refusal(post("/v1/recovery", await recovery(code, given)))).toEqual(no);
+  });
+
   it("is refused alike for a wrong code, another account's, no account, and a signature of another key", async () => {
     const to = await start();
     const code = newRecoveryCode(randomBytes);
