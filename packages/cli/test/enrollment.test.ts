@@ -1,6 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { readToken } from "@authmesh/oath";
+import { recover } from "@authmesh/sdk/enroll";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { codeIn, MailServer } from "../../authority/test/accounts/mail-server.js";
 import { emptyMachine, machineWithKey, TestAuthority } from "./fixtures/account.js";
@@ -276,6 +278,68 @@ describe("an account's first secret", () => {
     const again = await machineWithKey();
     const last = [...more.slice(0, -1), join(again.folder, "codes")];
     expect(await again.run([...recover, ...last], { input: first })).toMatchObject({ status: 3 });
+  }, 60_000);
+});
+
+describe("a claim of an account", () => {
+  const claim = (verb: string, account: string, url: string, ...more: string[]) => [
+    ...[verb, account, "--authority", url, "--recovery-codes-file"],
+    ...more,
+  ];
+
+  it("sends nothing before the new codes are kept: a code is good still after a no", async () => {
+    const secret = await authority.createAccount("@kept");
+    const laptop = await machineWithKey();
+    const codes = join(laptop.folder, "codes");
+    const onboard = claim("onboard", "@kept", authority.url, codes, "--secret-file", "-");
+    await laptop.succeed(onboard, { input: secret });
+    const [code = ""] = readFileSync(codes, "utf8").split("\n");
+    const other = await machineWithKey();
+    const declined = await other.runInTerminal(
+      ["recover", "@kept", "--authority", authority.url],
+      [
+        ["Recovery code: ", `${code}\r`],
+        ["Are they written down, apart from this machine? [y/N] ", "n\r"],
+      ],
+    );
+    expect(declined.status).toBe(1);
+    expect(declined.screen).toContain("Nothing was sent");
+    const file = join(other.folder, "codes");
+    const recover = claim("recover", "@kept", authority.url, file, "--code-file", "-");
+    expect((await other.run(recover, { input: "A".repeat(26) })).status).toBe(3);
+    expect(existsSync(file)).toBe(false);
+    await other.succeed(recover, { input: code });
+    expect(readFileSync(file, "utf8")).toMatch(/^([\w-]+\n){8}$/);
+  }, 60_000);
+
+  it("is a root's all the same where the answer was lost, and on the same host takes a name that is free", async () => {
+    const secret = await authority.createAccount("@lost");
+    const laptop = await machineWithKey();
+    const codes = join(laptop.folder, "codes");
+    const onboard = claim("onboard", "@lost", authority.url, codes, "--secret-file", "-");
+    await laptop.succeed(onboard, { input: secret });
+    const [code = ""] = readFileSync(codes, "utf8").split("\n");
+    const other = await machineWithKey();
+    const losing: typeof fetch = async (input, init) => {
+      const answer = await fetch(input, init);
+      return String(input).endsWith("/v1/recovery") ? new Response(null, { status: 502 }) : answer;
+    };
+    const { dir, env } = other;
+    const names = { authority: authority.url, account: "@lost", appName: "amesh", deviceName: "other" };
+    const { enrollment, recoveryCodes } = await recover({ ...names, code, dir, env, fetch: losing });
+    expect(enrollment).toMatchObject({ deviceName: "other", status: "approved" });
+    await other.succeed(["enroll", "list"]);
+    const byDate = await machineWithKey();
+    const file = join(byDate.folder, "codes");
+    const second = claim("recover", "@lost", authority.url, file, "--code-file", "-");
+    const { stdout } = await byDate.succeed(second, { input: recoveryCodes[0] ?? "" });
+    expect(stdout).toContain(`: amesh/${hostname()}-20`);
+    const again = await machineWithKey();
+    const [next = ""] = readFileSync(file, "utf8").split("\n");
+    const third = claim("recover", "@lost", authority.url, join(again.folder, "codes"), "--code-file", "-");
+    const taken = await again.run(third, { input: next });
+    expect(taken).toEqual({ status: 1, ...failed("enrollment_name_taken", "--device NAME") });
+    await again.succeed([...third, "--device", "third"], { input: next });
   }, 60_000);
 });
 

@@ -971,7 +971,7 @@ export const catalogue = {
     status: 409,
     exit: 1,
     summary: "Another enrollment has the same app and device.",
-    fix: "Revoke and delete the other one, or have the machine ask under another name.",
+    fix: "Revoke and delete the other one, or take another name: --device NAME.",
   },
   last_root: {
     status: 409,

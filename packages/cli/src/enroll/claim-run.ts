@@ -1,3 +1,4 @@
+import { AmeshError, type ErrorCode } from "@authmesh/core";
 import { backupPassphrase, exportIdentity, openIdentity } from "@authmesh/keystore";
 import type { ClaimedAccount } from "@authmesh/sdk/enroll";
 import { authorityUrlEnvironment, authorityUrlOption } from "../authority/authority-url.js";
@@ -8,7 +9,7 @@ import { done } from "../layout.js";
 import type { OptionManual, Row } from "../manual.js";
 import { formatEnrollment } from "./describe.js";
 import { newMachineOptions, tellCreated } from "./new-machine.js";
-import { keeperOfRecoveryCodes, recoveryCodesOption } from "./recovery-codes.js";
+import { keeperOfRecoveryCodes, type RecoveryCodesKeeper, recoveryCodesOption } from "./recovery-codes.js";
 
 /** What `amesh onboard` and `amesh recover` share: this machine becomes a root of its account. */
 
@@ -36,16 +37,21 @@ export const claimExit = (what: "secret" | "code"): readonly Row[] => [
 ];
 
 /**
- * Claims the account, and sees that recovery codes and a backup are kept.
+ * Claims the account, and sees that recovery codes and a backup are kept: the codes before the authority learns of them.
  *
  * @param claim is called once it is known where the codes go
  */
-export async function runClaim(call: Call, claim: () => Promise<ClaimedAccount>): Promise<void> {
+export async function runClaim(
+  call: Call,
+  claim: (keepRecoveryCodes: RecoveryCodesKeeper["keep"]) => Promise<ClaimedAccount>,
+): Promise<void> {
   const { terminal } = call;
-  const keep = keeperOfRecoveryCodes(call);
-  const { dir, enrollment, recoveryCodes, created } = await claim();
+  const { keep, discard } = keeperOfRecoveryCodes(call);
+  const { dir, enrollment, created } = await claim(keep).catch((error: unknown) => {
+    if (isRefusal(error)) discard();
+    throw error;
+  });
   tellCreated(terminal, created);
-  await keep(recoveryCodes);
   terminal.answer({ dir, enrollment }, () =>
     done(`This machine is a root of ${enrollment.account}: ${formatEnrollment(enrollment)}.`),
   );
@@ -54,6 +60,17 @@ export async function runClaim(call: Call, claim: () => Promise<ClaimedAccount>)
     `${backedUp ? "" : "amesh identity export FILE, to back up the key; then "}amesh enroll passcode`,
   );
 }
+
+/** With any other error the authority may have taken the codes. */
+const refusals: readonly ErrorCode[] = [
+  "onboarding_refused",
+  "recovery_refused",
+  "enrollment_key_in_use",
+  "enrollment_name_taken",
+  "rate_limited",
+];
+
+const isRefusal = (error: unknown): boolean => error instanceof AmeshError && refusals.includes(error.code);
 
 /** A key that hardware keeps has no backup: a second root does its work. @returns whether nothing is left to back up */
 async function offerBackup({ terminal }: Call, dir: string): Promise<boolean> {

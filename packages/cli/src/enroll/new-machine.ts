@@ -8,7 +8,11 @@ import type { Terminal } from "../terminal/terminal.js";
 
 /** For verbs that make an identity where there is none. */
 export const newMachineOptions: readonly OptionManual[] = [
-  { flags: "--device NAME", about: "what this machine is called in the account (default its host name)" },
+  {
+    flags: "--device NAME",
+    about:
+      "what this machine is called in the account (default its host name; of `amesh recover` with the date)",
+  },
   { flags: "--backend NAME", about: "where a new key is to be kept (default: as `amesh init` chooses)" },
 ];
 
@@ -24,15 +28,20 @@ export const attestOptions: readonly OptionManual[] = [
 export const readAttest = (call: Call): boolean | undefined =>
   call.has("attest") ? call.flag("attest") : undefined;
 
+type Names = Pick<NewMachineOptions, "account" | "appName"> & {
+  /** Where --device names none. Default: the host's name. */
+  readonly deviceName?: string;
+};
+
 /** @throws AmeshError `invalid_option` */
 export const readNewMachine = (
   call: Call,
-  { account, appName }: Pick<NewMachineOptions, "account" | "appName">,
+  { account, appName, deviceName = hostname() }: Names,
 ): NewMachineOptions => ({
   authority: readAuthorityUrl(call).href,
   account,
   appName,
-  deviceName: call.text("device") ?? hostname(),
+  deviceName: call.text("device") ?? deviceName,
   backend: call.text("backend"),
   promptSecret: call.terminal.questions.secret,
 });

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { AmeshError, quoteForeign } from "@authmesh/core";
 import type { Call } from "../call.js";
@@ -10,31 +10,42 @@ export const recoveryCodesOption: OptionManual = {
 };
 
 /** Where recovery codes go. It is known before anything is done that brings them forth. */
-export type KeepRecoveryCodes = (codes: readonly string[]) => Promise<void>;
+export interface RecoveryCodesKeeper {
+  /** Before they are sent. @throws AmeshError `declined` when the person did not write them down, `storage_failed` */
+  keep(codes: readonly string[]): Promise<void>;
+  /** The authority has refused them: they are good for nothing. */
+  discard(): void;
+}
 
 /**
  * A new file where the option names one; otherwise a person, who is asked whether they are written down.
  *
- * @throws AmeshError `input_required` where there is neither, `storage_failed` for a file that cannot be made. What it
- *   returns throws `declined` when the person did not write them down, and `storage_failed`
+ * @throws AmeshError `input_required` where there is neither, `storage_failed` for a file that cannot be made
  */
-export function keeperOfRecoveryCodes(call: Call): KeepRecoveryCodes {
+export function keeperOfRecoveryCodes(call: Call): RecoveryCodesKeeper {
   const { questions } = call.terminal;
   const file = call.text("recovery-codes-file");
   if (file !== undefined) return intoNewFile(file);
-  if (questions.interactive) return (codes) => show(call, codes);
+  if (questions.interactive) return onScreen(call);
   throw new AmeshError("input_required", "There is nobody to show the recovery codes to.", {
     fix: "Give --recovery-codes-file FILE; they are told once.",
   });
 }
 
 /** Looked at before, so that what can be known of it is; what fails at the end can be run again. */
-function intoNewFile(file: string): KeepRecoveryCodes {
+function intoNewFile(file: string): RecoveryCodesKeeper {
   if (existsSync(file)) throw unwritable(file, "there is one already");
   onFile(file, () => accessSync(dirname(file), constants.W_OK));
-  return async (codes) => {
-    const text = codes.map((code) => `${code}\n`).join("");
-    onFile(file, () => writeFileSync(file, text, { flag: "wx", mode: 0o600, flush: true }));
+  let isWritten = false;
+  return {
+    async keep(codes) {
+      const text = codes.map((code) => `${code}\n`).join("");
+      onFile(file, () => writeFileSync(file, text, { flag: "wx", mode: 0o600, flush: true }));
+      isWritten = true;
+    },
+    discard() {
+      if (isWritten) rmSync(file, { force: true });
+    },
   };
 }
 
@@ -51,15 +62,28 @@ const unwritable = (file: string, reason: string): AmeshError =>
     fix: "Name a file that is not there yet, in a folder that you may write to, and run the command again.",
   });
 
-async function show({ terminal }: Call, codes: readonly string[]): Promise<void> {
-  terminal.note(`
+function onScreen({ terminal }: Call): RecoveryCodesKeeper {
+  let areShown = false;
+  return {
+    async keep(codes) {
+      terminal.note(`
 Recovery codes. Each brings the account back once, should every machine that manages it be lost.
 They are shown this once and kept nowhere:
 
 ${codes.map((code) => `  ${code}`).join("\n")}
 `);
-  if (await terminal.questions.agrees("Are they written down, apart from this machine?")) return;
-  throw new AmeshError("declined", "The account is this machine's, but its recovery codes are not kept.", {
-    fix: "Run the same command again before this machine does anything else: it makes new ones.",
-  });
+      if (!(await terminal.questions.agrees("Are they written down, apart from this machine?")))
+        throw new AmeshError(
+          "declined",
+          "Nothing was sent to the authority, and these codes are not in use.",
+          {
+            fix: "Run the same command again: it makes new ones.",
+          },
+        );
+      areShown = true;
+    },
+    discard() {
+      if (areShown) terminal.note("The authority refused: the recovery codes above are good for nothing.");
+    },
+  };
 }

@@ -8,18 +8,29 @@ import {
   recoveryDigest,
   signableClaimOf,
 } from "@authmesh/core/enrollment";
-import { type CreatedIdentity, withEnrollment } from "@authmesh/keystore";
+import { type CreatedIdentity, readEnrollment, withEnrollment } from "@authmesh/keystore";
 import { askForChallenge } from "./answer-challenge.js";
+import { authenticate } from "./authenticate.js";
+import { showEnrollment } from "./list.js";
 import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { NewMachineOptions } from "./options.js";
+import { mayPass } from "./patience.js";
 import { type EnrollmentInfo, enrollmentInfo, readMember } from "./told.js";
 
-export interface OnboardOptions extends NewMachineOptions {
+export interface ClaimOptions extends NewMachineOptions {
+  /**
+   * Is given the new recovery codes before anything is sent: once it resolves they are kept, whatever becomes of the answer. Where it
+   * rejects the call does, and nothing was sent. Default: they are in the result alone.
+   */
+  readonly keepRecoveryCodes?: ((codes: readonly string[]) => Promise<void>) | undefined;
+}
+
+export interface OnboardOptions extends ClaimOptions {
   /** The account's secret, `amesh_once_…`: never from a command line. */
   readonly secret: string;
 }
 
-export interface RecoverOptions extends NewMachineOptions {
+export interface RecoverOptions extends ClaimOptions {
   /** A recovery code, however a person writes it. */
   readonly code: string;
 }
@@ -28,7 +39,7 @@ export interface RecoverOptions extends NewMachineOptions {
 export interface ClaimedAccount {
   readonly dir: string;
   readonly enrollment: EnrollmentInfo;
-  /** By each of them the account can be claimed once more; eight after onboarding. They are nowhere else: show them once. */
+  /** By each of them the account can be claimed once more; eight after onboarding. They are nowhere else: keep them. */
   readonly recoveryCodes: readonly string[];
   /** What is to be told of an identity that was made; absent where there was one. */
   readonly created?: CreatedIdentity;
@@ -36,8 +47,9 @@ export interface ClaimedAccount {
 
 /**
  * Claims an account by its first secret: makes this machine's identity where there is none, then its master enrollment
- * (docs/protocol.md, section 10.4). The key is durable before anything is sent. Whoever lost the answer asks again, from the same
- * folder and with the same secret; the recovery codes are new ones then, and the old ones are good for nothing.
+ * (docs/protocol.md, section 10.4). The key is durable before anything is sent. Where the answer is lost, a machine that had no
+ * enrollment looks whether it has one now. Otherwise ask again, from the same folder and with the same secret; the recovery codes
+ * are new ones then, and the old ones are good for nothing.
  *
  * @throws AmeshError `onboarding_refused`, `enrollment_key_in_use`, `invalid_enrollment_name`, `rate_limited`,
  * `service_unreachable`, and what `createIdentity` or `openIdentity` throws
@@ -74,27 +86,32 @@ const recoveryCodes = 8;
 async function claim(
   by: "onboard" | "recover",
   { open, authority, created, ...names }: NewMachine,
-  { random = randomBytes }: NewMachineOptions,
+  options: ClaimOptions,
   path: string,
   proofOf: (claimed: AccountClaim, signature: string) => object,
 ): Promise<ClaimedAccount> {
   const { account, appName, deviceName } = names;
+  const { random = randomBytes, keepRecoveryCodes } = options;
   const { publicKey, dir } = open;
   const codes = Array.from({ length: recoveryCodes }, () => newRecoveryCode(random));
   const details = { appName, deviceName, recovery: codes.map(recoveryDigest) };
+  // Before the challenge, which waits for no person.
+  await keepRecoveryCodes?.(codes);
+  const wasEnrolled = readEnrollment(dir).enrollment !== undefined;
   const challenge = await askForChallenge(authority, by, publicKey);
   const { origin } = authority;
   const claimed = { origin, account, challenge, publicKey: publicKey.bytes, details };
   const signature = toBase64Url(await open.sign(signableClaimOf(by, claimed)));
   const proof = proofOf(claimed, signature);
-  const answer = await authority.ask("POST", path, {
-    account,
-    publicKey: publicKey.base64,
-    challenge,
-    details,
-    ...proof,
-  });
-  const enrollment = readMember(answer, "enrollment", enrollmentInfo);
+  const enrollment = await authority
+    .ask("POST", path, { account, publicKey: publicKey.base64, challenge, details, ...proof })
+    .then((answer) => readMember(answer, "enrollment", enrollmentInfo))
+    .catch(async (error: unknown) => {
+      const found = mayPass(error) && !wasEnrolled ? await ownEnrollment(options) : undefined;
+      if (found?.account !== account || found.appName !== appName || found.deviceName !== deviceName)
+        throw error;
+      return found;
+    });
   const remembered = {
     authority: authority.url,
     account,
@@ -105,4 +122,14 @@ async function claim(
   } as const;
   await withEnrollment(dir, ({ record, save }) => save({ ...record, enrollment: remembered }));
   return { dir, enrollment, recoveryCodes: codes, ...(created && { created }) };
+}
+
+/** What the authority says of this machine after an answer that was lost; undefined where it does not let it in, or is away. */
+async function ownEnrollment(options: NewMachineOptions): Promise<EnrollmentInfo | undefined> {
+  try {
+    await authenticate(options);
+    return await showEnrollment(options);
+  } catch {
+    return undefined;
+  }
 }
