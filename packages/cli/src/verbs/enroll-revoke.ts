@@ -21,7 +21,7 @@ export const verb = decisionVerb({
   },
   next(id, call) {
     const remove = `amesh enroll delete ${id} takes it off the list`;
-    return call.text("reason") === "compromise"
+    return call.text("reason")?.trim().toLowerCase() === "compromise"
       ? remove
       : `amesh enroll unrevoke ${id} takes it back, ${remove}`;
   },

@@ -21,7 +21,7 @@ export interface ApproveOptions extends DecisionOptions {
 }
 
 export interface ReasonOptions extends DecisionOptions {
-  /** A line of at most 256 characters. Of `compromise` a revocation cannot be taken back; `suspected-clone` is refused. */
+  /** A line of at most 256 characters. Of `compromise`, in any case, a revocation cannot be taken back; `suspected-clone` is refused. */
   readonly reason?: string | undefined;
 }
 
@@ -58,7 +58,11 @@ export const denyEnrollment = (options: ReasonOptions): Promise<Decided> =>
 
 /** Ends an approved enrollment; for the reason `compromise` also one that is revoked, for good. */
 export const revokeEnrollment = (options: RevokeOptions): Promise<Decided> =>
-  decide("revoke", options, { reason: options.reason, cascade: options.cascade });
+  decide("revoke", options, { reason: asMeant(options.reason), cascade: options.cascade });
+
+/** The one reason with a meaning of its own, however it is written: taken for another one it could be taken back. */
+const asMeant = (reason: string | undefined): string | undefined =>
+  reason?.trim().toLowerCase() === "compromise" ? "compromise" : reason;
 
 /** Takes a revocation back. */
 export const unrevokeEnrollment = (options: DecisionOptions): Promise<Decided> =>
