@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isAccountSecret } from "@authmesh/core/enrollment";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -34,10 +35,23 @@ describe("amesh authority account", () => {
     });
   });
 
+  it("writes the secret to a new file that others cannot read, in place of showing it", async () => {
+    const file = join(host.folder, "secret");
+    const create = (name: string) => [...account("create", name), "--out", file];
+    const { stdout, stderr } = await host.succeed(create("@filed"), { env });
+    expect(stdout + stderr).not.toContain("amesh_once_");
+    expect(readFileSync(file, "utf8").trim()).toSatisfy(isAccountSecret);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(await host.run(create("@filed2"), { env })).toMatchObject({ status: 1, stdout: "" });
+    const made = documentOf(await host.succeed([...account("list"), "--json"], { env })).accounts;
+    expect(made.map(({ name }: { name: string }) => name)).not.toContain("@filed2");
+  });
+
   it("lists accounts, without their secrets", async () => {
     const listed = await host.succeed([...account("list"), "--json"], { env });
     expect(documentOf(listed).accounts).toMatchObject([
       { name: "@acme", status: "waiting", email: null },
+      { name: "@filed" },
       { name: "@other", status: "waiting", email: "you@example.com" },
     ]);
     expect((await host.succeed(account("list"), { env })).stdout).toMatch(

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { readToken } from "@authmesh/oath";
@@ -102,8 +102,9 @@ describe("a machine's enrollment", () => {
     expect((await box.run(["login"])).status).toBe(0);
     const revoked = await laptop.succeed(["enroll", "revoke", id, "--yes"]);
     expect(revoked.stderr).toContain(`Next: amesh enroll unrevoke ${id} takes it back`);
-    const leaked = await laptop.succeed(["enroll", "revoke", id, "--reason", "compromise", "--yes"]);
+    const leaked = await laptop.succeed(["enroll", "revoke", id, "--reason", "Compromise", "--yes"]);
     expect(leaked.stderr).toBe(`Next: amesh enroll delete ${id} takes it off the list\n`);
+    expect(await codeOf(laptop, ["enroll", "unrevoke", id, "--yes"])).toEqual([1, "enrollment_state"]);
     const deleted = documentOf(await laptop.succeed(["enroll", "delete", id, "--yes", "--json"]));
     expect(deleted).toEqual({ schema: 1, id, decision: "deleted", enrollments: [] });
     const { enrollments } = documentOf(await laptop.succeed(["enroll", "list", "--json"]));
@@ -368,6 +369,17 @@ describe("what a root sees to", () => {
     const made = documentOf(
       await laptop.succeed(["enroll", "invite", "--scope", "a:r", "--uses", "2", "--json"]),
     );
+    const file = join(laptop.folder, "invitation");
+    const filed = await laptop.succeed(["enroll", "invite", "--scope", "a:r", "--out", file]);
+    expect(filed.stdout + filed.stderr).not.toContain("amesh_inv_");
+    expect(readFileSync(file, "utf8")).toMatch(/^amesh_inv_[\w-]{22}\n$/);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const asker = await machineWithKey();
+    const asking = authority.request("@upkeep", "filed", { a: "r" });
+    const request = [...asking, "--no-wait", "--passcode-file", file];
+    expect((await asker.succeed(request)).stderr).not.toContain("warning: others");
+    chmodSync(file, 0o644);
+    expect((await (await machineWithKey()).run(request)).stderr).toContain("warning: others on this machine");
     const listed = await laptop.succeed(["enroll", "invite", "--list"]);
     expect(listed.stdout).toContain(`${made.id}  a:r  2 left`);
     expect(listed.stdout).not.toContain(made.invitation);

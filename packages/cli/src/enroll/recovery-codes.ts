@@ -1,8 +1,7 @@
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { AmeshError, quoteForeign } from "@authmesh/core";
+import { AmeshError } from "@authmesh/core";
 import type { Call } from "../call.js";
 import type { OptionManual } from "../manual.js";
+import { type NewSecretFile, newSecretFile } from "./new-secret-file.js";
 
 export const recoveryCodesOption: OptionManual = {
   flags: "--recovery-codes-file FILE",
@@ -25,42 +24,16 @@ export interface RecoveryCodesKeeper {
 export function keeperOfRecoveryCodes(call: Call): RecoveryCodesKeeper {
   const { questions } = call.terminal;
   const file = call.text("recovery-codes-file");
-  if (file !== undefined) return intoNewFile(file);
+  if (file !== undefined) return intoFile(newSecretFile(file));
   if (questions.interactive) return onScreen(call);
   throw new AmeshError("input_required", "There is nobody to show the recovery codes to.", {
     fix: "Give --recovery-codes-file FILE; they are told once.",
   });
 }
 
-/** Looked at before, so that what can be known of it is; what fails at the end can be run again. */
-function intoNewFile(file: string): RecoveryCodesKeeper {
-  if (existsSync(file)) throw unwritable(file, "there is one already");
-  onFile(file, () => accessSync(dirname(file), constants.W_OK));
-  let isWritten = false;
-  return {
-    async keep(codes) {
-      const text = codes.map((code) => `${code}\n`).join("");
-      onFile(file, () => writeFileSync(file, text, { flag: "wx", mode: 0o600, flush: true }));
-      isWritten = true;
-    },
-    discard() {
-      if (isWritten) rmSync(file, { force: true });
-    },
-  };
+function intoFile({ write, remove }: NewSecretFile): RecoveryCodesKeeper {
+  return { keep: async (codes) => write(codes.map((code) => `${code}\n`).join("")), discard: remove };
 }
-
-function onFile(file: string, work: () => void): void {
-  try {
-    work();
-  } catch (cause) {
-    throw unwritable(file, (cause as NodeJS.ErrnoException).code ?? "unknown error");
-  }
-}
-
-const unwritable = (file: string, reason: string): AmeshError =>
-  new AmeshError("storage_failed", `${quoteForeign(file)} cannot be written: ${reason}.`, {
-    fix: "Name a file that is not there yet, in a folder that you may write to, and run the command again.",
-  });
 
 function onScreen({ terminal }: Call): RecoveryCodesKeeper {
   let areShown = false;

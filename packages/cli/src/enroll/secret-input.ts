@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { AmeshError } from "@authmesh/core";
 import type { Call } from "../call.js";
 import { readSource } from "../input-source.js";
@@ -24,9 +25,17 @@ export async function readSecretInput(call: Call, { option, what }: SecretInput)
   // Whoever gives the secret itself in the place of its file must not see it logged.
   const text =
     source === undefined ? await ask?.(what) : await readSource(source, maxBytes, `The file of --${option}`);
+  if (source !== undefined && othersMayRead(source))
+    call.terminal.warn(`others on this machine can read the file of --${option}: chmod 600 it.`);
   const secret = text?.toString().trim();
   if (secret) return secret;
   throw new AmeshError("input_required", `The answer is missing: ${what}.`, {
     fix: `Give --${option} FILE, or --${option} - for standard input.`,
   });
+}
+
+/** Of files alone: what a pipe or standard input brings lies nowhere. */
+function othersMayRead(source: string): boolean {
+  const found = source === "-" ? undefined : statSync(source, { throwIfNoEntry: false });
+  return found?.isFile() === true && process.platform !== "win32" && (found.mode & 0o044) !== 0;
 }

@@ -10,6 +10,7 @@ import { authorityUrlEnvironment } from "../authority/authority-url.js";
 import type { Call } from "../call.js";
 import { enrolledExit } from "../enroll/exit.js";
 import { readLifetime } from "../enroll/lifetime.js";
+import { outOption, readOut } from "../enroll/new-secret-file.js";
 import { enrollOptions, rememberedAuthorityOption } from "../enroll/remembered-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatScopes } from "../layout.js";
@@ -18,12 +19,12 @@ import { requiredOption } from "../required-option.js";
 import type { Verb } from "../verb.js";
 
 /** What a new invitation is made of. */
-const ofNew = ["scope", "uses", "expires", "auto-approve"];
+const ofNew = ["scope", "uses", "expires", "auto-approve", "out"];
 
 export const verb: Verb = {
   manual: {
     description: [
-      "Makes an invitation, by which machines may ask to be enrolled where nobody can type a passcode: it goes to standard output, once. It is a secret, with a ceiling of scopes, a number of uses and an end. Needs __manage:rw and all scopes of the ceiling.",
+      "Makes an invitation, by which machines may ask to be enrolled where nobody can type a passcode: it goes to standard output or, with --out, to a file, once. It is a secret, with a ceiling of scopes, a number of uses and an end. Needs __manage:rw and all scopes of the ceiling.",
       "With --auto-approve a request within the ceiling is approved at once, in the name of this machine and only while it may approve: whoever has the invitation is let in. Keep such a one short-lived.",
     ],
     options: [
@@ -31,6 +32,7 @@ export const verb: Verb = {
       { flags: "--uses N", about: "how many requests it is good for (default 1)" },
       { flags: "--expires TIME", about: "how long it is good: 12h, 30d (default 7d)" },
       { flags: "--auto-approve", about: "approve what is asked for by it, without anybody looking" },
+      outOption,
       { flags: "--list", about: "show the invitations that are still good" },
       { flags: "--remove ID", about: "make an invitation worthless" },
       rememberedAuthorityOption,
@@ -61,14 +63,18 @@ export const verb: Verb = {
 async function create(call: Call): Promise<void> {
   const { terminal } = call;
   const scopes = parseScopes(requiredOption(call, "enroll invite", "scope"));
-  const made = await createInvitation({
+  const out = readOut(call);
+  const { invitation, ...made } = await createInvitation({
     ...enrollOptions(call),
     scopes,
     uses: call.number("uses", mostInvitationUses),
     lifetimeSeconds: readLifetime(call, "expires"),
     autoApprove: call.flag("auto-approve"),
   });
-  terminal.answer({ ...made }, () => made.invitation);
+  out?.write(`${invitation}\n`);
+  terminal.answer({ ...made, ...(out ? { file: out.path } : { invitation }) }, () =>
+    out ? done(`The invitation is in ${out.path}.`) : invitation,
+  );
   terminal.note(`Invitation ${made.id}, shown this once, good until ${isoTime(made.expiresAt)}.`);
   terminal.next(
     "amesh enroll request --passcode-file FILE, on the new machine, with the invitation in the file",
