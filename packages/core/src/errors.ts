@@ -1016,6 +1016,12 @@ export const catalogue = {
     summary: "The authority's feed tells two different stories of one number.",
     fix: "Find out why: its database was put back without `amesh authority new-epoch`, or its feed key is in other hands.",
   },
+  feed_behind: {
+    status: 503,
+    exit: 3,
+    summary: "The authority stands behind what it told of the trust feed before.",
+    fix: "Find out why: its database was put back without `amesh authority new-epoch`, or one of its replicas sees an older one.",
+  },
   feed_malformed: {
     status: 502,
     exit: 1,

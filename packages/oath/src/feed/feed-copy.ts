@@ -62,6 +62,11 @@ export class FeedCopy {
     return this.#head?.iat;
   }
 
+  /** When a head made it younger the last time, on the clock that only grows. */
+  get confirmedAt(): number {
+    return this.#head?.at.monotonic ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** Whether the authority told two stories of one number. It ends with a new epoch. */
   get forked(): boolean {
     return this.#forkedEpoch !== undefined;
@@ -174,7 +179,7 @@ function assertNotAhead(iat: number, { now }: Clocks): void {
   if (aheadMs > mostAheadMs)
     throw new AmeshError(
       "feed_malformed",
-      `The head of the trust feed was signed ${Math.round(aheadMs / 1000)} s in the future.`,
+      `The head of the trust feed is of the future: this machine's clock is ${Math.round(aheadMs / 60_000)} min behind the authority's.`,
       { fix: "Set this machine's clock, or the authority's." },
     );
 }

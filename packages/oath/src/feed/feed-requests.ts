@@ -71,14 +71,18 @@ export class FeedRequests {
     return withCode(() => readPage(value ?? null, ""), "feed_malformed", "The deltas of the trust feed");
   }
 
-  snapshot(patience: BodyPatience): Promise<FeedBody> {
-    return this.#open(this.#path("snapshot"), { "accept-encoding": "gzip" }, patience);
+  snapshot({ pauseMs, wholeMs }: BodyPatience): Promise<FeedBody> {
+    const { monotonic } = this.#options;
+    return this.#open(this.#path("snapshot"), { "accept-encoding": "gzip" }, () => {
+      const until = monotonic() + wholeMs;
+      return () => Math.min(pauseMs, until - monotonic());
+    });
   }
 
-  /** @param after what is known already; @param pauseMs how long it may be silent */
-  events({ epoch, number }: FeedPosition, pauseMs: number): Promise<FeedBody> {
+  /** @param after what is known already; @param leftMs for how long the next piece may be waited for, at each moment */
+  events({ epoch, number }: FeedPosition, leftMs: () => number): Promise<FeedBody> {
     const headers = { accept: "text/event-stream", "last-event-id": `${epoch}.${number}` };
-    return this.#open(this.#path("events"), headers, { pauseMs, wholeMs: Number.POSITIVE_INFINITY });
+    return this.#open(this.#path("events"), headers, () => leftMs);
   }
 
   #path(rest: string): string {
@@ -99,8 +103,9 @@ export class FeedRequests {
     return answer;
   }
 
-  async #open(path: string, headers: Record<string, string>, patience: BodyPatience): Promise<FeedBody> {
-    const { fetch, timeoutMs, signal, schedule, monotonic } = this.#options;
+  /** @param begin called when the answer begins, for how long each of its pieces may be waited for */
+  async #open(path: string, headers: Record<string, string>, begin: () => () => number): Promise<FeedBody> {
+    const { fetch, timeoutMs, signal, schedule } = this.#options;
     const url = urlAt(this.#options.iss, path);
     const ending = new AbortController();
     const end = () => ending.abort();
@@ -114,9 +119,8 @@ export class FeedRequests {
       const init = { headers, redirect: "manual", signal: ending.signal } as const;
       const response = await within(timeoutMs, fetch(url, init));
       if (response.status !== 200) throw answered(url, response.status);
-      const until = monotonic() + patience.wholeMs;
-      const next = <Read>(reading: Promise<Read>) =>
-        within(Math.max(0, Math.min(patience.pauseMs, until - monotonic())), reading, schedule);
+      const leftMs = begin();
+      const next = <Read>(reading: Promise<Read>) => within(Math.max(0, leftMs()), reading, schedule);
       return pieces(response, url, next, release);
     } catch (error) {
       release();

@@ -57,7 +57,7 @@ export interface FeedStatus {
   readonly entries: number;
   /** Deltas and snapshots that it took in since it is followed. */
   readonly applied: number;
-  /** Seconds since a head confirmed it; Infinity where none did. */
+  /** Seconds since a head confirmed it; Infinity where none did, which is null in JSON. */
   readonly ageSeconds: number;
   /** Whether it is too old to decide by. */
   readonly stale: boolean;
@@ -85,8 +85,11 @@ export interface FollowedFeed {
   close(): void;
 }
 
-/** An authority signs a head every 10 s: after this the connection is dead, or a proxy holds it back. */
-const silenceMs = 25_000;
+/**
+ * An authority signs a head every 10 s. After this without one that made the copy younger, the connection is dead, a proxy
+ * holds it back, or it ends at a replica that does not see its database.
+ */
+const unconfirmedMs = 25_000;
 const pollMs = 30_000;
 const firstPauseMs = 1000;
 /** A snapshot whose bytes cease to come, or come so slowly that it holds up what is newer. */
@@ -122,6 +125,8 @@ class FeedFollower implements FollowedFeed {
   #wake: () => void = () => {};
   #connected = false;
   #applied = 0;
+  /** Whether the last head was of before the copy. */
+  #isAhead = false;
   #problem: Failure | undefined;
 
   constructor(options: FollowFeedOptions) {
@@ -284,8 +289,34 @@ class FeedFollower implements FollowedFeed {
 
   async *#events(): AsyncGenerator<ServerEvent> {
     const reader = new EventStreamReader();
-    const body = await this.#requests.events(this.#copy.mark as FeedMark, silenceMs);
-    for await (const bytes of body) yield* reader.push(bytes);
+    const body = await this.#requests.events(this.#copy.mark as FeedMark, () => this.#confirmedForMs());
+    try {
+      for await (const bytes of body) {
+        yield* reader.push(bytes);
+        this.#assertConfirmed();
+      }
+    } catch (error) {
+      if (!this.#isClosed) this.#assertConfirmed(); // says more than that nothing came in time
+      throw error;
+    }
+  }
+
+  /** Milliseconds for which the last head that made the copy younger says that it is the latest. */
+  #confirmedForMs(): number {
+    return this.#copy.confirmedAt + unconfirmedMs - this.#clocks.monotonic();
+  }
+
+  /** Bytes, polled or pushed, are no sign of life: another replica may know more. */
+  #assertConfirmed(): void {
+    if (this.#confirmedForMs() > 0) return;
+    const { iss, feed } = this.#copy.name;
+    if (this.#isAhead)
+      throw new AmeshError("feed_behind", `${iss} stands behind what it told of ${feed} before.`);
+    throw new AmeshError(
+      "authority_unreachable",
+      `${iss}: for 25 s no head confirmed the copy of ${feed}: no younger one came.`,
+      { fix: "See that each replica reaches its database, and that no proxy holds its answers back." },
+    );
   }
 
   async #hear({ event, data }: ServerEvent): Promise<void> {
@@ -301,6 +332,7 @@ class FeedFollower implements FollowedFeed {
     if (statement.kind === "snapshot")
       throw new AmeshError("feed_malformed", "There is a snapshot where a delta or a head should be.");
     const outcome = this.#copy.take(statement, this.#clocks);
+    if (statement.kind === "head") this.#isAhead = outcome === "older";
     if (outcome === "applied") this.#changed();
     return outcome;
   }
@@ -330,6 +362,7 @@ class FeedFollower implements FollowedFeed {
   }
 
   #current(): void {
+    this.#assertConfirmed();
     this.#problem = undefined;
     const { mark, state } = this.#copy;
     if (mark === undefined) return;

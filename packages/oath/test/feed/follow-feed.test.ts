@@ -103,16 +103,76 @@ describe("a followed feed", () => {
   });
 
   it("takes a silent connection for a dead one", async () => {
-    const { clock, authority, follow, until, listening } = await scene();
+    const { clock, authority, follow, until, listening, pause } = await scene();
     const feed = follow();
     await listening();
     authority.tamper = () => undefined;
     await authority.change(b.added);
     clock.pass(25);
-    clock.pass(0);
-    await until(() => clock.timers > 0 && authority.streams.size === 0);
-    clock.pass(5);
+    await until(() => {
+      clock.pass(0);
+      return authority.streams.size === 0;
+    });
+    await pause(5);
     await until(() => feed.state.find(b.key) !== undefined);
+  });
+
+  it.each([
+    ["comments alone", (authority: FeedAuthority) => authority.comment()],
+    ["the same head again and again", (authority: FeedAuthority) => authority.pulse()],
+  ])("takes a stream of %s for cut, says so, and asks elsewhere", async (_, sign) => {
+    const { clock, authority, server, follow, until, listening, pause, told } = await scene();
+    const feed = follow();
+    await listening();
+    await authority.pulse();
+    await until(() => feed.status.connected);
+    authority.databaseSeenAt = clock.now();
+    for (let second = 0; second < 25; second += 5) {
+      expect(told("failed")).toEqual([]);
+      await sign(authority);
+      clock.pass(5);
+    }
+    await until(() => {
+      clock.pass(0);
+      return told("failed").length === 1;
+    });
+    expect(feed.status).toMatchObject({ connected: false, ageSeconds: 25 });
+    expect(feed.status.problem).toMatchObject({
+      code: "authority_unreachable",
+      detail: expect.stringContaining("no head confirmed the copy of @acme"),
+    });
+    const current = told("current").length;
+    // An answer that is as old is none.
+    server.asked.length = 0;
+    await pause();
+    await until(() => told("failed").length === 2);
+    expect(server.asked).toEqual(["/v1/feeds/%40acme/deltas?after=1.1"]);
+    expect(told("current")).toHaveLength(current);
+    authority.databaseSeenAt = undefined;
+    await authority.change(b.added);
+    await pause();
+    await until(() => feed.status.problem === undefined && feed.state.find(b.key) !== undefined);
+  });
+
+  it("says that the authority is behind what it told, and grows no younger by that", async () => {
+    const { authority, follow, until, listening, pause, told } = await scene();
+    const feed = follow();
+    await listening();
+    await authority.change(b.added);
+    await until(() => feed.status.position?.number === 2);
+    authority.number = 1;
+    authority.deltas.length = 1;
+    authority.pushes = false;
+    authority.cut();
+    await until(() => told("disconnected").length === 1);
+    await pause();
+    await until(() => feed.status.problem?.code === "feed_behind");
+    expect(feed.status).toMatchObject({ position: { epoch: 1, number: 2 }, ageSeconds: 31 });
+    expect(feed.state.find(b.key)).toBeDefined();
+    authority.number = 2;
+    await pause();
+    await until(() => feed.status.problem === undefined);
+    expect(feed.status.ageSeconds).toBe(0);
   });
 
   it("gives a snapshot up that takes more than ten minutes, however steadily it comes", async () => {
@@ -277,6 +337,7 @@ describe("a followed feed", () => {
     await until(() => feed.state.isRevoked(a.id));
     if (seconds < 0) {
       await until(() => told("failed").length > 1);
+      expect(feed.status.problem?.detail).toContain("this machine's clock is 120 min behind");
       expect(feed.check()).toBeUndefined();
       clock.sleep(3601);
     }
