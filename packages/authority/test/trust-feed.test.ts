@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { revokeDevice } from "@authmesh/keystore";
 import { type IssuerKey, importIssuerKey } from "@authmesh/oath";
 import { feedTokenId, firstFeedDigest, readFeedRotation } from "@authmesh/oath/feed";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { openDatabase } from "../src/database/open-database.js";
 import { SqlStore } from "../src/database/sql-store.js";
 import { CopiedState, FeedReader } from "./feed-reader.js";
@@ -176,6 +176,27 @@ it("shows revocations of tokens to everybody where it is told so, and nothing el
   await running.authority.close();
   for (let event = await events.next(); event !== undefined; event = await events.next())
     expect(event.event).toBe("head");
+});
+
+it("ends its streams, and begins none, while it does not see its database", async () => {
+  let later = 0;
+  const running = await RunningAuthority.start({ publicTokensFeed: true, now: () => Date.now() + later });
+  const reader = await FeedReader.open(running.url);
+  const events = await reader.events("tokens");
+  await events.nextOf("head");
+  const database = await openDatabase({ file: join(running.authority.state.dir, "authority.db") });
+  onTestFinished(() => database.destroy());
+  await database.schema.alterTable("feeds").renameTo("feeds_away").execute();
+  later = 16_000;
+  while ((await events.next()) !== undefined);
+  const answer = await reader.get("tokens", "events");
+  expect([answer.status, await answer.json()]).toMatchObject([503, { error: "database_unavailable" }]);
+  await database.schema.alterTable("feeds_away").renameTo("feeds").execute();
+  await vi.waitUntil(async () => {
+    const { status, body } = await reader.get("tokens", "events");
+    await body?.cancel();
+    return status === 200;
+  }, 5000);
 });
 
 describe("a database that was restored from a backup", () => {

@@ -21,6 +21,9 @@ export interface TrustFeedsOptions {
 /** How soon a change is seen that nobody told of, in milliseconds. */
 const lookEveryMs = 250;
 const beatEveryMs = 10_000;
+/** After this without its database a replica has nothing to push: whoever listens is better served by another one. */
+const mostUnseenMs = 15_000;
+const watchEveryMs = 1000;
 const sweepEveryMs = 600_000;
 const mostDeltas = 1000;
 
@@ -31,13 +34,17 @@ export class TrustFeeds {
   readonly #feeds = new Map<string, ServedFeed>();
   readonly #repetition: Repetition;
   #beating: NodeJS.Timeout | undefined;
+  #watching: NodeJS.Timeout | undefined;
   #sweeping: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #isToLookAgain = false;
+  /** When the feeds were last known to stand where the database has them, in milliseconds. */
+  #seenAt: number;
 
   constructor(options: TrustFeedsOptions) {
     const { logger } = options;
     this.#options = options;
+    this.#seenAt = options.now();
     this.#repetition = new Repetition({
       work: () => this.look(),
       everyMs: lookEveryMs,
@@ -51,6 +58,11 @@ export class TrustFeeds {
 
   get keys(): FeedKeys {
     return this.#options.keys;
+  }
+
+  /** Whether the database was not seen for so long that nobody may listen here. */
+  get isBlind(): boolean {
+    return this.#options.now() - this.#seenAt > mostUnseenMs;
   }
 
   /** Begins new epochs where the database is behind what was served. Throws what the store does. */
@@ -69,6 +81,9 @@ export class TrustFeeds {
     store.listen(() => void this.look().catch(() => {}));
     this.#repetition.start();
     this.#beating = setInterval(() => void this.#beat(), beatEveryMs).unref();
+    this.#watching = setInterval(() => {
+      if (this.isBlind) this.streams.end();
+    }, watchEveryMs).unref();
     this.#sweeping = setInterval(() => void this.#sweep(), sweepEveryMs).unref();
   }
 
@@ -119,6 +134,7 @@ export class TrustFeeds {
 
   async close(): Promise<void> {
     clearInterval(this.#beating);
+    clearInterval(this.#watching);
     clearInterval(this.#sweeping);
     this.streams.close();
     await this.#repetition.close();
@@ -136,6 +152,7 @@ export class TrustFeeds {
         for (const feed of this.#feeds.values()) await this.#follow(feed, states.get(feed.name), asOf);
         metrics.set("feed_seen_timestamp_seconds", Math.floor(asOf / 1000));
       }
+      this.#seenAt = asOf;
     }
     await heads.flush();
   }

@@ -93,10 +93,15 @@ export class EventStreams {
     return new Response(body, { headers: eventStreamHeaders });
   }
 
+  /** Ends every stream. */
+  end(): void {
+    for (const opened of [...this.#open]) opened.end();
+  }
+
   /** Ends every stream, and opens none any more. */
   close(): void {
     this.#isClosed = true;
-    for (const opened of [...this.#open]) opened.end();
+    this.end();
   }
 
   #refuseBeyondLimits(name: string): void {

@@ -88,6 +88,8 @@ const answerSnapshot: Answer = async (context, feed) => {
 };
 
 const answerEvents: Answer = (context, feed, services, trust) => {
+  if (services.feeds.isBlind)
+    throw new AmeshError("database_unavailable", "This replica has not seen its database for 15 s.");
   const from = readPosition(context.req.header("last-event-id"));
   const caller = callerOf(context);
   const mayRead = () => isReader(caller, feed.name, services, trust);
