@@ -107,6 +107,7 @@ class Trial {
   readonly #clock: Clock;
   readonly #names = [0, 1].map(() => `@trial-${drawn++}`);
   readonly #keys = Array.from({ length: 8 }, () => PrivateKey.generate());
+  readonly #rootDevices: string[] = [];
   readonly #ids = new Map<string, string>();
   readonly #labels = new Map<string, string>();
   #model: Model;
@@ -124,6 +125,7 @@ class Trial {
       const root = await onboarded(this.#replica(0).enrollments, account);
       const all: Scopes = { "*": "rw", __manage: "rw" };
       this.#name(`root${i}`, root);
+      this.#rootDevices.push(root.deviceId);
       this.#model.enrollments.push({
         label: `root${i}`,
         account,
@@ -278,11 +280,13 @@ class Trial {
         named.length,
       );
       const approved = listed.filter(({ status }) => status === "approved");
-      const device = (i: number) => this.#keys[i]?.publicKey.deviceId;
-      const dead = [...this.#model.tombstones]
-        .map((each) => each.split(" "))
-        .filter(([of]) => of === account)
-        .map(([, revoked]) => `revoked ${device(Number(revoked))}`);
+      const told = (kind: string, entries: Iterable<string>) =>
+        [...entries]
+          .map((each) => each.split(" "))
+          .filter(([of]) => of === account)
+          .map(([, key]) => `${kind} ${this.#device(Number(key))}`);
+      const { tombstones } = this.#model;
+      const dead = [...told("revoked", tombstones), ...told("ended", this.#model.ended(account))];
       const feed = await feedState(database, account);
       expect([...feed.keys()].sort()).toEqual(
         [...approved.map(({ deviceId }) => `device ${deviceId}`), ...dead].sort(),
@@ -290,6 +294,10 @@ class Trial {
       for (const { deviceId, scopes: granted } of approved)
         expect(feed.get(`device ${deviceId}`)).toMatchObject({ scopes: granted });
     }
+  }
+
+  #device(key: number): string | undefined {
+    return key < 0 ? this.#rootDevices[-1 - key] : this.#keys[key]?.publicKey.deviceId;
   }
 
   #replica(i: number): Replica {

@@ -55,11 +55,15 @@ const within = (small: Scopes, large: Scopes) =>
 
 const taken: readonly EnrollmentStatus[] = ["pending", "approved", "revoked"];
 
+const inFeed = ({ account, key }: ModelEnrollment) => `${account} ${key}`;
+
 export class Model {
   enrollments: ModelEnrollment[] = [];
   spent = new Set<number>();
   /** `ACCOUNT KEY` of what the feeds tell as revoked. */
   tombstones = new Set<string>();
+  /** `ACCOUNT KEY` of what left the feeds otherwise, and was written off as such. */
+  left = new Set<string>();
   now: number;
 
   constructor(now: number) {
@@ -71,12 +75,23 @@ export class Model {
     copy.enrollments = structuredClone(this.enrollments);
     copy.spent = new Set(this.spent);
     copy.tombstones = new Set(this.tombstones);
+    copy.left = new Set(this.left);
     return copy;
   }
 
   status({ status, end }: ModelEnrollment): EnrollmentStatus {
     const mayEnd = status === "pending" || status === "approved";
     return mayEnd && end !== undefined && this.now >= end ? "expired" : status;
+  }
+
+  /** `ACCOUNT KEY` of what the feeds tell as ended. */
+  ended(account: string): readonly string[] {
+    const lapsed = this.enrollments.filter((each) => this.#hasLapsed(each)).map(inFeed);
+    return [...new Set([...this.left, ...lapsed])].filter((each) => each.startsWith(`${account} `));
+  }
+
+  #hasLapsed(each: ModelEnrollment): boolean {
+    return each.status === "approved" && this.status(each) === "expired";
   }
 
   isRoot(each: ModelEnrollment): boolean {
@@ -140,6 +155,7 @@ export class Model {
         if (this.#refusesToAct(actor, refused)) return [];
         if (!this.#isFree(operation.key)) refused.add("enrollment_key_in_use");
         this.spent.add(actor.key);
+        this.left.add(inFeed(actor));
         Object.assign(actor, { key: operation.key, counter: 0 });
         return [actor];
       }
@@ -172,7 +188,7 @@ export class Model {
     if (reason === undefined) delete one.reason;
     else one.reason = reason;
     this.spent.add(one.key);
-    this.tombstones.add(`${one.account} ${one.key}`);
+    this.tombstones.add(inFeed(one));
   }
 
   #refusesToAct(actor: ModelEnrollment | undefined, refused: Set<string>): actor is undefined {
@@ -241,7 +257,7 @@ export class Model {
         target.status = "approved";
         if (target.reason === "suspected-clone") target.counter = 0;
         delete target.reason;
-        this.tombstones.delete(`${account} ${target.key}`);
+        this.tombstones.delete(inFeed(target));
         return [target];
       case "delete":
         is("denied", "revoked", "expired");
@@ -250,6 +266,7 @@ export class Model {
             if (target.parent === undefined) delete each.parent;
             else each.parent = target.parent;
           }
+        if (this.#hasLapsed(target)) this.left.add(inFeed(target));
         this.enrollments = this.enrollments.filter((each) => each !== target);
         return [{ ...target, status: this.status(target) }];
       case "revoke": {

@@ -28,7 +28,7 @@ async function openFeeds(backend: Backend) {
 }
 
 const change = fc.tuple(
-  fc.constantFrom("device", "revoked", "token"),
+  fc.constantFrom("device", "ended", "revoked", "token"),
   fc.constantFrom("a", "B", "_b", "-c", "sub:~"),
   fc.option(fc.record({ at: fc.nat() }), { nil: null }),
 ) as fc.Arbitrary<FeedChange>;

@@ -76,7 +76,8 @@ export class SqlAccountWork implements AccountWork {
   /** Writes what follows. @returns what the audit is to be told */
   async end(): Promise<readonly StateChange[]> {
     const work = this.#work;
-    await publishChanges(work, this.account.name, this.#changes.flatMap(feedChanges), this.#time);
+    const published = this.#changes.flatMap((change) => feedChanges(change, this.#time));
+    await publishChanges(work, this.account.name, published, this.#time);
     for (const change of this.#changes) {
       const { revoked, restored } = withdrawal(change, this.#time);
       if (revoked) await writeRevocation(work, await raiseGeneration(work, "revocations"), revoked);

@@ -6,17 +6,23 @@ import type { RevocationRemoval } from "../authority-store.js";
 import type { Enrollment } from "./enrollment.js";
 import type { EnrollmentChange } from "./enrollment-store.js";
 
-/** Changes of the account's feed that follow from a change of an enrollment (docs/protocol.md, section 9.1). */
-export function feedChanges({ before, after }: EnrollmentChange): readonly FeedChange[] {
+/**
+ * Changes of the account's feed that follow from a change of an enrollment (docs/protocol.md, section 9.1).
+ *
+ * @param at Unix seconds
+ */
+export function feedChanges({ before, after }: EnrollmentChange, at: number): readonly FeedChange[] {
   const changes: FeedChange[] = [];
-  if (before?.status === "approved" && (after?.status !== "approved" || after.deviceId !== before.deviceId))
+  if (before?.status === "approved" && (after?.status !== "approved" || after.deviceId !== before.deviceId)) {
     changes.push(["device", before.deviceId, null]);
+    if (after?.status !== "revoked") changes.push(["ended", before.deviceId, { at }]);
+  }
   if (before?.status === "revoked" && after?.status === "approved")
     changes.push(["revoked", before.deviceId, null]);
   if (after?.status === "approved") changes.push(["device", after.deviceId, deviceOf(after)]);
   if (after?.status === "revoked" && (before?.status !== "revoked" || before.reason !== after.reason)) {
-    const { reason, decidedAt: at = 0 } = after;
-    changes.push(["revoked", after.deviceId, { at, ...(reason === undefined ? {} : { reason }) }]);
+    const { reason, decidedAt = 0 } = after;
+    changes.push(["revoked", after.deviceId, { at: decidedAt, ...(reason === undefined ? {} : { reason }) }]);
   }
   return changes;
 }

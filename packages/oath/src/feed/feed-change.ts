@@ -55,6 +55,10 @@ export const readFeedRevocation = record({
 });
 export type FeedRevocation = ReturnType<typeof readFeedRevocation>;
 
+/** That a device is one of the account's no more, without a revocation. */
+export const readFeedEnd = record({ at: time });
+export type FeedEnd = ReturnType<typeof readFeedEnd>;
+
 /** What a token has that was revoked. */
 export interface RevokedName {
   readonly by: RevocationSubject;

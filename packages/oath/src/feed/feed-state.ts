@@ -6,14 +6,16 @@ import {
   type Scopes,
   type TrustedDevice,
 } from "@authmesh/core";
-import { Misfit } from "@authmesh/core/records";
+import { Misfit, type Reader } from "@authmesh/core/records";
 import {
   type FeedChange,
   type FeedDevice,
+  type FeedEnd,
   type FeedRevocation,
   feedTokenId,
   type RevokedName,
   readFeedDevice,
+  readFeedEnd,
   readFeedRevocation,
 } from "./feed-change.js";
 
@@ -35,17 +37,19 @@ export class FeedState {
   readonly #devices = new Map<string, Listed>();
   readonly #byKey = new Map<string, Listed>();
   readonly #bySubject = new Map<string, Listed>();
+  readonly #ended = new Map<string, FeedEnd>();
   readonly #revoked = new Map<string, FeedRevocation>();
   readonly #tokens = new Map<string, FeedRevocation>();
   readonly #kinds = new Map<string, ReadChange>([
     ["device", (id, value, at) => this.#readDevice(id, value, at)],
-    ["revoked", (id, value, at) => readRevocation(this.#revoked, deviceId, id, value, at)],
-    ["token", (id, value, at) => readRevocation(this.#tokens, tokenId, id, value, at)],
+    ["ended", (id, value, at) => readEntry(this.#ended, readFeedEnd, deviceId, id, value, at)],
+    ["revoked", (id, value, at) => readEntry(this.#revoked, readFeedRevocation, deviceId, id, value, at)],
+    ["token", (id, value, at) => readEntry(this.#tokens, readFeedRevocation, tokenId, id, value, at)],
   ]);
 
   /** Entries of every kind. */
   get size(): number {
-    return this.#devices.size + this.#revoked.size + this.#tokens.size;
+    return this.#devices.size + this.#ended.size + this.#revoked.size + this.#tokens.size;
   }
 
   /** A device that is not revoked, by its key: the compressed point in base64. */
@@ -65,6 +69,11 @@ export class FeedState {
     return this.#revoked.has(deviceId);
   }
 
+  /** Whether it was a device of the account once, and is none. */
+  hasEnded(deviceId: string): boolean {
+    return this.#ended.has(deviceId) && !this.#devices.has(deviceId);
+  }
+
   tokenRevocation(name: RevokedName): FeedRevocation | undefined {
     return this.#tokens.get(feedTokenId(name));
   }
@@ -76,8 +85,10 @@ export class FeedState {
 
   /** The state as changes that lead to it from nothing. What happens to it meanwhile is not seen. */
   *entries(): Generator<FeedChange> {
-    const [devices, revoked, tokens] = [[...this.#devices], [...this.#revoked], [...this.#tokens]];
+    const devices = [...this.#devices];
+    const [ended, revoked, tokens] = [[...this.#ended], [...this.#revoked], [...this.#tokens]];
     for (const [id, { value }] of devices) yield ["device", id, value as unknown as JsonObject];
+    for (const [id, value] of ended) yield ["ended", id, value];
     for (const [id, value] of revoked) yield ["revoked", id, value as JsonObject];
     for (const [id, value] of tokens) yield ["token", id, value as JsonObject];
   }
@@ -118,17 +129,18 @@ const ignored: Write = () => {};
 const deviceId = /^am_[A-Za-z0-9_-]{16}$/;
 const tokenId = /^(?:sub|jti|kid|tenant):[A-Za-z0-9_-]{43}$/;
 
-function readRevocation(
-  entries: Map<string, FeedRevocation>,
+function readEntry<T>(
+  entries: Map<string, T>,
+  read: Reader<T>,
   names: RegExp,
   id: string,
   value: JsonObject | null,
   at: string,
 ): Write {
   if (value === null) return () => entries.delete(id);
-  if (!names.test(id)) throw new Misfit(`${at} names nothing that can be revoked`);
-  const revocation = readFeedRevocation(value, at);
-  return () => entries.set(id, revocation);
+  if (!names.test(id)) throw new Misfit(`${at} names nothing that can end`);
+  const entry = read(value, at);
+  return () => entries.set(id, entry);
 }
 
 /** Holds what the feed said once: everything a verifier asks for is read from there. */

@@ -58,6 +58,15 @@ describe("a copy of a feed", () => {
     expect(copy.mark).toMatchObject({ epoch: 1, number: 3 });
   });
 
+  it("knows which devices it had once, until they are in it again", async () => {
+    const { clock, copy, delta } = scene();
+    copy.take(await delta(a.added, b.added), clock);
+    copy.take(await delta(a.removed, a.ended), clock);
+    expect([a.id, b.id].map((id) => copy.state.hasEnded(id))).toEqual([true, false]);
+    copy.take(await delta(a.added), clock);
+    expect(copy.state.hasEnded(a.id)).toBe(false);
+  });
+
   it("keeps a subject that a new key has, when the old key goes after it", async () => {
     const { clock, copy, delta } = scene();
     const next = feedDevice("shop/a");
@@ -149,7 +158,7 @@ describe("a copy of a feed", () => {
 
   it("whatever the changes are, applies them or says that they are malformed", () => {
     const value = fc.oneof(fc.constant(null), fc.dictionary(fc.string(), fc.jsonValue()));
-    const kind = fc.oneof(fc.constantFrom("device", "revoked", "token"), fc.string());
+    const kind = fc.oneof(fc.constantFrom("device", "ended", "revoked", "token"), fc.string());
     const id = fc.oneof(fc.constantFrom(a.id, feedTokenId({ by: "sub", value: "x" }), "sub:x"), fc.string());
     fc.assert(
       fc.property(fc.array(fc.tuple(kind, id, value), { maxLength: 5 }), (changes) => {

@@ -27,7 +27,7 @@ const textOf = (kept: KeptFeed): string => [...keptFeedText(name, kept)].join(""
 describe("a kept copy", () => {
   it("is read as it was written", async () => {
     const [a, b] = [feedDevice("shop/a", { expiresAt: 2_000_000_000 }), feedDevice("shop/b")];
-    const state = stateOf(a.added, b.added, b.revoked, [
+    const state = stateOf(a.added, b.added, feedDevice().ended, b.revoked, [
       "token",
       feedTokenId({ by: "sub", value: "svc://x" }),
       { at: 5, expiresAt: 6 },

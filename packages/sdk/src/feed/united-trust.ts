@@ -18,7 +18,8 @@ export interface AccountFeed {
 
 /**
  * The local list and an account's feed, united (docs/protocol.md, section 9.4): who is in one of them is known, who was revoked
- * in one of them is revoked, and a feed that is too old lets nobody in, for a revocation may have been missed.
+ * in one of them is revoked, who was in the feed and left it is out, and a feed that is too old lets nobody in, for a revocation
+ * may have been missed.
  */
 export class UnitedTrust implements TrustStore {
   readonly #local: TrustStore;
@@ -34,11 +35,12 @@ export class UnitedTrust implements TrustStore {
   }
 
   find(key: string, role: Role): TrustedDevice | undefined {
-    return unite(this.#local.find(key, role), role, () => this.#feed.state.find(key));
+    return this.#unite(this.#local.find(key, role), role, () => this.#feed.state.find(key));
   }
 
   findById(deviceId: string, role: Role): TrustedDevice | undefined {
-    return unite(this.#local.findById(deviceId, role), role, () => this.#feed.state.findById(deviceId));
+    const local = this.#local.findById(deviceId, role);
+    return this.#unite(local, role, () => this.#feed.state.findById(deviceId));
   }
 
   isRevoked(deviceId: string): boolean {
@@ -55,18 +57,25 @@ export class UnitedTrust implements TrustStore {
       for (const stop of stops) stop();
     };
   }
+
+  #unite(
+    local: TrustedDevice | undefined,
+    role: Role,
+    findInFeed: () => TrustedDevice | undefined,
+  ): TrustedDevice | undefined {
+    // Enrolled devices call; whom this machine calls is its own affair.
+    if (role !== "controller") return local;
+    const enrolled = findInFeed();
+    if (local === undefined) return enrolled;
+    const bound = enrolled ?? (this.#feed.state.hasEnded(local.deviceId) ? over : undefined);
+    return bound === undefined ? local : new NarrowedDevice(local, bound);
+  }
 }
 
-function unite(
-  local: TrustedDevice | undefined,
-  role: Role,
-  findInFeed: () => TrustedDevice | undefined,
-): TrustedDevice | undefined {
-  // Enrolled devices call; whom this machine calls is its own affair.
-  const enrolled = role === "controller" ? findInFeed() : undefined;
-  if (local === undefined || enrolled === undefined) return local ?? enrolled;
-  return new NarrowedDevice(local, enrolled);
-}
+type Bound = Pick<TrustedDevice, "scopes" | "expiresAt">;
+
+/** What the feed says of a device that it had once: not when it ended, for this clock may be behind the authority's. */
+const over: Bound = { scopes: {}, expiresAt: 0 };
 
 /** A local entry that does no more, and lasts no longer, than the feed says of the same device. */
 class NarrowedDevice implements TrustedDevice {
@@ -74,7 +83,7 @@ class NarrowedDevice implements TrustedDevice {
   readonly scopes: Scopes;
   readonly expiresAt?: number;
 
-  constructor(local: TrustedDevice, enrolled: TrustedDevice) {
+  constructor(local: TrustedDevice, enrolled: Bound) {
     this.#local = local;
     this.scopes = local.unscoped ? enrolled.scopes : narrowScopes(local.scopes, enrolled.scopes);
     const ends = [local.expiresAt, enrolled.expiresAt].filter((end) => end !== undefined);

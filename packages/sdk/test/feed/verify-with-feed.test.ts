@@ -377,6 +377,18 @@ describe("the list and the feed, united", () => {
     expect(await call()).toBe(401);
     expect(reason()).toBe("entry_expired");
   });
+
+  it("refuse a device that left the feed, whatever the list says of it, until it is in it again", async () => {
+    vi.stubEnv("AUTH_MESH_DIR", dir);
+    const own = enrolled(caller.publicKey, {});
+    await authority.change(own.removed, own.ended);
+    const { call, reason } = await start({ allowList: new MemoryTrust().trust(caller, { unscoped: true }) });
+    expect(await call()).toBe(401);
+    expect(reason()).toBe("entry_expired");
+    await until(() => authority.streams.size > 0);
+    await authority.change(own.added);
+    await until(async () => (await call()) === 200);
+  });
 });
 
 describe("a verifier of tokens with an authority", () => {
