@@ -97,11 +97,13 @@ describe("POST /v1/token", () => {
   });
 
   it("takes requests for its further hosts, and for its issuer's all the same", async () => {
-    const named = await RunningAuthority.start({ audience: ["authority.internal"] });
+    const named = await RunningAuthority.start({ audience: ["authority.internal"], trustProxy: true });
     const device = await named.device();
+    const statusAt = async (url: string) =>
+      (await (await device.signed(url, wish))(named.url, { "X-Forwarded-Host": new URL(url).host })).status;
     for (const url of [named.url, named.url.replace("localhost", "127.0.0.1"), "http://authority.internal"])
-      expect((await (await device.signed(url, wish))(named.url)).status).toBe(200);
-    expect((await (await device.signed("http://other.internal", wish))(named.url)).status).toBe(401);
+      expect(await statusAt(url)).toBe(200);
+    expect(await statusAt("http://other.internal")).toBe(401);
   });
 
   it("takes a signed request once, and not one that was made for another host", async () => {
