@@ -982,7 +982,7 @@ export const catalogue = {
   approval_exceeds: {
     status: 403,
     exit: 3,
-    summary: "The approver does not hold all that would be granted.",
+    summary: "More would be granted than may be.",
     fix: "Narrow the grant with --scope or --lifetime, or have it approved by a machine that holds it.",
   },
   attestation_required: {

@@ -35,9 +35,23 @@ export function assertManages({ scopes }: Enrollment, access: "r" | "rw"): void 
     });
 }
 
-/** @throws AmeshError `approval_exceeds` unless what is granted is at most what the approver holds */
-export function assertCovers(holder: Scopes, granted: Scopes): void {
-  if (!coversScopes(holder, granted)) throw new AmeshError("approval_exceeds");
+/** What is wrong where something goes beyond scopes: those of the approver, of the request, of the enrollment. */
+const beyond = {
+  approver: ["The approver does not hold all that would be granted.", {}],
+  request: [
+    "The machine did not ask for all of that.",
+    { fix: "Grant at most what it asked for, or have it ask anew for more." },
+  ],
+  enrollment: [
+    "The enrollment does not have all of that: narrow takes away, and gives nothing.",
+    { fix: "Name less than it has, or enroll the machine anew with more." },
+  ],
+} as const;
+
+/** @param whose the scopes of `holder` are. @throws AmeshError `approval_exceeds` unless they cover what is granted */
+export function assertCovers(holder: Scopes, granted: Scopes, whose: keyof typeof beyond = "approver"): void {
+  const [problem, mend] = beyond[whose];
+  if (!coversScopes(holder, granted)) throw new AmeshError("approval_exceeds", problem, mend);
 }
 
 /** @throws AmeshError `approval_exceeds` for an end after the approver's own, roots aside */

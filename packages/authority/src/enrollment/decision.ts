@@ -57,7 +57,7 @@ const decisions: { readonly [T in Type]: Decide<T> } = {
   },
   narrow(target, { scopes }) {
     assertGrants(scopes);
-    assertCovers(target.scopes, scopes);
+    assertCovers(target.scopes, scopes, "enrollment");
     return { ...target, scopes };
   },
   extend(target, { lifetime }, approver, now) {
@@ -73,8 +73,11 @@ function assertAsked({ requested }: Enrollment, scopes: Scopes, lifetime: number
   assertGrants(scopes);
   const isLonger =
     requested.lifetime !== undefined && (lifetime ?? Number.POSITIVE_INFINITY) > requested.lifetime;
-  if (isLonger) throw new AmeshError("approval_exceeds", "The machine asked for a shorter life.");
-  assertCovers(requested.scopes, scopes);
+  if (isLonger)
+    throw new AmeshError("approval_exceeds", "The machine asked for a shorter life.", {
+      fix: "Grant at most what it asked for, or have it ask anew for longer.",
+    });
+  assertCovers(requested.scopes, scopes, "request");
 }
 
 /** What an authority asks of the place of a key before it is approved. @throws AmeshError `attestation_required` */

@@ -169,6 +169,22 @@ describe("an approver", () => {
     expect((await acme.show(id)).status).toBe("pending");
   });
 
+  it.each([
+    ["more than was asked for", "pending", "approve", { scopes: { users: "r" } }, "did not ask"],
+    ["a longer life than was asked for", "pending", "approve", { lifetime: 7200 }, "a shorter life"],
+    ["what narrowing would add", "enrolled", "narrow", { scopes: { users: "r" } }, "narrow takes away"],
+  ] as const)("is told that %s is too much, and not that it lacks it", async (_, state, type, more, told) => {
+    const { id } = await acme[state]({ scopes: { orders: "rw" }, lifetime: 3600 });
+    const answer = await acme.decide(id, type, more);
+    expect(answer.status).toBe(403);
+    const said = await answer.text();
+    expect(JSON.parse(said)).toMatchObject({
+      error: "approval_exceeds",
+      detail: expect.stringContaining(told),
+    });
+    expect(said).not.toContain("approver does not hold");
+  });
+
   it("cannot grant what it does not hold", async () => {
     const approver = await acme.enrolled({ scopes: { orders: "r", __manage: "rw" } });
     const { id } = await acme.pending({ scopes: { orders: "rw" } });
