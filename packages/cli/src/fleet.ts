@@ -1,4 +1,5 @@
 import { AmeshError } from "@authmesh/core";
+import { oneLine } from "@authmesh/core/records";
 import type { OpenIdentity } from "@authmesh/keystore";
 import type { Call } from "./call.js";
 import type { OptionManual, Row } from "./manual.js";
@@ -42,7 +43,7 @@ export function fleetOf(call: Call): Fleet | undefined {
   }
   if (call.has("authority")) throw usage("--authority does not go with --everywhere.");
   const reason = call.text("reason");
-  if (reason !== undefined && !/^\P{Cc}{1,256}$/u.test(reason))
+  if (reason !== undefined && !oneLine.test(reason))
     throw usage("--reason takes one line of 1 to 256 characters.");
   const prefix = call.text("prefix");
   if (prefix !== undefined && !/^[\w.:-]{1,32}$/.test(prefix))

@@ -1,7 +1,18 @@
 import { readCompactJws, signCompactJws } from "./compact-jws.js";
 import { fromBase64 } from "./encoding.js";
 import { deviceIdOf, PublicKey } from "./public-key.js";
-import { deviceId, integer, Misfit, oneOf, optional, type RecordOf, record, text, time } from "./records.js";
+import {
+  deviceId,
+  integer,
+  Misfit,
+  oneOf,
+  optional,
+  type RecordOf,
+  reasonText,
+  record,
+  text,
+  time,
+} from "./records.js";
 import type { Sign } from "./signable.js";
 
 const shape = {
@@ -11,7 +22,7 @@ const shape = {
   iat: time,
   action: oneOf("revoke", "unrevoke"),
   device: deviceId,
-  reason: optional(text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters")),
+  reason: optional(reasonText),
 };
 const readPayload = record(shape);
 

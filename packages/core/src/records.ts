@@ -47,6 +47,12 @@ export const text =
     throw new Misfit(`${at} is not ${kind}`);
   };
 
+/** One line for people, in which nothing breaks the line or turns it around. */
+export const oneLine = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,256}$/u;
+
+/** Why something was done. */
+export const reasonText: Reader<string> = text(oneLine, "a line of 1 to 256 characters");
+
 export const deviceId: Reader<string> = text(/^am_[A-Za-z0-9_-]{16}$/, "a device id");
 
 export const oneOf =

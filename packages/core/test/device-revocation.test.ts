@@ -65,6 +65,8 @@ describe("a revocation by a device", () => {
     ["another action", { action: "delete" }],
     ["a device that is none", { device: "*" }],
     ["a reason of two lines", { reason: "a\nb" }],
+    ["a reason of two lines to some", { reason: "a\u2028b" }],
+    ["a reason that turns what follows around", { reason: "a\u202eb" }],
     ["a reason of 257 characters", { reason: "a".repeat(257) }],
     ["the key of another device", { key: stranger.publicKey.base64 }],
     [

@@ -1,5 +1,5 @@
 import { enrollmentLifetime, readRequestedScopes } from "@authmesh/core/enrollment";
-import { oneOf, optional, type Reader, record, text } from "@authmesh/core/records";
+import { Misfit, oneOf, optional, type Reader, reasonText, record } from "@authmesh/core/records";
 import type { Context } from "hono";
 import { suspectedClone } from "../enrollment/enrollment.js";
 import type { EnrollmentDecision } from "../enrollment/enrollments.js";
@@ -17,12 +17,11 @@ type Said<T extends PostedType> = Omit<Extract<EnrollmentDecision, { readonly ty
 const yesOrNo = oneOf(true, false);
 const dryRun = optional(yesOrNo);
 /** One reason is the authority's own to give: what it locked so only a root takes back. */
-const reason = optional(
-  text(
-    new RegExp(`^(?!${suspectedClone}$)\\P{Cc}{1,256}$`, "u"),
-    `a line of 1 to 256 characters, and not ${suspectedClone}`,
-  ),
-);
+const reason = optional((value, at) => {
+  if (value === suspectedClone)
+    throw new Misfit(`${at} is ${suspectedClone}, which the authority alone says`);
+  return reasonText(value, at);
+});
 const lifetime = optional(enrollmentLifetime);
 
 /** What is said with each decision (docs/protocol.md, section 10.7). */

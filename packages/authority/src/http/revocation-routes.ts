@@ -5,6 +5,7 @@ import {
   optional,
   type Reader,
   readDocument,
+  reasonText,
   record as shapeOf,
   text,
 } from "@authmesh/core/records";
@@ -24,7 +25,7 @@ const value = text(/^[\x21-\x7e]{1,512}$/, "1 to 512 visible ASCII characters");
 const shape = shapeOf({
   by,
   value,
-  reason: text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters"),
+  reason: reasonText,
   expiresAt: optional(integer(1, Number.MAX_SAFE_INTEGER)),
 });
 

@@ -244,6 +244,8 @@ describe("an approver", () => {
     const { id } = await acme.enrolled();
     const revoke = (reason: string) => acme.decide(id, "revoke", { reason });
     expect(await refusal(revoke("suspected-clone"))).toEqual([400, "authority_request_invalid"]);
+    for (const hidden of ["\u202e", "\u2066", "\u2028", "\u2029", "\n", "\u0085"])
+      expect(await refusal(revoke(`sold${hidden}dlos`))).toEqual([400, "authority_request_invalid"]);
     expect((await acme.show(id)).status).toBe("approved");
     expect((await revoke("suspected-clones")).status).toBe(200);
     expect(await refusal(revoke("lost"))).toEqual([409, "enrollment_state"]);

@@ -10,7 +10,16 @@ import {
   toBase64Url,
   utf8,
 } from "@authmesh/core";
-import { Misfit, optional, type Reader, type RecordOf, record, text, time } from "@authmesh/core/records";
+import {
+  Misfit,
+  optional,
+  type Reader,
+  type RecordOf,
+  reasonText,
+  record,
+  text,
+  time,
+} from "@authmesh/core/records";
 import type { RevocationSubject } from "../revocation.js";
 
 /** The feed of the authority's tokens; every other one is that of an account: "@acme". */
@@ -50,7 +59,7 @@ export type FeedDevice = Readonly<RecordOf<{ [K in "key" | "name" | "sub"]: Read
 /** That a device, or what a token has, was revoked. */
 export const readFeedRevocation = record({
   at: time,
-  reason: optional(text(/^\P{Cc}{1,256}$/u, "a line of 1 to 256 characters")),
+  reason: optional(reasonText),
   expiresAt: optional(time),
 });
 export type FeedRevocation = ReturnType<typeof readFeedRevocation>;
