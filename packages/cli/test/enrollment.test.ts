@@ -344,6 +344,25 @@ describe("a claim of an account", () => {
   }, 60_000);
 });
 
+describe("a key that came back from a backup", () => {
+  it("is locked at its first login, and after a root let it go on needs no URL any more", async () => {
+    const laptop = await authority.root("@restored");
+    const { machine: box, id } = await authority.enrolled(laptop, "@restored", "orders", { orders: "r" });
+    await box.succeed(["login"]);
+    const file = join(box.folder, "backup");
+    const env = { AMESH_EXPORT_PASSPHRASE: "ogre vivid tundra mosaic fable kiln" };
+    await box.succeed(["identity", "export", file], { env });
+    const restored = emptyMachine();
+    await restored.succeed(["identity", "import", file], { env });
+    const login = ["login", "--authority", authority.url];
+    expect(await codeOf(restored, ["login"])).toEqual([2, "input_required"]);
+    expect(await codeOf(restored, login)).toEqual([3, "enrollment_revoked"]);
+    await laptop.succeed(["enroll", "unrevoke", id, "--yes"]);
+    await restored.succeed(["login"]);
+    expect((await restored.succeed(["enroll", "show"])).stdout).toContain(id);
+  }, 60_000);
+});
+
 describe("what a root sees to", () => {
   it("extends, narrows, lists what is stale, and rotates its own key", async () => {
     const laptop = await authority.root("@upkeep");

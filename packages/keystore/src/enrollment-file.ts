@@ -19,15 +19,19 @@ import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 
+const authority = text(/^https?:\/\/[\x21-\x7e]{1,512}$/, "the URL of an authority");
+
 const shape = {
   version: oneOf(1),
   /** The highest that an answer to a challenge carried, or was about to. Never lower than it was. */
   counter: integer(0, Number.MAX_SAFE_INTEGER),
   /** Signed, and perhaps sent; until the authority answered. */
   asking: optional(readEnrollmentRequest),
+  /** Where this machine was known without this folder: of a key that came back from a backup. */
+  authority: optional(authority),
   enrollment: optional(
     record({
-      authority: text(/^https?:\/\/[\x21-\x7e]{1,512}$/, "the URL of an authority"),
+      authority,
       account: accountText,
       id: enrollmentId,
       appName: labelText,

@@ -15,7 +15,7 @@ export const verb: Verb = {
       "Brings an identity back from what `amesh identity export` wrote, on a machine that has none: same name, same device id, same key. Whoever trusted the device goes on trusting it. Overwrites nothing; interrupted, it goes on when it is run again.",
       "An allow_list.json that is in the folder already is kept. How old it is nobody can tell, so nobody is let in until `amesh repair --accept`. Otherwise the allow list is empty.",
       "From then on the machine that the backup came from must not use the identity any more: nobody can tell the two apart. The key file gets a passphrase as `amesh init` gives it one.",
-      "An enrollment is not in a backup: the authority takes a restored key for a clone, and locks it at the first `amesh login`. Name the authority in AMESH_AUTHORITY_URL; once a root of the account has made sure that the old machine is gone, `amesh enroll unrevoke ID` there lets this one go on.",
+      "An enrollment is not in a backup: the authority takes a restored key for a clone, and locks it at the first `amesh login`. Name the authority there, by --authority URL: it is remembered. Once a root of the account has made sure that the old machine is gone, `amesh enroll unrevoke ID` there lets this one go on.",
     ],
     arguments: [{ name: "FILE", about: "the backup; - for standard input" }],
     options: [{ flags: "--backend NAME", about: "key store that takes the key in (default encrypted-file)" }],
@@ -67,7 +67,7 @@ export const verb: Verb = {
 
 /** docs/protocol.md, section 11.16. Whether it was enrolled is not in a backup. */
 const takenForClone =
-  "If this identity was enrolled at an authority, that will take it for a clone and lock it at its first `amesh login` (with AMESH_AUTHORITY_URL), until a root has looked: `amesh enroll unrevoke ID`, on a root of the account.";
+  "If this identity was enrolled at an authority, that will take it for a clone and lock it at its first `amesh login --authority URL`, until a root has looked: `amesh enroll unrevoke ID`, on a root of the account.";
 
 const settingsLost =
   "A backup holds neither the audience nor the limit of controllers: no audience is set now, and one controller is accepted. `amesh listen --audience HOST --max-controllers N` sets both as it pairs (AMESH_AUDIENCE sets the first without).";

@@ -4,7 +4,7 @@ import type { ClientTokenOptions } from "../client/token-options.js";
 import { answerChallenge } from "./answer-challenge.js";
 import { openMachine } from "./enrolled-machine.js";
 import type { EnrollOptions } from "./options.js";
-import { noteStatus, statusOfRefusal } from "./remembered.js";
+import { noteAuthority, noteStatus, statusOfRefusal } from "./remembered.js";
 import { readMembers } from "./told.js";
 
 export interface AuthenticateOptions extends EnrollOptions {
@@ -25,7 +25,8 @@ export interface AuthenticatedMachine {
 }
 
 /**
- * Proves to hold the key of an enrollment, by the answer to a challenge (docs/protocol.md, section 10.3), for a token.
+ * Proves to hold the key of an enrollment, by the answer to a challenge (docs/protocol.md, section 10.3), for a token. A machine that
+ * remembers no enrollment remembers the authority that knew its key.
  *
  * @throws AmeshError `enrollment_pending`, `enrollment_denied`, `enrollment_revoked`, `enrollment_expired`;
  * `challenge_refused` where this machine is not enrolled; `service_unreachable`, and what a token is refused with
@@ -44,11 +45,15 @@ export async function authenticate(options: AuthenticateOptions = {}): Promise<A
       expires_in: integer(1, 86_400),
       sub: text(/^svc:\/\/\S{1,512}$/, "the subject of an enrolled device"),
     });
+    await noteAuthority(dir, machine.authority.url);
     await noteStatus(dir, "approved");
     return { token: read.token, expiresInSeconds: read.expires_in, subject: read.sub };
   } catch (error) {
     const status = statusOfRefusal(error);
-    if (status !== undefined) await noteStatus(dir, status);
+    if (status !== undefined) {
+      await noteAuthority(dir, machine.authority.url);
+      await noteStatus(dir, status);
+    }
     throw error;
   }
 }

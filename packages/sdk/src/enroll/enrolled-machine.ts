@@ -14,7 +14,8 @@ export interface EnrolledMachine {
 /** @throws AmeshError `input_required` where no authority is named or remembered, and what `openIdentity` throws */
 export async function openMachine(options: EnrollOptions): Promise<EnrolledMachine> {
   const open = await openIdentity(options);
-  const authority = options.authority ?? readEnrollment(open.dir).enrollment?.authority;
+  const { enrollment, authority: known } = readEnrollment(open.dir);
+  const authority = options.authority ?? enrollment?.authority ?? known;
   if (authority !== undefined)
     return { open, authority: new AuthorityClient(authority, options), signal: options.signal };
   throw new AmeshError("input_required", "This machine was never enrolled, so it knows no authority.", {

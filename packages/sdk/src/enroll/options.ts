@@ -4,7 +4,7 @@ import type { NewKeyOptions, OpenIdentityOptions } from "@authmesh/keystore";
 export interface EnrollOptions extends OpenIdentityOptions {
   /**
    * URL of the authority: https, or http on loopback. Default: the one that this machine remembers since it was onboarded,
-   * recovered, or asked to be enrolled.
+   * recovered, asked to be enrolled, or authenticated.
    */
   readonly authority?: string | undefined;
   /** Ends the wait for an answer; the call rejects with its reason. */

@@ -51,6 +51,13 @@ export async function noteOutcome(
   });
 }
 
+/** Keeps which authority knew this machine's key, where nothing else says it. @throws as `noteStatus` */
+export async function noteAuthority(dir: string, authority: string): Promise<void> {
+  const known = readEnrollment(dir);
+  if (known.enrollment !== undefined || known.authority === authority) return;
+  await withEnrollment(dir, ({ record, save }) => save({ ...record, authority }));
+}
+
 const refusals: Partial<Readonly<Record<ErrorCode, EnrollmentStatus>>> = {
   enrollment_pending: "pending",
   enrollment_denied: "denied",
