@@ -178,27 +178,6 @@ it("shows revocations of tokens to everybody where it is told so, and nothing el
     expect(event.event).toBe("head");
 });
 
-it("ends its streams, and begins none, while it does not see its database", async () => {
-  let later = 0;
-  const running = await RunningAuthority.start({ publicTokensFeed: true, now: () => Date.now() + later });
-  const reader = await FeedReader.open(running.url);
-  const events = await reader.events("tokens");
-  await events.nextOf("head");
-  const database = await openDatabase({ file: join(running.authority.state.dir, "authority.db") });
-  onTestFinished(() => database.destroy());
-  await database.schema.alterTable("feeds").renameTo("feeds_away").execute();
-  later = 16_000;
-  while ((await events.next()) !== undefined);
-  const answer = await reader.get("tokens", "events");
-  expect([answer.status, await answer.json()]).toMatchObject([503, { error: "database_unavailable" }]);
-  await database.schema.alterTable("feeds_away").renameTo("feeds").execute();
-  await vi.waitUntil(async () => {
-    const { status, body } = await reader.get("tokens", "events");
-    await body?.cancel();
-    return status === 200;
-  }, 5000);
-});
-
 describe("a database that was restored from a backup", () => {
   const backUp = (from: string, to: string) => {
     for (const end of ["", "-wal", "-shm"]) {
@@ -253,11 +232,46 @@ describe("a database that was restored from a backup", () => {
   });
 });
 
+/** An empty database of it, and what has an authority use that. */
+async function postgres() {
+  const place = (await backends.find(({ name }) => name === "PostgreSQL")?.place()) as {
+    readonly url: string;
+  };
+  return {
+    place,
+    env: { DATABASE_URL: place.url, AMESH_AUTHORITY_SECRET: secret, AUTH_MESH_PASSPHRASE: secret },
+  };
+}
+
+it("ends its streams, and begins none, while it does not see its database", async () => {
+  let later = 0;
+  const { env, place } = await postgres();
+  const running = await RunningAuthority.start({
+    env,
+    publicTokensFeed: true,
+    now: () => Date.now() + later,
+  });
+  const reader = await FeedReader.open(running.url);
+  const events = await reader.events("tokens");
+  await events.nextOf("head");
+  const database = await openDatabase(place);
+  onTestFinished(() => database.destroy());
+  await database.schema.alterTable("feeds").renameTo("feeds_away").execute();
+  later = 16_000;
+  while ((await events.next()) !== undefined);
+  const answer = await reader.get("tokens", "events");
+  expect([answer.status, await answer.json()]).toMatchObject([503, { error: "database_unavailable" }]);
+  await database.schema.alterTable("feeds_away").renameTo("feeds").execute();
+  await vi.waitUntil(async () => {
+    const { status, body } = await reader.get("tokens", "events");
+    await body?.cancel();
+    return status === 200;
+  }, 5000);
+});
+
 describe("two replicas over one PostgreSQL", () => {
   it("tell what the other one wrote well within a second, with the same statements", async () => {
-    const place = await backends.find(({ name }) => name === "PostgreSQL")?.place();
-    const { url } = place as { readonly url: string };
-    const env = { DATABASE_URL: url, AMESH_AUTHORITY_SECRET: secret, AUTH_MESH_PASSPHRASE: secret };
+    const { env } = await postgres();
     const options = { env, issuer: "http://localhost:4000", publicTokensFeed: true };
     const [one, other] = [await RunningAuthority.start(options), await RunningAuthority.start(options)];
     const readers = [await FeedReader.open(one.url), await FeedReader.open(other.url)] as const;
