@@ -33,7 +33,7 @@ async function keeper(ages: Readonly<Record<string, number | undefined>> = {}) {
   const mark = { epoch: 3, number: 14, digest: new Uint8Array(32) };
   for (const [feed, age] of Object.entries(ages)) {
     const headAt = age === undefined ? undefined : Math.floor(Date.now() / 1000) - age;
-    await files.writeCopy({ iss: url, feed }, { state: new FeedState(), mark, headAt });
+    await files.writeCopy({ iss: url, feed }, { state: new FeedState(), mark, headAt, key: "k".repeat(43) });
   }
   const damage = (ending: string) => {
     const folder = join(machine.dir, "feeds");

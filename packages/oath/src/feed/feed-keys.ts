@@ -47,6 +47,11 @@ export class FeedKeys {
     return this.#anchor;
   }
 
+  /** Thumbprint of the key that is believed; undefined before there is any. */
+  get thumbprint(): string | undefined {
+    return this.#anchor?.key.kid ?? this.#pinned;
+  }
+
   /**
    * Takes what the authority publishes of its keys.
    *

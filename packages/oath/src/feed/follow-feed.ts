@@ -25,7 +25,7 @@ export interface FollowFeedOptions extends Partial<Clocks> {
   readonly fetch?: typeof globalThis.fetch | undefined;
   /** Seconds after which a copy is too old to decide by. Default 3600. */
   readonly maxStaleSeconds?: number | undefined;
-  /** Where a copy that was kept ended. Default: it begins with a snapshot. */
+  /** Where a copy that was kept ended; left aside if `authority.key` is another key than it was believed by. Default: it begins with a snapshot. */
   readonly kept?: KeptFeed | undefined;
   /** Milliseconds for an answer to begin. Default 10,000. */
   readonly timeoutMs?: number | undefined;
@@ -145,7 +145,7 @@ class FeedFollower implements FollowedFeed {
     const fetch = options.fetch ?? globalThis.fetch;
     const { schedule = unreferencedTimer } = options;
     this.#requests = new FeedRequests({ ...name, fetch, timeoutMs, signal, schedule, monotonic });
-    if (kept !== undefined) this.#copy.restore(kept.state, kept.mark, kept.headAt, this.#clocks);
+    if (kept !== undefined) this.#restore(kept);
     this.#first = new Promise((resolve) => {
       this.#firstIsOver = resolve;
     });
@@ -159,7 +159,8 @@ class FeedFollower implements FollowedFeed {
 
   get kept(): KeptFeed | undefined {
     const { state, mark, headAt } = this.#copy;
-    return mark === undefined ? undefined : { state, mark, headAt };
+    const key = this.#keys.thumbprint;
+    return mark === undefined || key === undefined ? undefined : { state, mark, headAt, key };
   }
 
   get anchor(): FeedAnchor | undefined {
@@ -203,6 +204,19 @@ class FeedFollower implements FollowedFeed {
   close(): void {
     this.#closing.abort();
     this.#wake();
+  }
+
+  /** What another key signed may be a thief's, and nothing of it is signed any more. */
+  #restore({ state, mark, headAt, key }: KeptFeed): void {
+    const { iss, feed } = this.#copy.name;
+    if (key === this.#keys.thumbprint) this.#copy.restore(state, mark, headAt, this.#clocks);
+    else
+      this.#fail(
+        new AmeshError(
+          "feed_key_changed",
+          `The kept copy of ${feed} at ${iss} is left aside: it was believed by the key ${key}.`,
+        ),
+      );
   }
 
   async #run(): Promise<void> {

@@ -23,6 +23,8 @@ export interface KeptFeed {
   readonly mark: FeedMark;
   /** When its youngest head was signed, in Unix seconds. */
   readonly headAt: number | undefined;
+  /** Thumbprint of the feed key that was believed then. */
+  readonly key: string;
 }
 
 /** What the first line of a kept copy says. */
@@ -30,6 +32,7 @@ export interface KeptFeedHeader extends FeedName {
   readonly epoch: number;
   readonly number: number;
   readonly headAt?: number;
+  readonly key: string;
 }
 
 const digest: Reader<Uint8Array> = (value, at) => {
@@ -46,16 +49,20 @@ const readHeader = record({
   number: integer(0, Number.MAX_SAFE_INTEGER),
   digest,
   headAt: optional(time),
+  key: text(/^[A-Za-z0-9_-]{43}$/, "a thumbprint"),
 });
 
 /**
  * A copy as text, in parts of some hundred lines: where it stands, then an entry a line. All are of the moment at which
  * the first part is taken. Nothing in it is signed; whoever keeps it seals it.
  */
-export function* keptFeedText({ iss, feed }: FeedName, { state, mark, headAt }: KeptFeed): Generator<string> {
+export function* keptFeedText(
+  { iss, feed }: FeedName,
+  { state, mark, headAt, key }: KeptFeed,
+): Generator<string> {
   const { epoch, number, digest } = mark;
   const head = headAt === undefined ? {} : { headAt };
-  const header = { version: 1, iss, feed, epoch, number, digest: toBase64Url(digest), ...head };
+  const header = { version: 1, iss, feed, epoch, number, digest: toBase64Url(digest), ...head, key };
   let part = [JSON.stringify(header)];
   for (const entry of state.entries()) {
     part.push(JSON.stringify(entry));
@@ -77,7 +84,7 @@ export const readKeptHeader = (bytes: Uint8Array): KeptFeedHeader & FeedMark =>
  */
 export async function readKeptFeed({ iss, feed }: FeedName, bytes: Uint8Array): Promise<KeptFeed> {
   const header = readKeptHeader(bytes);
-  const { epoch, number, digest, headAt } = header;
+  const { epoch, number, digest, headAt, key } = header;
   if (header.iss !== iss || header.feed !== feed)
     throw new AmeshError("feed_copy_damaged", `${what} is that of ${header.feed} at ${header.iss}.`);
   const state = new FeedState();
@@ -87,7 +94,7 @@ export async function readKeptFeed({ iss, feed }: FeedName, bytes: Uint8Array): 
       withCode(() => state.apply([readEntry(line)]), "feed_copy_damaged", what);
     await aBreak();
   }
-  return { state, mark: { epoch, number, digest }, headAt };
+  return { state, mark: { epoch, number, digest }, headAt, key };
 }
 
 const what = "The kept copy of a trust feed";

@@ -247,6 +247,31 @@ describe("a followed feed", () => {
     expect(alone.state.find(a.key)).toBeDefined();
   });
 
+  it("leaves a kept copy aside that was believed by another key, and takes all anew", async () => {
+    const { clock, authority, server, follow, listening, until, told } = await scene();
+    const before = follow();
+    await listening();
+    const { kept } = before;
+    before.close();
+    await until(() => authority.streams.size === 0);
+    authority.signer = newFeedSigner();
+    await server.stop();
+    const { url } = server;
+    for (const key of [authority.key, undefined]) {
+      const alone = follow({ kept, authority: { url, key } });
+      expect(alone.check()).toMatchObject({ code: "trust_stale" });
+      expect(alone.state.size).toBe(0);
+      alone.close();
+    }
+    expect(told("failed")[0]).toMatchObject({ code: "feed_key_changed" });
+    await server.start();
+    const feed = follow({ kept, authority: { url, key: authority.key } });
+    await feed.ready();
+    expect(feed.check()).toBeUndefined();
+    expect(feed.kept).toMatchObject({ key: authority.key, headAt: clock.now() / 1000 });
+    expect(server.asked).toContain("/v1/feeds/%40acme/snapshot");
+  });
+
   it("reads many deltas page by page, and takes a snapshot where they are gone", async () => {
     const { authority, follow, listening, until } = await scene();
     const before = follow();

@@ -15,6 +15,7 @@ import { feedDevice } from "../fixtures/feed-devices.js";
 import { manyDevices } from "../fixtures/many-devices.js";
 
 const name = { iss: "https://auth.example", feed: "@acme" };
+const key = "k".repeat(43);
 const mark = { epoch: 3, number: 7, digest: new Uint8Array(32).fill(9) };
 
 const stateOf = (...changes: FeedChange[]): FeedState => {
@@ -32,9 +33,9 @@ describe("a kept copy", () => {
       feedTokenId({ by: "sub", value: "svc://x" }),
       { at: 5, expiresAt: 6 },
     ]);
-    const bytes = utf8(textOf({ state, mark, headAt: 1_800_000_000 }));
+    const bytes = utf8(textOf({ state, mark, headAt: 1_800_000_000, key }));
     const read = await readKeptFeed(name, bytes);
-    expect(read).toMatchObject({ mark, headAt: 1_800_000_000 });
+    expect(read).toMatchObject({ mark, headAt: 1_800_000_000, key });
     expect([...read.state.entries()]).toEqual([...state.entries()]);
     expect(readKeptHeader(bytes)).toMatchObject({ ...name, epoch: 3, number: 7 });
   });
@@ -42,7 +43,7 @@ describe("a kept copy", () => {
   it("is of the moment at which it began to be written", async () => {
     const [a, b] = [feedDevice("shop/a"), feedDevice("shop/b")];
     const state = stateOf(...manyDevices(3000), a.added);
-    const parts = keptFeedText(name, { state, mark, headAt: undefined });
+    const parts = keptFeedText(name, { state, mark, headAt: undefined, key });
     const first = parts.next().value;
     state.apply([a.removed, b.added]);
     const read = await readKeptFeed(name, utf8([first, ...parts].join("")));
@@ -51,14 +52,14 @@ describe("a kept copy", () => {
   });
 
   it("is not that of another feed", async () => {
-    const bytes = utf8(textOf({ state: new FeedState(), mark, headAt: undefined }));
+    const bytes = utf8(textOf({ state: new FeedState(), mark, headAt: undefined, key }));
     const damaged = expect.objectContaining({ code: "feed_copy_damaged" });
     await expect(readKeptFeed({ ...name, feed: "@other" }, bytes)).rejects.toEqual(damaged);
     await expect(readKeptFeed({ ...name, iss: "https://other.example" }, bytes)).rejects.toEqual(damaged);
   });
 
   it("whatever its bytes are, is read or refused by a code", async () => {
-    const text = textOf({ state: stateOf(feedDevice().added), mark, headAt: 1 });
+    const text = textOf({ state: stateOf(feedDevice().added), mark, headAt: 1, key });
     const cut = fc.nat(text.length).map((at) => text.slice(0, at) + text.slice(at + 1));
     await fc.assert(
       fc.asyncProperty(fc.oneof(cut, fc.string()), async (each) => {

@@ -61,7 +61,12 @@ it("is read and kept with all its devices without a stall, and asked in no time"
   each((s, i) => s.find(keys[i] ?? ""));
   const micros = { key: each((s, i) => s.find(keys[i] ?? "")), id: each((s, i) => s.findById(ids[i] ?? "")) };
 
-  const kept = { state, mark: { epoch: 1, number: 1, digest: new Uint8Array(32) }, headAt: 1 };
+  const kept = {
+    state,
+    mark: { epoch: 1, number: 1, digest: new Uint8Array(32) },
+    headAt: 1,
+    key: "k".repeat(43),
+  };
   const bytes = utf8([...keptFeedText(authority, kept)].join(""));
   const again = await longestStall(() => readKeptFeed(authority, bytes));
   expect(again.result.state.size).toBe(count);

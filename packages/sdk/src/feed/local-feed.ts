@@ -242,8 +242,9 @@ export class LocalFeed implements AccountFeed {
 
   #isWorthWriting(kept: KeptFeed | undefined): boolean {
     if (kept === undefined) return false;
-    const { mark, headAt = 0 } = kept;
+    const { mark, headAt = 0, key } = kept;
     const before = this.#written;
+    if (key !== before?.key) return true;
     if (mark.epoch !== before?.mark.epoch || mark.number !== before.mark.number) return true;
     return headAt - (before.headAt ?? 0) >= this.#options.maxStaleSeconds * youngerEvery;
   }
