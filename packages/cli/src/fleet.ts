@@ -49,8 +49,8 @@ export function fleetOf(call: Call): Fleet | undefined {
   if (prefix !== undefined && !/^[\w.:-]{1,32}$/.test(prefix))
     throw usage("--prefix takes 1 to 32 letters, digits and _ . : -");
   const url = process.env["AMESH_REDIS_URL"] || process.env["REDIS_URL"];
-  if (!url || !URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol))
-    throw usage("--everywhere needs the variable AMESH_REDIS_URL: redis://… or rediss://…");
+  if (!url || !isRedisUrl(url))
+    throw usage("--everywhere needs the variable AMESH_REDIS_URL: redis://HOST:PORT, or rediss://HOST:PORT");
   const undo = call.flag("undo");
   return {
     undo,
@@ -68,5 +68,12 @@ export function fleetOf(call: Call): Fleet | undefined {
   };
 }
 
-const usage = (detail: string): AmeshError =>
+/** Without a host the client would take the rest for a socket's path. */
+function isRedisUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return /^rediss?:$/.test(protocol) && hostname !== "";
+}
+
+export const usage = (detail: string): AmeshError =>
   new AmeshError("invalid_option", detail, { fix: "`amesh revoke --help` explains the command." });

@@ -35,7 +35,7 @@ beforeAll(async () => {
     machine("colleague"),
     machine("stranger"),
   ]);
-  laptops = await Promise.all(Array.from({ length: 11 }, (_, i) => machine(`laptop ${i}`)));
+  laptops = await Promise.all(Array.from({ length: 13 }, (_, i) => machine(`laptop ${i}`)));
   members = await Promise.all([1, 2, 3].map((n) => startServer(`server ${n}`)));
 }, 30_000);
 afterAll(async () => {
@@ -149,7 +149,12 @@ describe("amesh revoke --everywhere", () => {
   });
 
   it("does nothing for a machine without the grant, and the servers' logs say so", async () => {
-    expect((await everywhere(stranger)).status).toBe(0);
+    const { status, stdout } = await everywhere(stranger);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringContaining(`✔ ${laptop.deviceId} announced as revoked.\n`),
+    ]);
+    expect(stdout).toContain("that grant this machine __manage:rw");
     const ignored = `a statement about whom the fleet revokes is ignored: its signer ${stranger.deviceId} may not revoke here`;
     for (const { server } of members)
       await server.line((line) => (line.includes(ignored) ? line : undefined));
@@ -168,7 +173,9 @@ describe("amesh revoke --everywhere", () => {
     const result = await operator.made.run(["revoke", "Old Laptop", "--everywhere", "--yes"], {
       env: { REDIS_URL: redis.url },
     });
-    expect(result.stdout).toContain(`✔ "Old Laptop" (${laptop.deviceId}) revoked everywhere.\n`);
+    expect(result.stdout).toContain(
+      `✔ "Old Laptop" (${laptop.deviceId}) revoked here, and announced as revoked.\n`,
+    );
     expect((await operator.made.openList()).isRevoked(laptop.deviceId)).toBe(true);
     await expect.poll(answers, { interval: 20 }).toEqual(Array(3).fill("401 unauthorized"));
   });
@@ -179,6 +186,12 @@ describe("amesh revoke refuses", () => {
     ["--undo alone", ["--undo"], {}, "--undo goes with --everywhere"],
     ["a Redis that is not named", ["--everywhere"], {}, "AMESH_REDIS_URL"],
     ["what is no Redis", ["--everywhere"], { AMESH_REDIS_URL: "http://:geheim@x" }, "AMESH_REDIS_URL"],
+    [
+      "a Redis without a host",
+      ["--everywhere"],
+      { AMESH_REDIS_URL: "redis:localhost:6379" },
+      "AMESH_REDIS_URL",
+    ],
     ["a reason of two lines", ["--everywhere", "--reason", "a\nb"], {}, "--reason"],
     ["a prefix with spaces", ["--everywhere", "--prefix", "a b"], {}, "--prefix"],
     ["an authority's list at the same time", ["--everywhere", "--authority", "x"], {}, "--authority"],
@@ -187,6 +200,23 @@ describe("amesh revoke refuses", () => {
     expect(result).toEqual({ status: 2, ...failed("invalid_option", "amesh revoke --help") });
     expect(result.stderr).toContain(words);
     expect(result.stderr).not.toContain("geheim");
+  });
+
+  it("oneself without --yes, and to take that back; with it, it warns", async () => {
+    const { made, deviceId } = await machine("leaving");
+    const oneself = (...flags: string[]) =>
+      made.run(["revoke", deviceId, "--everywhere", ...flags], { env: { AMESH_REDIS_URL: redis.url } });
+    const forGood = "nobody can take back what a machine said of itself";
+    for (const flags of [[], ["--undo", "--yes"]]) {
+      const refused = await oneself(...flags);
+      expect(refused).toEqual({ status: 2, ...failed("invalid_option", "amesh revoke --help") });
+      expect(refused.stderr).toContain(forGood);
+    }
+    const { status, stderr } = await oneself("--yes");
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining(`warning: ${deviceId} is this machine; ${forGood}`),
+    ]);
   });
 
   it("to say that it was told where the Redis is away; this machine's own list is done by then", async () => {

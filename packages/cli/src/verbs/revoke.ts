@@ -1,7 +1,7 @@
 import { type DeviceEntry, findDevice, revokeDevice } from "@authmesh/keystore";
 import { authorityOption } from "../authority/open-authority.js";
 import type { Call } from "../call.js";
-import { everywhereEnvironment, everywhereOptions, type Fleet, fleetOf } from "../fleet.js";
+import { everywhereEnvironment, everywhereOptions, type Fleet, fleetOf, usage } from "../fleet.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, formatDevice } from "../layout.js";
 import { listCommand, type Machine, openMachine } from "../open-machine.js";
@@ -13,7 +13,7 @@ export const verb: Verb = {
     description: [
       "Removes a device from the allow list, in every role it has, and seals the list anew. Servers that run on this machine refuse its requests within half a second. The device stays on record as revoked: only pairing with it as controller, by `amesh listen` here, trusts it again.",
       "A device that took the place of another (`amesh add --replaces`) is revoked together with that one: they are one machine. Asks before it does so. Other machines keep their own lists; revoke the device there too, or everywhere at once.",
-      "With --everywhere every verifier that follows the same Redis (amesh.verify({ revocations })) refuses the device within a second, if it granted this machine __manage:rw. Pairing anew does not lift that: --undo does, on the machine that revoked. A machine that revoked itself stays revoked.",
+      "With --everywhere it is announced to every verifier that follows the same Redis (amesh.verify({ revocations })). Those that grant this machine __manage:rw, name it in `revokers`, or run under its identity, refuse the device within a second; the others do not believe it. Pairing anew does not lift that: --undo does, on the machine that revoked. A machine that revokes itself needs --yes for it, and stays revoked.",
     ],
     arguments: [{ name: "ID|NAME", about: "device id, or its name if no other device bears it" }],
     options: [{ flags: "--yes", about: "do not ask" }, ...everywhereOptions, authorityOption],
@@ -45,11 +45,17 @@ export const verb: Verb = {
     const [device, ...others] = entriesOf(call, machine, fleet);
     const { deviceId, friendlyName } = device;
     const roles = [device, ...others].flatMap(({ role }) => role ?? []);
+    const isOneself = deviceId === identity.publicKey.deviceId;
+    if (fleet !== undefined && isOneself) {
+      if (!call.flag("yes"))
+        throw usage(`${deviceId} is this machine, and ${oneselfForGood}. Give --yes to do it.`);
+      terminal.warn(`${deviceId} is this machine; ${oneselfForGood}`);
+    }
     const shown = friendlyName === undefined ? deviceId : formatDevice({ deviceId, friendlyName });
     if (!call.flag("yes")) {
       const places = [
         ...(roles.length === 0 ? [] : [`[${roles.join("] [")}] from the allow list`]),
-        ...(fleet === undefined ? [] : ["from every server of the fleet"]),
+        ...(fleet === undefined ? [] : ["from every server of the fleet that believes this machine"]),
       ];
       const question = `Remove ${shown} ${places.join(", and ")}?`;
       await terminal.questions.require(question, "Give --yes to revoke without being asked.");
@@ -57,13 +63,23 @@ export const verb: Verb = {
     const replaced = roles.length === 0 ? [] : await removeHere(list, deviceId);
     const everywhere = fleet === undefined ? {} : { everywhere: true };
     for (const id of fleet === undefined ? [] : [deviceId, ...replaced]) await fleet?.tell(identity, id);
-    const at = fleet === undefined ? "" : " everywhere";
+    const told =
+      fleet === undefined
+        ? "revoked"
+        : roles.length === 0
+          ? "announced as revoked"
+          : "revoked here, and announced as revoked";
     terminal.answer(
       { revoked: { deviceId, friendlyName: friendlyName ?? null, roles }, replaced, ...everywhere },
       () =>
         [
-          done(`${shown} revoked${at}.`),
-          ...replaced.map((id) => done(`${id}, whose place it had taken, revoked${at} too.`)),
+          done(`${shown} ${told}.`),
+          ...replaced.map((id) =>
+            done(
+              `${id}, whose place it had taken, revoked too${fleet === undefined ? "" : ", and announced"}.`,
+            ),
+          ),
+          ...(fleet === undefined ? [] : [believers]),
         ].join("\n"),
     );
     terminal.next(
@@ -74,6 +90,11 @@ export const verb: Verb = {
     return undefined;
   },
 };
+
+const oneselfForGood = "nobody can take back what a machine said of itself";
+
+const believers =
+  "Of the servers that follow this Redis those refuse it within a second that grant this machine __manage:rw, name it in `revokers`, or run under its identity.";
 
 type Entry = Pick<DeviceEntry, "deviceId"> & Partial<Pick<DeviceEntry, "friendlyName" | "role">>;
 
@@ -96,6 +117,8 @@ async function removeHere(list: Machine["list"], deviceId: string): Promise<read
 async function takeBack(call: Call, machine: Machine, fleet: Fleet): Promise<undefined> {
   const { terminal } = call;
   const [{ deviceId }] = entriesOf(call, machine, fleet);
+  if (deviceId === machine.identity.publicKey.deviceId)
+    throw usage(`${deviceId} is this machine, and ${oneselfForGood}.`);
   if (!call.flag("yes"))
     await terminal.questions.require(
       `Tell every server of the fleet that ${deviceId} is not revoked any more?`,
