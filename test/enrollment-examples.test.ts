@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FollowedPage } from "./fixtures/followed-page.js";
 
 describe.each(["examples/onboarding", "examples/enrollment"])("%s/README.md", (example) => {
@@ -13,6 +14,14 @@ describe.each(["examples/onboarding", "examples/enrollment"])("%s/README.md", (e
   });
 
   afterAll(() => page.close());
+
+  test("nothing that its commands make would be committed", () => {
+    const made = ["secret", "recovery-codes", "new-codes", "laptop/identity.json", "authority/authority.db"]
+      .concat("laptop.backup", "backup-passphrase", "api.invitation", "replicas.secret")
+      .map((name) => `${example}/${name}`);
+    const ignored = execFileSync("git", ["check-ignore", ...made], { encoding: "utf8" });
+    expect(ignored.trimEnd().split("\n")).toEqual(made);
+  });
 
   test.each(FollowedPage.sections(`${example}/README.md`))(
     "%s: each command shows what the page says",
