@@ -105,6 +105,9 @@ describe("a machine's enrollment", () => {
     const leaked = await laptop.succeed(["enroll", "revoke", id, "--reason", "Compromise", "--yes"]);
     expect(leaked.stderr).toBe(`Next: amesh enroll delete ${id} takes it off the list\n`);
     expect(await codeOf(laptop, ["enroll", "unrevoke", id, "--yes"])).toEqual([1, "enrollment_state"]);
+    const refused = await box.run(["login"]);
+    expect(refused.stderr).toContain("(enrollment_revoked)\n");
+    expect(refused.stderr).not.toContain("unrevoke");
     const deleted = documentOf(await laptop.succeed(["enroll", "delete", id, "--yes", "--json"]));
     expect(deleted).toEqual({ schema: 1, id, decision: "deleted", enrollments: [] });
     const { enrollments } = documentOf(await laptop.succeed(["enroll", "list", "--json"]));

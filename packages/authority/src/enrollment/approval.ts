@@ -7,7 +7,14 @@ import {
   quoteForeign,
   type Scopes,
 } from "@authmesh/core";
-import { type Attestation, asOf, type Enrollment, type EnrollmentStatus, isRoot } from "./enrollment.js";
+import {
+  type Attestation,
+  asOf,
+  compromise,
+  type Enrollment,
+  type EnrollmentStatus,
+  isRoot,
+} from "./enrollment.js";
 import { type TransitionName, transitions } from "./transitions.js";
 
 const outcomes = {
@@ -21,8 +28,21 @@ const outcomes = {
 export function assertApproved(enrollment: Enrollment | undefined, now: number): Enrollment {
   const status = enrollment && asOf(enrollment, now).status;
   if (enrollment === undefined || status === undefined) throw new AmeshError("enrollment_revoked");
-  if (status !== "approved") throw new AmeshError(outcomes[status]);
+  if (status !== "approved") throw notApproved({ status, reason: enrollment.reason });
   return enrollment;
+}
+
+/** What who proved to hold the key learns of an enrollment that is not approved. */
+export function notApproved({ status, reason }: Outcome): AmeshError {
+  const isForGood = status === "revoked" && reason === compromise;
+  const fix =
+    "Its key counts as leaked, and nobody takes that back: `amesh enroll request` with another identity.";
+  return new AmeshError(outcomes[status], undefined, isForGood ? { fix } : {});
+}
+
+interface Outcome {
+  readonly status: keyof typeof outcomes;
+  readonly reason?: string | undefined;
 }
 
 const manages = { r: parseRequirement("__manage:r"), rw: parseRequirement("__manage:w") };

@@ -1,8 +1,8 @@
-import { AmeshError, type ErrorCode, PublicKey } from "@authmesh/core";
+import { PublicKey } from "@authmesh/core";
 import { readChallengeAnswer } from "@authmesh/core/enrollment";
 import { optional, record } from "@authmesh/core/records";
 import type { Context } from "hono";
-import type { Enrollment, EnrollmentStatus } from "../enrollment/enrollment.js";
+import { notApproved } from "../enrollment/approval.js";
 import { authenticateAction, mintForEnrolled } from "../mint/mint-for-enrolled.js";
 import { mintWish } from "../mint/mint-request.js";
 import { refuseWithoutAudit, type Services } from "../services.js";
@@ -13,14 +13,6 @@ import { RateLimit } from "./rate-limit.js";
 import { tokenResponse } from "./token-route.js";
 
 const shape = record({ answer: readChallengeAnswer, token: optional(mintWish) });
-
-/** What who proved to hold the key learns of an enrollment that gets no token. */
-const refusals: Readonly<Record<Exclude<EnrollmentStatus, "approved">, ErrorCode>> = {
-  pending: "enrollment_pending",
-  denied: "enrollment_denied",
-  revoked: "enrollment_revoked",
-  expired: "enrollment_expired",
-};
 
 /** `POST /v1/authentication` (docs/protocol.md, sections 10.3 and 10.6): a token for the answer to a challenge. */
 export class AuthenticationRoute {
@@ -40,15 +32,11 @@ export class AuthenticationRoute {
     const enrollment = await whileFailuresAreFew([[this.#addresses, services.addressOf(context)]], () =>
       holdersEnrollment(context, services, "authenticate", answer),
     );
-    assertApproved(enrollment);
+    const { status, reason } = enrollment;
+    if (status !== "approved") throw notApproved({ status, reason });
     services.uses.note(enrollment.id);
     const wish = token ?? { aud: services.issuer, act: authenticateAction };
     const key = PublicKey.fromBase64(enrollment.publicKey);
     return tokenResponse(context, await mintForEnrolled(services, enrollment, key, wish));
   };
-}
-
-/** @throws AmeshError `enrollment_…` */
-function assertApproved({ status }: Enrollment): void {
-  if (status !== "approved") throw new AmeshError(refusals[status]);
 }

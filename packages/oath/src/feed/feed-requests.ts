@@ -149,13 +149,22 @@ async function* pieces(
   }
 }
 
-const answered = (url: URL, status: number): AmeshError =>
-  new AmeshError("authority_unreachable", `${url.origin}${url.pathname}: it answers ${status}.`, {
-    ...(refusals.has(status) ? { fix: "The device must be enrolled in the account, and hold feed:r." } : {}),
-  });
+function answered(url: URL, status: number): AmeshError {
+  const fix = fixes.get(status);
+  const detail = `${url.origin}${url.pathname}: it answers ${status}.`;
+  return new AmeshError("authority_unreachable", detail, fix === undefined ? {} : { fix });
+}
 
-/** What an authority answers to whom it does not know, or who may not. */
-const refusals = new Set([400, 401, 403, 404]);
+const mayNot = "The device must be enrolled in the account, and hold feed:r.";
+
+/** What mends it, by what an authority answers. */
+const fixes: ReadonlyMap<number, string> = new Map([
+  ...[400, 401, 403, 404].map((status) => [status, mayNot] as const),
+  [
+    429,
+    "Too many verifiers follow the feed as this device (100 streams), or all together: give some an identity of their own.",
+  ],
+]);
 
 const asFailure = (error: unknown, url: URL): AmeshError =>
   error instanceof AmeshError

@@ -43,6 +43,14 @@ async function scene(options: Partial<FollowFeedOptions> = {}) {
 }
 
 describe("a followed feed", () => {
+  it("says what a 429 is about", async () => {
+    const { server, follow } = await scene();
+    server.answer = (response) => void response.writeHead(429).end();
+    const feed = follow();
+    await feed.ready();
+    expect(feed.check()).toMatchObject({ fix: expect.stringContaining("100 streams") });
+  });
+
   it("begins with a snapshot, and hears of changes as they are made", async () => {
     const { authority, follow, until, listening, told } = await scene();
     const feed = follow();
