@@ -324,14 +324,16 @@ describe("a claim of an account", () => {
     await laptop.succeed(onboard, { input: secret });
     const [code = ""] = readFileSync(codes, "utf8").split("\n");
     const other = await machineWithKey();
+    let lost = 0;
     const losing: typeof fetch = async (input, init) => {
       const answer = await fetch(input, init);
-      return String(input).endsWith("/v1/recovery") ? new Response(null, { status: 502 }) : answer;
+      const isFirst = String(input).endsWith("/v1/recovery") && lost++ === 0;
+      return isFirst ? new Response(null, { status: 502 }) : answer;
     };
     const { dir, env } = other;
     const names = { authority: authority.url, account: "@lost", appName: "amesh", deviceName: "other" };
     const { enrollment, recoveryCodes } = await recover({ ...names, code, dir, env, fetch: losing });
-    expect(enrollment).toMatchObject({ deviceName: "other", status: "approved" });
+    expect([lost, enrollment.deviceName, enrollment.status]).toEqual([2, "other", "approved"]);
     await other.succeed(["enroll", "list"]);
     const byDate = await machineWithKey();
     const file = join(byDate.folder, "codes");

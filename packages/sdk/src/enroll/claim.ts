@@ -8,10 +8,8 @@ import {
   recoveryDigest,
   signableClaimOf,
 } from "@authmesh/core/enrollment";
-import { type CreatedIdentity, readEnrollment, withEnrollment } from "@authmesh/keystore";
+import { type CreatedIdentity, withEnrollment } from "@authmesh/keystore";
 import { askForChallenge } from "./answer-challenge.js";
-import { authenticate } from "./authenticate.js";
-import { showEnrollment } from "./list.js";
 import { type NewMachine, openNewMachine } from "./new-machine.js";
 import type { NewMachineOptions } from "./options.js";
 import { mayPass } from "./patience.js";
@@ -97,21 +95,19 @@ async function claim(
   const details = { appName, deviceName, recovery: codes.map(recoveryDigest) };
   // Before the challenge, which waits for no person.
   await keepRecoveryCodes?.(codes);
-  const wasEnrolled = readEnrollment(dir).enrollment !== undefined;
-  const challenge = await askForChallenge(authority, by, publicKey);
   const { origin } = authority;
-  const claimed = { origin, account, challenge, publicKey: publicKey.bytes, details };
-  const signature = toBase64Url(await open.sign(signableClaimOf(by, claimed)));
-  const proof = proofOf(claimed, signature);
-  const enrollment = await authority
-    .ask("POST", path, { account, publicKey: publicKey.base64, challenge, details, ...proof })
-    .then((answer) => readMember(answer, "enrollment", enrollmentInfo))
-    .catch(async (error: unknown) => {
-      const found = mayPass(error) && !wasEnrolled ? await ownEnrollment(options) : undefined;
-      if (found?.account !== account || found.appName !== appName || found.deviceName !== deviceName)
-        throw error;
-      return found;
-    });
+  const claim = async (): Promise<EnrollmentInfo> => {
+    const challenge = await askForChallenge(authority, by, publicKey);
+    const claimed = { origin, account, challenge, publicKey: publicKey.bytes, details };
+    const proof = proofOf(claimed, toBase64Url(await open.sign(signableClaimOf(by, claimed))));
+    const body = { account, publicKey: publicKey.base64, challenge, details, ...proof };
+    return readMember(await authority.ask("POST", path, body), "enrollment", enrollmentInfo);
+  };
+  // The answer alone may have been lost: the same claim again gets it, and the codes above count.
+  const enrollment = await claim().catch((error: unknown) => {
+    if (mayPass(error)) return claim();
+    throw error;
+  });
   const remembered = {
     authority: authority.url,
     account,
@@ -122,14 +118,4 @@ async function claim(
   } as const;
   await withEnrollment(dir, ({ record, save }) => save({ ...record, enrollment: remembered }));
   return { dir, enrollment, recoveryCodes: codes, ...(created && { created }) };
-}
-
-/** What the authority says of this machine after an answer that was lost; undefined where it does not let it in, or is away. */
-async function ownEnrollment(options: NewMachineOptions): Promise<EnrollmentInfo | undefined> {
-  try {
-    await authenticate(options);
-    return await showEnrollment(options);
-  } catch {
-    return undefined;
-  }
 }
