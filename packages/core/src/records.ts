@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonValue } from "./canonical-json.js";
 import { AmeshError, type ErrorCode, quoteForeign } from "./errors.js";
+import { asScopes, type Scopes } from "./scopes.js";
 import { mostSimilar } from "./similar.js";
 import { type JsonLimits, parseStrictJson } from "./strict-json.js";
 
@@ -54,6 +55,13 @@ export const oneLine = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,256}$/u;
 export const reasonText: Reader<string> = text(oneLine, "a line of 1 to 256 characters");
 
 export const deviceId: Reader<string> = text(/^am_[A-Za-z0-9_-]{16}$/, "a device id");
+
+/** Grants by name; none at all, too. */
+export const scopeMap: Reader<Scopes> = (value, at) => {
+  const scopes = asScopes(value);
+  if (scopes !== undefined) return scopes;
+  throw new Misfit(`${at} is not a map of scopes`);
+};
 
 export const oneOf =
   <const T extends string | number | boolean>(...values: readonly T[]): Reader<T> =>

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonValue } from "./canonical-json.js";
 import { AmeshError, quoteForeign } from "./errors.js";
 
 /** Grants by name: `r` to read, `rw` to read and write. */
@@ -28,6 +29,18 @@ export function parseScopes(text: string): Scopes {
 /** Whether `name` may be granted, and `access` is what may be granted of it. */
 export const isGrant = (name: string, access: unknown): access is "r" | "rw" =>
   grantName.test(name) && (access === "r" || access === "rw");
+
+/** The most names that a map of grants may have. */
+export const mostGrants = 256;
+
+/** Grants as JSON has them; undefined for what is no map of them. */
+export function asScopes(value: JsonValue): Scopes | undefined {
+  const grants = isJsonObject(value) ? Object.entries(value) : undefined;
+  if (grants === undefined || grants.length > mostGrants) return undefined;
+  return grants.every(([name, access]) => isGrant(name, access))
+    ? (Object.fromEntries(grants) as Scopes)
+    : undefined;
+}
 
 /** A requirement such as `orders:w`, read once and asked often. @throws AmeshError `invalid_scope` */
 export function parseRequirement(text: string): (grants: Scopes) => boolean {

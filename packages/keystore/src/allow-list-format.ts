@@ -1,4 +1,4 @@
-import { deviceIdOf, fromBase64, isGrant, isJsonObject, type Role, type Scopes } from "@authmesh/core";
+import { deviceIdOf, fromBase64, type Role, type Scopes } from "@authmesh/core";
 import {
   integer,
   listOf,
@@ -7,6 +7,7 @@ import {
   optional,
   type Reader,
   record,
+  scopeMap,
   text,
   time,
 } from "@authmesh/core/records";
@@ -97,13 +98,6 @@ export const maxTombstones = 100_000;
 /** Room for that many of each, with names of ordinary length. Revoking makes the file smaller, not larger. */
 export const maxAllowListBytes = 32 << 20;
 
-const scopes: Reader<Scopes> = (value, at) => {
-  const grants = isJsonObject(value) ? Object.entries(value) : undefined;
-  if (grants !== undefined && grants.length <= 256 && grants.every(([name, access]) => isGrant(name, access)))
-    return Object.fromEntries(grants) as Scopes;
-  throw new Misfit(`${at} is not a map of scopes`);
-};
-
 const shape = record({
   version: oneOf(1),
   generation: integer(1, maxGeneration),
@@ -119,7 +113,7 @@ const shape = record({
       addedAt: time,
       addedBy: oneOf("handshake", "bootstrap", "enrollment", "manual"),
       bound: oneOf(true, false),
-      scopes: optional(scopes),
+      scopes: optional(scopeMap),
       expiresAt: optional(time),
       replacedBy: optional(deviceId),
     }),

@@ -1,17 +1,16 @@
-import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../canonical-json.js";
+import { canonicalJson, type JsonObject, type JsonValue } from "../canonical-json.js";
 import { concatBytes, utf8 } from "../encoding.js";
 import { sha256 } from "../hash.js";
 import { PublicKey } from "../public-key.js";
 import { integer, Misfit, optional, type Reader, type RecordOf, record, text, time } from "../records.js";
-import { isGrant, type Scopes } from "../scopes.js";
+import { asScopes, mostGrants, type Scopes } from "../scopes.js";
 import { type Signable, signableEnrollmentRequest } from "../signable.js";
 import { accountText, labelText } from "./enrollment-names.js";
 
 const scopes: Reader<Scopes> = (value, at) => {
-  const grants = isJsonObject(value) ? Object.entries(value) : [];
-  if (grants.length >= 1 && grants.length <= 256 && grants.every(([name, access]) => isGrant(name, access)))
-    return Object.fromEntries(grants) as Scopes;
-  throw new Misfit(`${at} is not a map of 1 to 256 scopes`, {
+  const scopes = asScopes(value);
+  if (scopes !== undefined && Object.keys(scopes).length > 0) return scopes;
+  throw new Misfit(`${at} is not a map of 1 to ${mostGrants} scopes`, {
     fix: 'Name at least one, such as {"orders": "rw", "profile": "r"}.',
   });
 };

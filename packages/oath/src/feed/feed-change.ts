@@ -1,7 +1,6 @@
 import {
   canonicalJson,
   concatBytes,
-  isGrant,
   isJsonObject,
   type JsonObject,
   type JsonValue,
@@ -17,6 +16,7 @@ import {
   type RecordOf,
   reasonText,
   record,
+  scopeMap,
   text,
   time,
 } from "@authmesh/core/records";
@@ -33,13 +33,6 @@ export interface FeedPosition {
   readonly number: number;
 }
 
-const scopes: Reader<Scopes> = (value, at) => {
-  const grants = isJsonObject(value) ? Object.entries(value) : undefined;
-  if (grants !== undefined && grants.length <= 256 && grants.every(([name, access]) => isGrant(name, access)))
-    return Object.fromEntries(grants) as Scopes;
-  throw new Misfit(`${at} is not a map of scopes`);
-};
-
 /** Whether it is a point of the curve is found out when it is imported: that costs 50 µs, and feeds are long. */
 const publicKey = text(/^A[g-z0-9+/][A-Za-z0-9+/]{42}$/, "a P-256 public key, compressed and in base64");
 
@@ -48,7 +41,7 @@ export const readFeedDevice = record({
   key: publicKey,
   name: text(/^[A-Za-z0-9_.-]{1,64}\/[A-Za-z0-9_.-]{1,64}$/, "APP/DEVICE"),
   sub: text(/^svc:\/\/[A-Za-z0-9/_.-]{1,256}$/, "a subject"),
-  scopes,
+  scopes: scopeMap,
   expiresAt: optional(time),
 });
 export type FeedDevice = Readonly<RecordOf<{ [K in "key" | "name" | "sub"]: Reader<string> }>> & {
