@@ -8,6 +8,7 @@ import type { Random } from "./key-agreement.js";
 import { jwkOf } from "./public-jwk.js";
 import type { PublicKey } from "./public-key.js";
 import { publicKeyOfJwk } from "./read-public-key.js";
+import { deviceIdForm } from "./records.js";
 import type { SessionKey } from "./session-key.js";
 import { type Sign, signableDelegationProof } from "./signable.js";
 
@@ -45,7 +46,6 @@ const typ = "amesh-delegation+jwt";
 const longest = 2048;
 const longestLife = 300;
 const mostHosts = 16;
-const idPattern = /^am_[\w-]{16}$/;
 const jtiPattern = /^[\w-]{16,64}$/;
 
 /**
@@ -89,7 +89,7 @@ function readClaims({ kid, payload, signingInput, signature }: CompactJws): Dele
   if (!hasMembers(payload, ["iss", "sub", "iat", "exp", "jti", "cnf", "pop"], ["aud"]))
     return invalid("its members are not exactly iss, sub, iat, exp, jti, cnf, pop and perhaps aud");
   const { iss, sub, iat, exp, jti, cnf, pop, aud } = payload;
-  if (!idPattern.test(kid) || iss !== kid || sub !== kid)
+  if (!deviceIdForm.test(kid) || iss !== kid || sub !== kid)
     return invalid("kid, iss and sub are not one device id");
   if (!isSeconds(iat) || !isSeconds(exp) || exp <= iat || exp - iat > longestLife)
     return invalid(`iat and exp are not Unix seconds, the second 1 to ${longestLife} above the first`);

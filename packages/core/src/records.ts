@@ -54,7 +54,10 @@ export const oneLine = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,256}$/u;
 /** Why something was done. */
 export const reasonText: Reader<string> = text(oneLine, "a line of 1 to 256 characters");
 
-export const deviceId: Reader<string> = text(/^am_[A-Za-z0-9_-]{16}$/, "a device id");
+/** How a device id is written. */
+export const deviceIdForm = /^am_[A-Za-z0-9_-]{16}$/;
+
+export const deviceId: Reader<string> = text(deviceIdForm, "a device id");
 
 /** Grants by name; none at all, too. */
 export const scopeMap: Reader<Scopes> = (value, at) => {

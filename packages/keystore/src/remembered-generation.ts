@@ -1,4 +1,5 @@
 import { AmeshError, decodeUtf8, type Failure, failure, utf8 } from "@authmesh/core";
+import { deviceIdForm } from "@authmesh/core/records";
 import { maxGeneration } from "./allow-list-format.js";
 import { AliasFiles } from "./drivers/alias-files.js";
 import type { KeyStore } from "./key-store.js";
@@ -21,7 +22,7 @@ export function memoryOf(keyStore: KeyStore, dir: string, sealingSecret: Uint8Ar
 }
 
 /** What is remembered: how far the allow list has come, or which device this one has become. */
-const spellings = { generation: /^[1-9][0-9]{0,15}$/, successor: /^am_[A-Za-z0-9_-]{16}$/ } as const;
+const spellings = { generation: /^[1-9][0-9]{0,15}$/, successor: deviceIdForm } as const;
 
 /**
  * The generation of the allow list that was remembered last. None is a failure: somebody made it forget.

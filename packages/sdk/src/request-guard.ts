@@ -10,6 +10,7 @@ import {
   requestAuditEvent,
   type TrustStore,
 } from "@authmesh/core";
+import { deviceIdForm } from "@authmesh/core/records";
 import { machine } from "#machine";
 import { configuredHosts } from "./audience-variable.js";
 import { logUnexpected, reportDecision } from "./decision-report.js";
@@ -133,7 +134,7 @@ function followFleet(
 ): ReturnType<DeviceRevocations["over"]> | undefined {
   if (revokers !== undefined && revocations === undefined)
     throw new TypeError("revokers makes no sense without revocations.");
-  const wrong = revokers?.find((id) => !/^am_[\w-]{16}$/.test(id));
+  const wrong = revokers?.find((id) => !deviceIdForm.test(id));
   if (wrong !== undefined) throw new TypeError(`revokers: ${wrong} is not a device id.`);
   const own = () => [ownId() ?? []].flat();
   return revocations?.over({ ...scene, revokers: () => revokers ?? own() });

@@ -1,3 +1,4 @@
+import { deviceIdForm } from "@authmesh/core/records";
 import { type DeviceEntry, findDevice, revokeDevice } from "@authmesh/keystore";
 import { authorityOption } from "../authority/open-authority.js";
 import type { Call } from "../call.js";
@@ -97,8 +98,6 @@ const believers =
   "Of the servers that follow this Redis those refuse it within a second that grant this machine __manage:rw, name it in `revokers`, or run under its identity.";
 
 type Entry = Pick<DeviceEntry, "deviceId"> & Partial<Pick<DeviceEntry, "friendlyName" | "role">>;
-
-const deviceIdForm = /^am_[\w-]{16}$/;
 
 /** The entries of the device that is named. A fleet may be told of one that is not in the list, by its id. */
 function entriesOf(call: Call, { list }: Machine, fleet: Fleet | undefined): readonly [Entry, ...Entry[]] {

@@ -5,8 +5,11 @@ import { type Reader, text } from "../records.js";
 const account = /^@[A-Za-z0-9-]{2,32}$/;
 const label = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$/;
 
+/** How the name of an account is written in the form that is compared. */
+export const accountForm = /^@[a-z0-9-]{2,32}$/;
+
 /** In the form that is compared. */
-export const accountText: Reader<string> = text(/^@[a-z0-9-]{2,32}$/, "an account such as @acme");
+export const accountText: Reader<string> = text(accountForm, "an account such as @acme");
 
 /** The name of an app or a device. */
 export const labelText: Reader<string> = text(label, "1 to 64 letters, digits and _ . -");

@@ -1,5 +1,6 @@
 import type { BareItem } from "structured-headers";
 import { AmeshError } from "../errors.js";
+import { deviceIdForm } from "../records.js";
 import type { IncomingRequest } from "../request.js";
 import { readMessageSignatures } from "./message-signatures.js";
 import type { SignatureInput } from "./signature-base.js";
@@ -56,7 +57,7 @@ const parameterRules: Readonly<Record<string, Rule>> = {
 export type KeyIdKind = "device" | "key";
 
 const keyIdRules: Readonly<Record<KeyIdKind, Rule>> = {
-  device: { must: "is a device id", fits: matching(/^am_[\w-]{16}$/) },
+  device: { must: "is a device id", fits: matching(deviceIdForm) },
   key: { must: "is a compressed key in base64url", fits: matching(/^[\w-]{44}$/) },
 };
 

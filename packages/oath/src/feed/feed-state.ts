@@ -6,7 +6,7 @@ import {
   type Scopes,
   type TrustedDevice,
 } from "@authmesh/core";
-import { Misfit, type Reader } from "@authmesh/core/records";
+import { deviceIdForm, Misfit, type Reader } from "@authmesh/core/records";
 import {
   type FeedChange,
   type FeedDevice,
@@ -42,8 +42,8 @@ export class FeedState {
   readonly #tokens = new Map<string, FeedRevocation>();
   readonly #kinds = new Map<string, ReadChange>([
     ["device", (id, value, at) => this.#readDevice(id, value, at)],
-    ["ended", (id, value, at) => readEntry(this.#ended, readFeedEnd, deviceId, id, value, at)],
-    ["revoked", (id, value, at) => readEntry(this.#revoked, readFeedRevocation, deviceId, id, value, at)],
+    ["ended", (id, value, at) => readEntry(this.#ended, readFeedEnd, deviceIdForm, id, value, at)],
+    ["revoked", (id, value, at) => readEntry(this.#revoked, readFeedRevocation, deviceIdForm, id, value, at)],
     ["token", (id, value, at) => readEntry(this.#tokens, readFeedRevocation, tokenId, id, value, at)],
   ]);
 
@@ -126,7 +126,6 @@ export class FeedState {
 }
 
 const ignored: Write = () => {};
-const deviceId = /^am_[A-Za-z0-9_-]{16}$/;
 const tokenId = /^(?:sub|jti|kid|tenant):[A-Za-z0-9_-]{43}$/;
 
 function readEntry<T>(

@@ -1,4 +1,4 @@
-import { accountName } from "@authmesh/core/enrollment";
+import { accountName, accountText } from "@authmesh/core/enrollment";
 import { text, time } from "@authmesh/core/records";
 import { AuthorityClient } from "./authority-client.js";
 import { checkedMailAddress } from "./limits.js";
@@ -48,7 +48,7 @@ export async function activate(options: ActivateOptions): Promise<ActivatedAccou
   const client = new AuthorityClient(authority, options);
   const answer = await client.ask("POST", "/v1/accounts/activation", { account, code });
   return readMembers(answer, {
-    account: text(/^@[a-z0-9-]{2,32}$/, "an account"),
+    account: accountText,
     secret: text(/^amesh_once_[\w-]{43}$/, "the secret of an account"),
     expiresAt: time,
   });

@@ -1,3 +1,4 @@
+import { accountForm } from "@authmesh/core/enrollment";
 import { issuerProblem } from "@authmesh/oath";
 
 /** Which authority, and how its feed key is known. */
@@ -51,7 +52,7 @@ export function feedPlaces({
   if (problem !== undefined) throw new TypeError(`authority: ${problem}.`);
   if (typeof authority === "object" && !thumbprintPattern.test(key ?? ""))
     throw new TypeError("authority.key must be the thumbprint of a feed key: 43 characters of base64url.");
-  if (account !== undefined && !/^@[a-z0-9-]{2,32}$/.test(account))
+  if (account !== undefined && !accountForm.test(account))
     throw new TypeError('account must be the name of an account: "@acme".');
   if (typeof maxStale !== "number" || !(maxStale > 0))
     throw new TypeError("maxStale must be a number of seconds, and more than 0.");
