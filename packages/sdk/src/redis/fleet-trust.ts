@@ -15,7 +15,7 @@ import type { FleetStatus, RevocationScene } from "../device-revocations.js";
 import { warnOnce } from "../warn-once.js";
 import { Lookout } from "./lookout.js";
 import { mostStatements, type RevocationStream } from "./revocation-stream.js";
-import { RevokedDevices } from "./revoked-devices.js";
+import { type Ignored, RevokedDevices } from "./revoked-devices.js";
 
 export interface FleetTrustOptions extends RevocationScene, Clocks {
   readonly stream: Promise<RevocationStream>;
@@ -47,6 +47,8 @@ export class FleetTrust implements TrustStore {
   readonly #listeners = new Set<() => void>();
   /** The id of the entry that was read last; "": the stream is to be read from its beginning. */
   #last = "";
+  /** Whether something in the stream was ignored for who signed it, since it was read from its beginning. */
+  #notBelieved = false;
   #wholeAt = Number.NEGATIVE_INFINITY;
   /** What is believed, and was not seen since the stream was read from its beginning. */
   #missing = new Set<string>();
@@ -78,7 +80,7 @@ export class FleetTrust implements TrustStore {
     this.#lookout = new Lookout(look, { calmMs: pollMs, uneasyMs: pollMs });
     this.#lookout.call();
     trust.onChange(() => {
-      this.#last = ""; // somebody may be believed now who was not
+      if (this.#notBelieved) this.#last = ""; // its signer may be believed now
       this.#lookout.call();
       this.#tell();
     });
@@ -202,6 +204,7 @@ export class FleetTrust implements TrustStore {
   #beginAnew(): void {
     const { monotonic, random } = this.#options;
     this.#wholeAt = monotonic();
+    this.#notBelieved = false;
     // An empty stream is read from its beginning each time; what waits to be put back there does not begin to wait anew.
     if (this.#missing.size === 0) this.#putBackAt = this.#wholeAt + random() * putBackWithinMs;
     this.#missing = new Set(this.#revoked.statements());
@@ -211,10 +214,11 @@ export class FleetTrust implements TrustStore {
     if (this.#missing.delete(statement)) return;
     const heard = this.#revoked.hear(statement);
     if (heard === "believed") this.#applied += 1;
-    if (typeof heard === "object") this.#ignored(heard.ignored);
+    if (typeof heard === "object") this.#ignored(heard);
   }
 
-  #ignored(why: string): void {
+  #ignored({ ignored: why, forSigner = false }: Ignored): void {
+    this.#notBelieved ||= forSigner;
     const { logger, monotonic } = this.#options;
     const leftOut = this.#throttle.admit("ignored", monotonic());
     if (leftOut === undefined) return;

@@ -1,7 +1,13 @@
 import { type DeviceRevocation, readDeviceRevocation } from "@authmesh/core";
 
 /** What became of a statement: half a sentence where it was passed over and somebody should know. */
-export type Heard = "believed" | "known" | { readonly ignored: string };
+export type Heard = "believed" | "known" | Ignored;
+
+export interface Ignored {
+  readonly ignored: string;
+  /** Whether that is for who signed it: who is believed may change, and then it counts. */
+  readonly forSigner?: boolean;
+}
 
 interface Word {
   readonly seq: number;
@@ -55,8 +61,9 @@ export class RevokedDevices {
     if (typeof read === "string") return { ignored: `it is no statement: ${read}` };
     const { signer, key, device, seq, action } = read;
     if (seq <= this.seqOf(signer, device)) return "known";
-    if (this.isRevoked(signer)) return { ignored: `its signer ${signer} is revoked` };
-    if (!this.#mayRevoke(signer, key)) return { ignored: `its signer ${signer} may not revoke here` };
+    if (this.isRevoked(signer)) return { ignored: `its signer ${signer} is revoked`, forSigner: true };
+    if (!this.#mayRevoke(signer, key))
+      return { ignored: `its signer ${signer} may not revoke here`, forSigner: true };
     if (action === "unrevoke" && signer === device)
       return { ignored: `${signer} takes back that it is revoked itself` };
     if (!read.isSigned()) return { ignored: `it is not signed by ${signer}, whom it names` };

@@ -188,6 +188,24 @@ describe("who is believed", () => {
     await expect.poll(() => member.isRevoked(lost), { interval: 5 }).toBe(true);
   });
 
+  it.each([
+    ["a manager alone", manager, 0],
+    ["a stranger, too", makeIdentity(), 10],
+  ])("is found out anew at a change of the list only where it may matter: %s spoke", async (_, by, anew) => {
+    const the = scene();
+    const { member, trust } = await the.join();
+    await the.say({ seq: 2 }, by);
+    await heard(the, member);
+    const seen = await watchRedis(shared.port, onTestFinished);
+    const reads = () => seen.filter(({ command }) => command[3] === the.key && command[0] === "EVAL");
+    for (let changes = 0; changes < 10; changes++) {
+      const before = reads().length;
+      trust.changed();
+      await expect.poll(() => reads().length, { interval: 2 }).toBeGreaterThan(before + 2);
+    }
+    expect(reads().filter(({ command }) => command[4] === "")).toHaveLength(anew);
+  });
+
   it("is nobody any more whom the fleet revoked; what was believed before stays", async () => {
     const the = scene();
     const other = makeIdentity();
