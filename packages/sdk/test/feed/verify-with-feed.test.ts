@@ -12,7 +12,14 @@ import {
 } from "@authmesh/keystore";
 import { mintToken, staticKeys } from "@authmesh/oath";
 import { feedTokenId } from "@authmesh/oath/feed";
-import { createClient, type Logger, type VerifyOptions, verify, verifyToken } from "@authmesh/sdk";
+import {
+  createClient,
+  type Logger,
+  type VerifyOptions,
+  type VerifyTokenOptions,
+  verify,
+  verifyToken,
+} from "@authmesh/sdk";
 import { closeFeeds, FeedFiles, feedStatuses } from "@authmesh/sdk/feed";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { FeedAuthority, newFeedSigner } from "../../../oath/test/fixtures/feed-authority.js";
@@ -81,6 +88,37 @@ async function start(options: VerifyOptions = {}) {
     return last === undefined || last.allowed ? undefined : last.failure.code;
   };
   return { call, reason, seen, url };
+}
+
+/** A verifier of the authority's tokens, which follows their feed and the account's; `tokens` is the former. */
+async function startForTokens(options: Pick<VerifyTokenOptions, "authority" | "logger">) {
+  const tokens = new FeedAuthority("tokens", Date.now);
+  Object.assign(tokens, { iss: http.url, signer: authority.signer, first: authority.first });
+  await tokens.change(["token", feedTokenId({ by: "jti", value: "nobody" }), { at: 5 }]);
+  onTestFinished(() => tokens.cut());
+  http.answer = (response, request) =>
+    (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
+  vi.stubEnv("AUTH_MESH_DIR", dir);
+  const issuer = newFeedSigner();
+  const gate = verifyToken({
+    audience: "orders",
+    trustedIssuers: [http.url],
+    keys: staticKeys({ [http.url]: { keys: [issuer.publicJwk] } }),
+    policy: "none",
+    tokenUse: "until-expiry",
+    authority: { url: http.url, key: authority.key },
+    account: "@acme",
+    logger: silent,
+    ...options,
+  });
+  const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
+  const mint = async (sub: string, tenant = "@acme") => {
+    const claims = { sub, tenant, aud: "orders", act: "orders.list" };
+    return (await mintToken(claims, { issuer: http.url, signer: issuer })).token;
+  };
+  const call = async (token: string) =>
+    (await fetch(url, { headers: { authorization: `OathMesh ${token}` } })).status;
+  return { tokens, mint, call };
 }
 
 const until = (condition: () => unknown) =>
@@ -286,29 +324,9 @@ describe("a verifier with an authority", () => {
   });
 
   it("says once that it pinned a key, however many feeds it follows", async () => {
-    const tokens = new FeedAuthority("tokens", Date.now);
-    Object.assign(tokens, { iss: http.url, signer: authority.signer, first: authority.first });
-    await tokens.change(["token", feedTokenId({ by: "jti", value: "nobody" }), { at: 5 }]);
-    onTestFinished(() => tokens.cut());
-    http.answer = (response, request) =>
-      (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
     const { lines, logger } = remembering();
-    vi.stubEnv("AUTH_MESH_DIR", dir);
-    const issuer = newFeedSigner();
-    const gate = verifyToken({
-      audience: "orders",
-      trustedIssuers: [http.url],
-      keys: staticKeys({ [http.url]: { keys: [issuer.publicJwk] } }),
-      policy: "none",
-      tokenUse: "until-expiry",
-      authority: http.url,
-      account: "@acme",
-      logger,
-    });
-    const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
-    const claims = { sub: "svc://acme/shop/till-1", tenant: "@acme", aud: "orders", act: "orders.list" };
-    const { token } = await mintToken(claims, { issuer: http.url, signer: issuer });
-    expect((await fetch(url, { headers: { authorization: `OathMesh ${token}` } })).status).toBe(200);
+    const { mint, call } = await startForTokens({ authority: http.url, logger });
+    expect(await call(await mint("svc://acme/shop/till-1"))).toBe(200);
     expect(feedStatuses()).toHaveLength(2);
     expect(lines.filter((line) => line.includes("is pinned at first sight"))).toHaveLength(1);
   });
@@ -393,37 +411,10 @@ describe("the list and the feed, united", () => {
 
 describe("a verifier of tokens with an authority", () => {
   it("refuses what the authority revokes, and a device's tokens once the device is, known tokens too", async () => {
-    vi.stubEnv("AUTH_MESH_DIR", dir);
-    const tokens = new FeedAuthority("tokens", Date.now);
-    Object.assign(tokens, { iss: http.url, signer: authority.signer });
-    await tokens.change(["token", feedTokenId({ by: "jti", value: "nobody" }), { at: 5 }]);
-    onTestFinished(() => tokens.cut());
-    http.answer = (response, request) =>
-      (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
-    const issuer = newFeedSigner();
-    const gate = verifyToken({
-      audience: "orders",
-      trustedIssuers: [http.url],
-      keys: staticKeys({ [http.url]: { keys: [issuer.publicJwk] } }),
-      policy: "none",
-      tokenUse: "until-expiry",
-      authority: { url: http.url, key: authority.key },
-      account: "@acme",
-      logger: silent,
-    });
-    const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
-    const token = async (sub: string, tenant = "@acme") =>
-      (
-        await mintToken(
-          { sub, tenant, aud: "orders", act: "orders.list" },
-          { issuer: http.url, signer: issuer },
-        )
-      ).token;
-    const [own, foreign] = [await token("svc://acme/shop/till-1"), await token("svc://billing/worker")];
-    const call = async (presented: string) =>
-      (await fetch(url, { headers: { authorization: `OathMesh ${presented}` } })).status;
+    const { tokens, mint, call } = await startForTokens({});
+    const [own, foreign] = [await mint("svc://acme/shop/till-1"), await mint("svc://billing/worker")];
     expect([await call(own), await call(foreign)]).toEqual([200, 200]);
-    expect(await call(await token("svc://other/shop/till-1", "@other"))).toBe(401);
+    expect(await call(await mint("svc://other/shop/till-1", "@other"))).toBe(401);
     await authority.change(device.revoked);
     await until(async () => (await call(own)) === 401);
     expect(await call(foreign)).toBe(200);
