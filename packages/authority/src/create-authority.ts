@@ -29,7 +29,7 @@ import { EventStreams } from "./http/event-streams.js";
 import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
-import { Metrics } from "./metrics.js";
+import { createAuthorityMetrics } from "./metrics.js";
 import { PolicyFile } from "./mint/policy-file.js";
 import { type AuthorityState, openAuthorityState } from "./open-state.js";
 import { Readiness } from "./readiness.js";
@@ -105,7 +105,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
   const { issuer, logger, now, host, port, tls, trustProxy, limits, publicRevocations, publicTokensFeed } =
     options;
   const { store, devices, enrollments, enrollmentStore } = state;
-  const metrics = new Metrics();
+  const metrics = createAuthorityMetrics();
   const events = { audit, issuer, now };
   const policyPath = options.policy ?? join(state.dir, "policy.yaml");
   if (options.policy !== undefined && !existsSync(policyPath))
@@ -138,7 +138,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
     issuer,
     told: (event) => {
       if (event.type === "dev.authmesh.key.rotated" && event.data["of"] !== "feed")
-        metrics.add("rotations_total");
+        metrics.add("rotations_total", "");
       webhook?.tell(event);
     },
   });

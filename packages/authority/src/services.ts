@@ -13,7 +13,7 @@ import type { TrustFeeds } from "./feed/trust-feeds.js";
 import type { AddressOf } from "./http/address-of.js";
 import type { DialledOrigin } from "./http/dialled-origin.js";
 import type { KeyRing } from "./keys/key-ring.js";
-import type { Metrics } from "./metrics.js";
+import type { AuthorityMetrics } from "./metrics.js";
 import type { AuthorityPolicy } from "./mint/authority-policy.js";
 
 /** What the endpoints of one authority work with. */
@@ -38,7 +38,7 @@ export interface Services {
   readonly attestations: Attestations;
   readonly dialled: DialledOrigin;
   readonly addressOf: AddressOf;
-  readonly metrics: Metrics;
+  readonly metrics: AuthorityMetrics;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

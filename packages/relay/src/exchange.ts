@@ -14,7 +14,7 @@ import type { AnsweringSocket } from "./answering-socket.js";
 import { Connection, type Phase } from "./connection.js";
 import { ExpiryQueue } from "./expiry-queue.js";
 import { lifetimes, type RelayLimits } from "./limits.js";
-import type { DropReason, Metrics, Outcome } from "./metrics.js";
+import type { DropReason, Outcome, RelayMetrics } from "./metrics.js";
 import type { CodeKind, RateLimits } from "./rate-limit.js";
 import type { RefusalLog } from "./refusal-log.js";
 import { type Session, SessionRegistry } from "./session-registry.js";
@@ -31,7 +31,7 @@ const expected: Readonly<Record<Phase, readonly ClientMessage["type"][]>> = {
 export interface ExchangeParts {
   readonly limits: RelayLimits;
   readonly rates: RateLimits;
-  readonly metrics: Metrics;
+  readonly metrics: RelayMetrics;
   readonly refusals: RefusalLog;
   readonly logger: Logger;
   /** Milliseconds, never going back. */

@@ -1,4 +1,5 @@
 import { type RelayClosing, type RelayErrorCode, relayErrorCodes } from "@authmesh/core";
+import { type MetricFamily, Metrics } from "@authmesh/core/metrics";
 
 /** Why a connection was turned away: an error of section 6, or a web page that may not be here. */
 export type Refusal = RelayErrorCode | "origin_refused";
@@ -11,13 +12,6 @@ export type Outcome = Extract<
 
 /** Why a socket was ended without a word. */
 export type DropReason = "silent" | "slow_reader" | "flooding";
-
-interface Family {
-  readonly type: "counter" | "gauge";
-  readonly help: string;
-  /** The label's name and all its values, so that a series is there before it first counts. */
-  readonly label?: readonly [name: string, values: readonly string[]];
-}
 
 const families = {
   sockets: { type: "gauge", help: "WebSockets open now." },
@@ -45,38 +39,9 @@ const families = {
   },
   messages_forwarded_total: { type: "counter", help: "Handshake messages handed on." },
   bytes_forwarded_total: { type: "counter", help: "Payload bytes handed on." },
-} as const satisfies Readonly<Record<string, Family>>;
+} as const satisfies Readonly<Record<string, MetricFamily>>;
 
-type FamilyName = keyof typeof families;
-type LabelOf<Name extends FamilyName> = (typeof families)[Name] extends {
-  readonly label: readonly [string, readonly (infer Value)[]];
-}
-  ? Value
-  : "";
+export type RelayMetrics = Metrics<typeof families>;
 
-/** Counts, and what they look like to Prometheus (text format 0.0.4). */
-export class Metrics {
-  readonly #values = new Map<string, number>();
-
-  add<Name extends FamilyName>(name: Name, label: LabelOf<Name>, by = 1): void {
-    this.set(name, label, (this.#values.get(`${name} ${label}`) ?? 0) + by);
-  }
-
-  set<Name extends FamilyName>(name: Name, label: LabelOf<Name>, value: number): void {
-    this.#values.set(`${name} ${label}`, value);
-  }
-
-  render(): string {
-    const lines: string[] = [];
-    for (const [name, family] of Object.entries<Family>(families)) {
-      const fullName = `amesh_relay_${name}`;
-      lines.push(`# HELP ${fullName} ${family.help}`, `# TYPE ${fullName} ${family.type}`);
-      const [label, values] = family.label ?? ["", [""]];
-      for (const value of values) {
-        const series = label === "" ? fullName : `${fullName}{${label}="${value}"}`;
-        lines.push(`${series} ${this.#values.get(`${name} ${value}`) ?? 0}`);
-      }
-    }
-    return `${lines.join("\n")}\n`;
-  }
-}
+/** What `GET /metrics` tells. */
+export const createRelayMetrics = (): RelayMetrics => new Metrics("amesh_relay_", families);

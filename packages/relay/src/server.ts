@@ -7,7 +7,7 @@ import { AnsweringSocket } from "./answering-socket.js";
 import { Exchange } from "./exchange.js";
 import { answerHttp, pathOf, refuseHttp } from "./http-endpoints.js";
 import { listenOn, type RelayAddress } from "./listen-on.js";
-import { Metrics, type Refusal } from "./metrics.js";
+import { createRelayMetrics, type Refusal } from "./metrics.js";
 import { RateLimits } from "./rate-limit.js";
 import { RefusalLog } from "./refusal-log.js";
 import { completeOptions, type RelayOptions } from "./relay-options.js";
@@ -38,7 +38,7 @@ export interface Relay {
 export function createRelay(options: RelayOptions = {}): Relay {
   const { host, port, trustProxy, allowOrigins, limits, logger, now } = completeOptions(options);
   const rates = new RateLimits(limits);
-  const metrics = new Metrics();
+  const metrics = createRelayMetrics();
   const refusals = new RefusalLog(logger);
   const exchange = new Exchange({ limits, rates, metrics, refusals, logger, now });
   const startedAt = now();

@@ -2,7 +2,7 @@ import { AmeshError, type RedisCommands } from "@authmesh/core";
 import { type RevocationChange as ListChange, RedisRevocationWriter } from "@authmesh/oath";
 import type { Logger } from "@authmesh/sdk";
 import type { AuthorityStore, RevocationChange } from "../authority-store.js";
-import type { Metrics } from "../metrics.js";
+import type { AuthorityMetrics } from "../metrics.js";
 import { Repetition } from "../repetition.js";
 
 export interface RevocationFeedOptions {
@@ -14,7 +14,7 @@ export interface RevocationFeedOptions {
   readonly log: string;
   /** What keys begin with. */
   readonly prefix: string;
-  readonly metrics: Pick<Metrics, "set">;
+  readonly metrics: Pick<AuthorityMetrics, "set">;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -143,14 +143,14 @@ export class RevocationFeed {
   #isInStep(): void {
     this.#confirmedAt = this.#asOf;
     this.#isBehind = false;
-    this.#options.metrics.set("revocation_feed_behind_since_seconds", 0);
+    this.#options.metrics.set("revocation_feed_behind_since_seconds", "", 0);
   }
 
   #fellBehind(): void {
     this.#confirmedAt = Number.NEGATIVE_INFINITY;
     if (this.#isBehind) return;
     this.#isBehind = true;
-    this.#options.metrics.set("revocation_feed_behind_since_seconds", Math.floor(this.#asOf / 1000));
+    this.#options.metrics.set("revocation_feed_behind_since_seconds", "", Math.floor(this.#asOf / 1000));
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from "@authmesh/sdk";
 import { EventStreams } from "../http/event-streams.js";
-import type { Metrics } from "../metrics.js";
+import type { AuthorityMetrics } from "../metrics.js";
 import { Repetition } from "../repetition.js";
 import type { FeedKeys } from "./feed-key.js";
 import type { FeedState, FeedStore, StoredDelta } from "./feed-store.js";
@@ -12,7 +12,7 @@ export interface TrustFeedsOptions {
   readonly keys: FeedKeys;
   readonly heads: HeadFile;
   readonly issuer: string;
-  readonly metrics: Pick<Metrics, "add" | "set">;
+  readonly metrics: Pick<AuthorityMetrics, "add" | "set">;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -99,7 +99,7 @@ export class TrustFeeds {
     if (state === undefined) return undefined;
     const told = {
       deltas: (count: number) => metrics.add("feed_deltas_total", "", count),
-      snapshot: (bytes: number) => metrics.set("feed_snapshot_bytes", bytes),
+      snapshot: (bytes: number) => metrics.set("feed_snapshot_bytes", "", bytes),
     };
     const feed =
       this.#feeds.get(name) ??
@@ -150,7 +150,7 @@ export class TrustFeeds {
       if (this.#feeds.size > 0) {
         const states = await store.states([...this.#feeds.keys()]);
         for (const feed of this.#feeds.values()) await this.#follow(feed, states.get(feed.name), asOf);
-        metrics.set("feed_seen_timestamp_seconds", Math.floor(asOf / 1000));
+        metrics.set("feed_seen_timestamp_seconds", "", Math.floor(asOf / 1000));
       }
       this.#seenAt = asOf;
     }

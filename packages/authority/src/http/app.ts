@@ -212,7 +212,7 @@ function timed({ metrics }: Services): MiddlewareHandler {
   return async (_, next) => {
     const started = performance.now();
     await next();
-    metrics.observe((performance.now() - started) / 1000);
+    metrics.observe("token_request_seconds", (performance.now() - started) / 1000);
   };
 }
 
@@ -233,9 +233,13 @@ const metricsHeaders = {
 };
 
 function renderMetrics({ metrics, keys, devices, feeds, now }: Services): string {
-  metrics.set("feed_connections", feeds.streams.size);
+  metrics.set("feed_connections", "", feeds.streams.size);
   const active = keys.keys.find(({ state }) => state === "active");
-  metrics.set("active_key_age_seconds", active === undefined ? 0 : Math.floor(now() / 1000) - active.since);
-  metrics.set("devices", devices.check() === undefined ? devices.state.devices.length : 0);
+  metrics.set(
+    "active_key_age_seconds",
+    "",
+    active === undefined ? 0 : Math.floor(now() / 1000) - active.since,
+  );
+  metrics.set("devices", "", devices.check() === undefined ? devices.state.devices.length : 0);
   return metrics.render();
 }

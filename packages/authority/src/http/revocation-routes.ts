@@ -89,7 +89,7 @@ export async function answerRevoke(context: Context, services: Services): Promis
   refuseWithoutAudit(services);
   const standing = await services.store.addRevocation({ ...entry, actor, at });
   await services.tellChanges();
-  services.metrics.add("revocations_total");
+  services.metrics.add("revocations_total", "");
   return context.json(standing, 201, { "Cache-Control": "no-store" });
 }
 
@@ -111,7 +111,7 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
   const generation = await services.store.removeRevocation({ ...entry, actor, at });
   if (generation === undefined) return noSuchRevocation();
   await services.tellChanges();
-  services.metrics.add("revocations_total");
+  services.metrics.add("revocations_total", "");
   return context.json({ generation, ...entry }, 200, { "Cache-Control": "no-store" });
 }
 
