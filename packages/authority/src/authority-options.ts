@@ -1,7 +1,7 @@
 import type { AuditSink } from "@authmesh/core";
 import { mailAddress } from "@authmesh/core/enrollment";
 import type { Environment, PromptSecret } from "@authmesh/keystore";
-import { issuerProblem, type TokenAlgorithm, type TokenSigner } from "@authmesh/oath";
+import { originProblem, type TokenAlgorithm, type TokenSigner } from "@authmesh/oath";
 import { consoleLogger, type Logger } from "@authmesh/sdk";
 import { type RegistrationMode, registrationModes } from "./accounts/registration.js";
 import type { EnrollmentWebhookOptions } from "./enrollment/enrollment-webhook.js";
@@ -125,12 +125,8 @@ function checkIssuer(given: string | undefined, port: number, scheme: string): s
   if (given === undefined && port === 0)
     throw new TypeError("Of port 0 the issuer cannot be told: give one.");
   const issuer = given ?? `${scheme}://localhost:${port}`;
-  const problem = issuerProblem(issuer);
+  const problem = originProblem(issuer);
   if (problem !== undefined) throw new TypeError(`issuer: ${problem}.`);
-  if (new URL(issuer).origin !== issuer)
-    throw new TypeError(
-      `issuer: ${JSON.stringify(issuer)} is not an origin, such as https://issuer.example.com.`,
-    );
   return issuer;
 }
 

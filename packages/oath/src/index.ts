@@ -9,7 +9,7 @@ export { type ClaimProblem, type ClaimRule, claimProblems, claimRules, sourceRul
 export { defaultLife, longestLife, type TokenClaims, type TokenSource } from "./claims.js";
 export { combineRevocations } from "./combine-revocations.js";
 export { type ImportedIssuerKey, importIssuerKey, staticKeys, thumbprint } from "./issuer-key.js";
-export { issuerProblem, trustworthyUrl } from "./issuer-url.js";
+export { issuerProblem, originProblem, trustworthyUrl } from "./issuer-url.js";
 export {
   createJwksSource,
   type ImportKey,

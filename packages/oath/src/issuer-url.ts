@@ -23,3 +23,14 @@ export function issuerProblem(text: string): string | undefined {
     return `${JSON.stringify(text)} is neither https nor on loopback, or it names a user`;
   return undefined;
 }
+
+/**
+ * Why a text is not the URL of an authority: an issuer's that is an origin, in the one spelling that its tokens and
+ * feeds have. A plain half-sentence.
+ */
+export function originProblem(text: string): string | undefined {
+  const problem = issuerProblem(text);
+  if (problem !== undefined) return problem;
+  const { origin } = new URL(text);
+  return origin === text ? undefined : `${JSON.stringify(text)} is not an origin, such as ${origin}`;
+}

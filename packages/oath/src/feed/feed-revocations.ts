@@ -1,4 +1,5 @@
 import { AmeshError, type Failure, quoteForeign } from "@authmesh/core";
+import { originProblem } from "../issuer-url.js";
 import { revocationKeysOf } from "../revocation/revocation-keys.js";
 import type { RevocableToken, Revocation, RevocationSource } from "../revocation.js";
 import type { FeedRevocation } from "./feed-change.js";
@@ -28,6 +29,8 @@ export interface FeedRevocationsOptions {
  *
  * `find` raises AmeshError `trust_stale` while a feed is too old, and `issuer_untrusted` for a token of another tenant or of
  * none.
+ *
+ * @throws TypeError for an issuer that is no authority's: of its tokens nothing would ever be found
  */
 export function feedRevocations({
   issuer,
@@ -35,6 +38,8 @@ export function feedRevocations({
   account,
   now = Date.now,
 }: FeedRevocationsOptions): RevocationSource {
+  const problem = originProblem(issuer);
+  if (problem !== undefined) throw new TypeError(`issuer: ${problem}.`);
   const isOver = ({ expiresAt }: FeedRevocation | { readonly expiresAt?: number }): boolean =>
     expiresAt !== undefined && now() >= expiresAt * 1000;
   const revokedToken = (token: RevocableToken): Revocation | undefined => {

@@ -1,6 +1,6 @@
 import { AmeshError, type ErrorCode, type Failure, failure } from "@authmesh/core";
 import { tell } from "../issuer/tell.js";
-import { issuerProblem } from "../issuer-url.js";
+import { originProblem } from "../issuer-url.js";
 import { type Clocks, systemClocks } from "../timing/age.js";
 import { type Schedule, unreferencedTimer } from "../timing/unreferenced-timer.js";
 import { EventStreamReader, type ServerEvent } from "./event-stream.js";
@@ -131,7 +131,7 @@ class FeedFollower implements FollowedFeed {
 
   constructor(options: FollowFeedOptions) {
     const { authority, feed, maxStaleSeconds = 3600, timeoutMs = 10_000, kept } = options;
-    const problem = issuerProblem(authority.url);
+    const problem = originProblem(authority.url);
     if (problem !== undefined) throw new TypeError(`authority: ${problem}.`);
     if (!(maxStaleSeconds > 0)) throw new TypeError("maxStaleSeconds must be positive.");
     this.#options = options;

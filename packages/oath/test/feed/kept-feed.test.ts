@@ -101,6 +101,13 @@ describe("revocations by feeds", () => {
     expect(ends(1_800_000_001).find({ ...token("x"), iss: "https://other.example" })).toBeUndefined();
   });
 
+  it.each([[`${name.iss}/`], ["HTTPS://auth.example"], ["auth.example"]])(
+    "are of an authority, by the one name that its tokens have for it: not of %s",
+    (issuer) => {
+      expect(() => feedRevocations({ issuer, tokens: feed(new FeedState()) })).toThrow(TypeError);
+    },
+  );
+
   it("end a device's tokens with the device, and touch nobody else's", () => {
     const device = feedDevice("shop/a");
     const asked = (...changes: FeedChange[]) => {

@@ -1,9 +1,9 @@
 import { accountForm } from "@authmesh/core/enrollment";
-import { issuerProblem } from "@authmesh/oath";
+import { originProblem } from "@authmesh/oath";
 
 /** Which authority, and how its feed key is known. */
 export interface AuthorityOption {
-  /** As tokens name it in `iss`: "https://auth.example.com". */
+  /** Its origin, letter by letter as tokens name it in `iss`: "https://auth.example.com". */
   readonly url: string;
   /** Thumbprint of its feed key (RFC 7638, base64url), as `amesh authority status` shows it. */
   readonly key: string;
@@ -17,7 +17,7 @@ export interface FeedOptions {
    * be enrolled there, and hold `feed:r`. Default: none, the allow list alone counts.
    */
   readonly authority?: string | AuthorityOption | undefined;
-  /** The account at the authority: "@acme". Of the authority's tokens only those of this tenant pass then. */
+  /** The account at the authority: "@acme". Of the authority's tokens only those of this tenant pass then; of other trusted issuers' it says nothing. */
   readonly account?: string | undefined;
   /** Seconds after which a copy of a feed is too old to decide by: then everything is refused, 503. Default 3600. */
   readonly maxStale?: number | undefined;
@@ -48,7 +48,7 @@ export function feedPlaces({
     return undefined;
   }
   const { url, key = undefined } = typeof authority === "string" ? { url: authority } : authority;
-  const problem = issuerProblem(url);
+  const problem = originProblem(url);
   if (problem !== undefined) throw new TypeError(`authority: ${problem}.`);
   if (typeof authority === "object" && !thumbprintPattern.test(key ?? ""))
     throw new TypeError("authority.key must be the thumbprint of a feed key: 43 characters of base64url.");

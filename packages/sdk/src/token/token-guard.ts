@@ -53,7 +53,7 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
     tellAudit(createAuditEvent({ ...event, source, data: { ...event.data } })),
   );
   const issuers = keys ?? issuerKeys(options.trustedIssuers, logger);
-  const feeds = tokenFeeds({ authority, account, maxStale }, logger);
+  const feeds = tokenFeeds({ authority, account, maxStale, trustedIssuers: options.trustedIssuers }, logger);
   const verifier = createTokenVerifier({
     ...others,
     revocations: feeds === undefined ? revocations : combineRevocations(...[feeds, revocations ?? []].flat()),

@@ -91,7 +91,7 @@ async function start(options: VerifyOptions = {}) {
 }
 
 /** A verifier of the authority's tokens, which follows their feed and the account's; `tokens` is the former. */
-async function startForTokens(options: Pick<VerifyTokenOptions, "authority" | "logger">) {
+async function startForTokens(options: Partial<VerifyTokenOptions>) {
   const tokens = new FeedAuthority("tokens", Date.now);
   Object.assign(tokens, { iss: http.url, signer: authority.signer, first: authority.first });
   await tokens.change(["token", feedTokenId({ by: "jti", value: "nobody" }), { at: 5 }]);
@@ -100,10 +100,11 @@ async function startForTokens(options: Pick<VerifyTokenOptions, "authority" | "l
     (request.url?.includes("/tokens/") ? tokens : authority).answer(response, request);
   vi.stubEnv("AUTH_MESH_DIR", dir);
   const issuer = newFeedSigner();
+  const keys = staticKeys({ [http.url]: { keys: [issuer.publicJwk] } });
   const gate = verifyToken({
     audience: "orders",
     trustedIssuers: [http.url],
-    keys: staticKeys({ [http.url]: { keys: [issuer.publicJwk] } }),
+    keys: { find: (_, kid) => keys.find(http.url, kid) },
     policy: "none",
     tokenUse: "until-expiry",
     authority: { url: http.url, key: authority.key },
@@ -112,9 +113,9 @@ async function startForTokens(options: Pick<VerifyTokenOptions, "authority" | "l
     ...options,
   });
   const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
-  const mint = async (sub: string, tenant = "@acme") => {
+  const mint = async (sub: string, tenant = "@acme", iss = http.url) => {
     const claims = { sub, tenant, aud: "orders", act: "orders.list" };
-    return (await mintToken(claims, { issuer: http.url, signer: issuer })).token;
+    return (await mintToken(claims, { issuer: iss, signer: issuer })).token;
   };
   const call = async (token: string) =>
     (await fetch(url, { headers: { authorization: `OathMesh ${token}` } })).status;
@@ -354,6 +355,10 @@ describe("a verifier with an authority", () => {
       { account: "@acme" },
       { authority: "https://a.example" },
       { authority: "http://a.example", account: "@acme" },
+      { authority: "https://a.example/", account: "@acme" },
+      { authority: "https://A.example", account: "@acme" },
+      { authority: "https://a.example:443", account: "@acme" },
+      { authority: { url: "https://a.example/feeds", key }, account: "@acme" },
       { authority: { url: "https://a.example", key: "x" }, account: "@acme" },
       { authority: { url: "https://a.example", key }, account: "acme" },
       { authority: { url: "https://a.example", key }, account: "@acme", maxStale: 0 },
@@ -420,5 +425,28 @@ describe("a verifier of tokens with an authority", () => {
     expect(await call(foreign)).toBe(200);
     await tokens.change(["token", feedTokenId({ by: "sub", value: "svc://billing/worker" }), { at: 6 }]);
     await until(async () => (await call(foreign)) === 401);
+  });
+
+  it.each([
+    ["with a closing slash", (url: string) => `${url}/`],
+    ["in capitals", (url: string) => url.replace("http:", "HTTP:")],
+  ])("takes no authority's URL %s, by which no token names it", async (_, spelt) => {
+    const url = spelt(http.url);
+    await expect(startForTokens({ authority: url, trustedIssuers: [http.url, url] })).rejects.toThrow(
+      `is not an origin, such as ${http.url}`,
+    );
+  });
+
+  it("takes no authority that it does not trust, of whose tokens the feed would say nothing", async () => {
+    await expect(startForTokens({ authority: "https://another.example" })).rejects.toThrow(
+      "https://another.example is none of trustedIssuers",
+    );
+  });
+
+  it("says of other trusted issuers' tokens nothing", async () => {
+    const other = "https://other.example";
+    const { mint, call } = await startForTokens({ trustedIssuers: [http.url, other] });
+    expect(await call(await mint("svc://job", "@other", other))).toBe(200);
+    expect(await call(await mint("svc://job", "@other"))).toBe(401);
   });
 });
