@@ -22,10 +22,19 @@ export function backgroundFetch(url: string, { method, headers, signal }: Signed
   const { protocol } = new URL(url);
   const { request, agent } = transports[protocol as keyof typeof transports];
   return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => reject(new TypeError("fetch failed", { cause }));
     const outgoing = request(url, { method, headers, agent, ...(signal ? { signal } : {}) });
     outgoing.on("socket", (socket) => socket.unref());
-    outgoing.on("error", (cause) => reject(new TypeError("fetch failed", { cause })));
-    outgoing.on("response", (incoming) => resolve(asResponse(incoming)));
+    outgoing.on("error", fail);
+    outgoing.on("response", (incoming) => {
+      // Nobody else catches what is thrown here, and an answer may have a status that there is not.
+      try {
+        resolve(asResponse(incoming));
+      } catch (error) {
+        fail(error);
+        incoming.destroy();
+      }
+    });
     outgoing.end();
   });
 }

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Decision, PublicKey } from "@authmesh/core";
@@ -165,6 +167,20 @@ describe("a verifier with an authority", () => {
     await until(async () => (await call()) === 503);
     expect(reason()).toBe("trust_stale");
     expect(feedStatuses()).toMatchObject([{ feed: "@acme", stale: true, connected: false }]);
+  });
+
+  it.each([["099"], ["999"]])("outlives an answer of status %s in the authority's place", async (status) => {
+    const odd = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.end(`HTTP/1.1 ${status} Odd\r\ncontent-length: 0\r\n\r\n`);
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void odd.close());
+    await once(odd, "listening");
+    const authorityUrl = `http://127.0.0.1:${(odd.address() as AddressInfo).port}`;
+    const { call, reason } = await start({ authority: authorityUrl });
+    expect(await call()).toBe(503);
+    expect(reason()).toBe("trust_stale");
+    expect(feedStatuses()).toMatchObject([{ problem: { code: "authority_unreachable" } }]);
   });
 
   it("refuses everybody where there never was a copy", async () => {
