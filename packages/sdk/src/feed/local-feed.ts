@@ -17,6 +17,8 @@ import { FeedSigner } from "./feed-signer.js";
 import type { AccountFeed } from "./united-trust.js";
 
 const retryMs = 1000;
+/** The longest pause before it is tried again while nobody asks. */
+const mostRetryMs = 30_000;
 /** Between two writes of a copy that changed. */
 const writeEveryMs = 5000;
 /** The share of its life after which a copy is written for its age alone. */
@@ -36,8 +38,10 @@ export class LocalFeed implements AccountFeed {
   readonly #options: LocalFeedOptions;
   #opening: Promise<void> | undefined;
   #feed: FollowedFeed | undefined;
-  #failure: Failure = failure("verifier_not_ready");
+  #failure: Failure;
   #retryAt = 0;
+  #retries = 0;
+  #stopRetry: () => void = () => {};
   #problem = "";
   #files: FeedFiles | undefined;
   #goingOver: Promise<void> | undefined;
@@ -49,6 +53,7 @@ export class LocalFeed implements AccountFeed {
 
   constructor(options: LocalFeedOptions) {
     this.#options = options;
+    this.#failure = failure("trust_stale", `${options.url} was not asked for ${options.feed} yet.`);
   }
 
   /** Resolves, never rejects, when there is a copy to decide by or the attempt to get one failed. */
@@ -98,6 +103,7 @@ export class LocalFeed implements AccountFeed {
   /** Lets go, and writes down what it knows. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopRetry();
     await this.#opening;
     this.#feed?.close();
     await this.#goingOver;
@@ -129,9 +135,18 @@ export class LocalFeed implements AccountFeed {
       const known = asFailure(error);
       this.#failure = known.status > 0 ? known : failure("verifier_not_ready", known.detail, known.fix);
       this.#complain(`${feed} of ${url} cannot be followed: ${known.detail}`, known);
+      this.#retry();
     } finally {
       this.#retryAt = performance.now() + retryMs;
     }
+  }
+
+  /** A server that is asked nothing before its health check says yes would never be tried again otherwise. */
+  #retry(): void {
+    this.#stopRetry();
+    if (this.#closed) return;
+    const pauseMs = Math.min(mostRetryMs, retryMs * 2 ** this.#retries++);
+    this.#stopRetry = unreferencedTimer(() => void this.ready(), pauseMs);
   }
 
   /** What the configured key led to. Where none is configured, nobody but a person may pin another one. */

@@ -64,7 +64,10 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   });
   const refusals = new RefusalLog(logger);
   // What fails here fails again for the first request, and the log has it already.
-  if (keys === undefined && machine.fetchesAtLoad) issuers.preWarm?.().catch(() => {});
+  if (machine.fetchesAtLoad) {
+    if (keys === undefined) issuers.preWarm?.().catch(() => {});
+    void feeds?.ready();
+  }
 
   const eventOf = (decision: TokenDecision, request: IncomingRequest) =>
     tokenEvent(decision, request, { time: Date.now() / 1000, source });

@@ -431,6 +431,28 @@ describe("the list and the feed, united", () => {
 });
 
 describe("a verifier of tokens with an authority", () => {
+  it("follows the feeds from its start on, so that a health check says yes before anybody calls", async () => {
+    const pending = startForTokens({});
+    await until(() => feedStatuses().length === 2);
+    expect(feedStatuses().map(({ problem }) => problem?.detail)).toEqual([
+      `${http.url} was not asked for tokens yet.`,
+      `${http.url} was not asked for @acme yet.`,
+    ]);
+    await until(() => feedStatuses().every(({ stale }) => !stale));
+    await pending;
+  });
+
+  it("tries again by itself where it cannot begin", async () => {
+    const late = join(folder, "late");
+    vi.stubEnv("AUTH_MESH_DIR", late);
+    const { lines, logger } = remembering();
+    verify({ logger, allowList: new MemoryTrust(), authority: http.url, account: "@acme" });
+    await until(() => lines.some((line) => line.startsWith(`@acme of ${http.url} cannot be followed`)));
+    expect(feedStatuses()).toMatchObject([{ stale: true, problem: { code: "verifier_not_ready" } }]);
+    await createIdentity({ dir: late, env, friendlyName: "late", argon2 });
+    await until(() => feedStatuses().every(({ stale }) => !stale));
+  });
+
   it("refuses what the authority revokes, and a device's tokens once the device is, known tokens too", async () => {
     const { tokens, mint, call } = await startForTokens({});
     const [own, foreign] = [await mint("svc://acme/shop/till-1"), await mint("svc://billing/worker")];
