@@ -9,6 +9,10 @@ const resolve = { conditions: ["@authmesh/source"] };
 const conditions = ["@authmesh/source", ...("bun" in process.versions ? ["bun"] : []), "node"];
 const ssr = { resolve: { conditions, externalConditions: conditions } };
 
+// The files of tests that a worker runs share one copy of the modules: to load them anew for each costs more than most of these
+// files take. So their fixtures set up and tear down in functions that tests call, not by hooks at their top.
+const shared = { isolate: false };
+
 const project = (name: string, include: string[], extra: object = {}, test: object = {}) => ({
   resolve,
   ssr,
@@ -16,21 +20,26 @@ const project = (name: string, include: string[], extra: object = {}, test: obje
   test: { name, include, testTimeout: 30_000, hookTimeout: 60_000, ...test },
 });
 
+const portable = {
+  resolve: { ...resolve, alias: { "#crypto": path("./packages/core/src/crypto/portable.ts") } },
+};
+
 export default defineConfig({
   test: {
     // On two cores Vitest would take one for itself; most tests wait for a server or a timer half of their time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
-      project("core", ["packages/core/test/**/*.test.ts"]),
-      project("core-portable", ["packages/core/test/**/*.test.ts"], {
-        resolve: { ...resolve, alias: { "#crypto": path("./packages/core/src/crypto/portable.ts") } },
-      }),
+      project("core", ["packages/core/test/**/*.test.ts"], {}, shared),
+      project("core-portable", ["packages/core/test/**/*.test.ts"], portable, shared),
       project("keystore", ["packages/keystore/test/**/*.test.ts"]),
-      project("oath", ["packages/oath/test/**/*.test.ts"]),
-      project("oath-portable", ["packages/oath/test/{bad-tokens,jose,mutations,token-*}.test.ts"], {
-        resolve: { ...resolve, alias: { "#crypto": path("./packages/core/src/crypto/portable.ts") } },
-      }),
-      project("relay", ["packages/relay/test/**/*.test.ts"]),
+      project("oath", ["packages/oath/test/**/*.test.ts"], {}, shared),
+      project(
+        "oath-portable",
+        ["packages/oath/test/{bad-tokens,jose,mutations,token-*}.test.ts"],
+        portable,
+        shared,
+      ),
+      project("relay", ["packages/relay/test/**/*.test.ts"], {}, shared),
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
       project("authority", ["packages/authority/test/**/*.test.ts"]),
       project("cli", ["packages/cli/test/**/*.test.ts"]),
