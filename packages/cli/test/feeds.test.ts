@@ -29,7 +29,7 @@ const warningsAbout = (words: string, warnings: readonly { detail: string; fix?:
 async function keeper(ages: Readonly<Record<string, number | undefined>> = {}) {
   const machine = await machineWithKey();
   const files = await FeedFiles.of(await machine.open());
-  await files.writePin({ url, from: "", key: publicJwk, seq: 2 });
+  await files.writePin({ url, from: "", key: publicJwk, seq: 2, through: [] });
   const mark = { epoch: 3, number: 14, digest: new Uint8Array(32) };
   for (const [feed, age] of Object.entries(ages)) {
     const headAt = age === undefined ? undefined : Math.floor(Date.now() / 1000) - age;
@@ -100,7 +100,7 @@ describe("amesh status", () => {
 describe("amesh authority forget", () => {
   it("unpins an authority once somebody says yes, and leaves others alone", async () => {
     const { machine, files } = await keeper({ "@acme": 1, tokens: 1 });
-    await files.writePin({ url: other, from: "", key: publicJwk, seq: 0 });
+    await files.writePin({ url: other, from: "", key: publicJwk, seq: 0, through: [] });
     const unasked = await machine.run(["authority", "forget", url]);
     expect(unasked).toEqual({ status: 2, ...failed("input_required", "--yes") });
     const question = `Forget the feed key ${publicJwk.kid} of ${url}?`;

@@ -9,12 +9,16 @@ export interface FeedAnchor {
   readonly key: PublicJwk;
   /** The last rotation that led there; 0 where none did. */
   readonly seq: number;
+  /** Thumbprints of the keys before it, the first one first, as far back as rotations are known. */
+  readonly through: readonly string[];
 }
+
+const mostRotations = 1000;
 
 const readAnswer = record({
   key: feedKey,
   first: feedKey,
-  rotations: listOf(text(/^[\x21-\x7e]{1,4096}$/, "a JWS"), 1000),
+  rotations: listOf(text(/^[\x21-\x7e]{1,4096}$/, "a JWS"), mostRotations),
 });
 
 interface Superseded {
@@ -66,7 +70,7 @@ export class FeedKeys {
     );
     const chain = rotations.map(readFeedRotation);
     const before = this.#anchor;
-    if (before === undefined) this.#begin([key, first, ...chain.map((each) => each.new)]);
+    if (before === undefined) this.#begin([key, first, ...chain.map((each) => each.new)], chain);
     this.#follow(chain);
     if (key.kid !== this.#present?.kid && !this.#superseded.has(key.kid)) throw changed(this.#iss, key.kid);
     return this.#anchor?.key.kid !== before?.key.kid;
@@ -86,22 +90,42 @@ export class FeedKeys {
   }
 
   /** A key is known by its thumbprint, wherever it is found. */
-  #begin(published: readonly PublicJwk[]): void {
+  #begin(published: readonly PublicJwk[], chain: readonly ReadFeedRotation[]): void {
     const key = this.#pinned === undefined ? published[0] : published.find(({ kid }) => kid === this.#pinned);
     if (key === undefined) throw changed(this.#iss, published[0]?.kid ?? "");
-    this.#goTo({ key, seq: 0 });
+    this.#goTo({ key, ...this.#wayTo(key, published, chain) });
+  }
+
+  /** Each key of the way says by its own signature which one it follows. */
+  #wayTo(
+    { kid }: PublicJwk,
+    published: readonly PublicJwk[],
+    chain: readonly ReadFeedRotation[],
+  ): Omit<FeedAnchor, "key"> {
+    const way: ReadFeedRotation[] = [];
+    for (const rotation of [...chain].reverse()) {
+      if (rotation.iss !== this.#iss || rotation.new.kid !== (way[0]?.old ?? kid)) continue;
+      const old = published.find((key) => key.kid === rotation.old);
+      if (old === undefined || !rotation.isBy(importedFeedKey(old))) break;
+      way.unshift(rotation);
+    }
+    return { seq: way.at(-1)?.seq ?? 0, through: way.map(({ old }) => old) };
   }
 
   #follow(chain: readonly ReadFeedRotation[]): void {
     for (const rotation of chain) {
       const old = this.#present as IssuerKey;
-      const { seq = 0 } = this.#anchor ?? {};
+      const { seq = 0, through = [] } = this.#anchor ?? {};
       if (rotation.old !== old.kid || rotation.seq <= seq) continue;
       const follows = seq === 0 || rotation.seq === seq + 1;
       if (rotation.iss !== this.#iss || !follows || !rotation.isBy(old))
         throw changed(this.#iss, rotation.key.kid);
       this.#superseded.set(old.kid, { key: old, until: rotation.notBefore });
-      this.#goTo({ key: rotation.new, seq: rotation.seq });
+      this.#goTo({
+        key: rotation.new,
+        seq: rotation.seq,
+        through: [...through, old.kid].slice(-mostRotations),
+      });
     }
   }
 

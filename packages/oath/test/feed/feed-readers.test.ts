@@ -1,7 +1,13 @@
-import { AmeshError, type JsonObject, utf8 } from "@authmesh/core";
+import { AmeshError, type JsonObject, type JsonValue, utf8 } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EventStreamReader, FeedKeys, readFeedRotation, readSnapshot } from "../../src/feed/index.js";
+import {
+  EventStreamReader,
+  FeedKeys,
+  readFeedRotation,
+  readSnapshot,
+  signFeedRotation,
+} from "../../src/feed/index.js";
 import { FeedAuthority, newFeedSigner } from "../fixtures/feed-authority.js";
 import { feedDevice } from "../fixtures/feed-devices.js";
 import { ManualClock } from "../fixtures/http-server.js";
@@ -89,12 +95,41 @@ describe("the keys of a feed", () => {
   it("are followed from the one that is pinned over each rotation", async () => {
     const from = await authority();
     const old = await from.head();
+    const first = from.key;
     await from.rotate();
+    const second = from.key;
     await from.rotate();
     const keys = keysOf(from);
-    expect(keys.anchor).toEqual({ key: from.signer.publicJwk, seq: 2 });
+    expect(keys.anchor).toEqual({ key: from.signer.publicJwk, seq: 2, through: [first, second] });
     expect(keys.read(await from.head()).kind).toBe("head");
     expect(keys.read(old).kind).toBe("head");
+  });
+
+  it("tell of the keys before the one that is pinned, as far as both signed for it", async () => {
+    const from = await authority();
+    const first = from.key;
+    await from.rotate();
+    const second = from.key;
+    const anchorOf = (answer: JsonValue) => {
+      const keys = new FeedKeys(from.iss, second);
+      keys.learn(answer);
+      return keys.anchor;
+    };
+    expect(anchorOf(published(from))).toMatchObject({ key: { kid: second }, seq: 1, through: [first] });
+    const thief = newFeedSigner();
+    const at = { iss: from.iss, notBefore: 0, seq: 1 };
+    const [head = "", payload = "", signature = ""] = (await signFeedRotation(thief, from.signer, at)).split(
+      ".",
+    );
+    const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
+    const proof = Buffer.alloc(64).toString("base64url");
+    const unproven = Buffer.from(JSON.stringify({ ...claims, proof })).toString("base64url");
+    const input = `${head}.${unproven}`;
+    const signed = Buffer.from(await thief.sign(Buffer.from(input) as never)).toString("base64url");
+    for (const forged of [`${input}.${signed}`, `${head}.${payload}.${"A".repeat(signature.length)}`])
+      expect(
+        anchorOf({ ...published(from), first: { ...thief.publicJwk }, rotations: [forged] }),
+      ).toMatchObject({ seq: 0, through: [] });
   });
 
   it("are not those that were rotated out, once that happened", async () => {
@@ -130,7 +165,7 @@ describe("the keys of a feed", () => {
     expect(() => before.learn(other)).toThrow(keyChanged);
     const gap = await authority();
     await gap.rotate();
-    const anchored = new FeedKeys(gap.iss, { key: gap.signer.publicJwk, seq: 5 });
+    const anchored = new FeedKeys(gap.iss, { key: gap.signer.publicJwk, seq: 5, through: [] });
     await gap.rotate();
     const { rotations } = gap;
     expect(() => anchored.learn({ ...published(gap), rotations: [rotations[1] ?? ""] })).toThrow(keyChanged);

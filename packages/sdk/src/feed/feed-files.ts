@@ -1,23 +1,14 @@
 import { AmeshError, sha256, toBase64Url } from "@authmesh/core";
-import { integer, oneOf, readDocument, record, text } from "@authmesh/core/records";
 import { longestSealedFile, type OpenIdentity, SealedFiles } from "@authmesh/keystore";
 import {
-  type FeedAnchor,
   type FeedName,
-  feedKey,
   type KeptFeed,
   type KeptFeedHeader,
   keptFeedText,
   readKeptFeed,
   readKeptHeader,
 } from "@authmesh/oath/feed";
-
-/** The feed key of an authority that this machine has come to. */
-export interface FeedPin extends FeedAnchor {
-  readonly url: string;
-  /** The thumbprint that was configured when it was written; "" where none was. */
-  readonly from: string;
-}
+import { type FeedPin, joinPins, longestPin, pinOf, pinText } from "./feed-pin.js";
 
 /** What there is of all authorities. */
 export interface KeptFeeds {
@@ -30,15 +21,6 @@ export interface KeptFeeds {
 
 /** A snapshot of the largest size, and its seal. */
 const longestCopy = longestSealedFile;
-const longestPin = 4096;
-
-const readPin = record({
-  version: oneOf(1),
-  url: text(/^https?:\/\/[\x21-\x7e]{1,505}$/, "a URL"),
-  from: text(/^(?:[A-Za-z0-9_-]{43})?$/, "a thumbprint, or nothing"),
-  key: feedKey,
-  seq: integer(0, Number.MAX_SAFE_INTEGER),
-});
 
 /** What a machine keeps of authorities, sealed beside its identity (docs/protocol.md, section 11.17). */
 export class FeedFiles {
@@ -85,9 +67,27 @@ export class FeedFiles {
     return this.#read(pinName(url), longestPin, (bytes) => pinOf(bytes, `The pin of ${url}`))[0];
   }
 
-  /** @throws AmeshError `storage_failed`, `allow_list_locked` */
-  writePin({ url, from, key, seq }: FeedPin): Promise<void> {
-    return this.#files.write(pinName(url), [`${JSON.stringify({ version: 1, url, from, key, seq })}\n`]);
+  /**
+   * Joins it to what other services of this machine came to.
+   *
+   * @throws AmeshError `feed_key_changed` as `joinPins`, `storage_failed`, `allow_list_locked`
+   */
+  writePin(pin: FeedPin): Promise<void> {
+    return this.#files.write(pinName(pin.url), this.#joined(pin));
+  }
+
+  /** Reads what is there when the text is asked for: while nobody else writes. */
+  *#joined(pin: FeedPin): Generator<string> {
+    yield pinText(joinPins(this.#undamagedPin(pin.url), pin));
+  }
+
+  #undamagedPin(url: string): FeedPin | undefined {
+    try {
+      return this.readPin(url);
+    } catch (error) {
+      if (error instanceof AmeshError && error.code === "feed_copy_damaged") return undefined;
+      throw error;
+    }
   }
 
   /** Whether there is anything of an authority, damaged or not. @throws AmeshError `storage_failed` */
@@ -110,9 +110,6 @@ export class FeedFiles {
     return bytes === undefined ? [] : [read(bytes)];
   }
 }
-
-const pinOf = (bytes: Uint8Array, what: string): FeedPin =>
-  readDocument(bytes, readPin, "feed_copy_damaged", what);
 
 const folded = (part: string): string => toBase64Url(sha256(part)).slice(0, 22);
 const pinName = (url: string): string => `${folded(url)}-key.pin`;

@@ -6,5 +6,6 @@
 
 export type { FeedStatus, KeptFeedHeader } from "@authmesh/oath/feed";
 export type { AuthorityOption, FeedOptions } from "./authority-option.js";
-export { FeedFiles, type FeedPin, type KeptFeeds } from "./feed-files.js";
+export { FeedFiles, type KeptFeeds } from "./feed-files.js";
+export type { FeedPin } from "./feed-pin.js";
 export { closeFeeds, feedStatuses } from "./feeds.js";

@@ -12,7 +12,8 @@ import { unreferencedTimer } from "@authmesh/oath/timing";
 import type { Logger } from "../logger.js";
 import { warnOnce } from "../warn-once.js";
 import type { FeedPlace } from "./authority-option.js";
-import { FeedFiles, type FeedPin } from "./feed-files.js";
+import { FeedFiles } from "./feed-files.js";
+import { type FeedPin, leadsToPin } from "./feed-pin.js";
 import { FeedSigner } from "./feed-signer.js";
 import type { AccountFeed } from "./united-trust.js";
 
@@ -154,8 +155,7 @@ export class LocalFeed implements AccountFeed {
     const { url, key, logger } = this.#options;
     try {
       const pin = files.readPin(url);
-      const fits = key === undefined || pin?.from === key || pin?.key.kid === key;
-      return fits ? pin : undefined;
+      return pin !== undefined && (key === undefined || leadsToPin(key, pin)) ? pin : undefined;
     } catch (error) {
       if (key === undefined) throw error;
       logger.warn(`what was kept of the feed key of ${url} is left aside: ${asFailure(error).detail}`);

@@ -114,6 +114,7 @@ async function startForTokens(options: Partial<VerifyTokenOptions>) {
     logger: silent,
     ...options,
   });
+  const atStart = feedStatuses();
   const { url } = await serve((request, response) => gate(request, response, () => response.end("in")));
   const mint = async (sub: string, tenant = "@acme", iss = http.url) => {
     const claims = { sub, tenant, aud: "orders", act: "orders.list" };
@@ -121,7 +122,7 @@ async function startForTokens(options: Partial<VerifyTokenOptions>) {
   };
   const call = async (token: string) =>
     (await fetch(url, { headers: { authorization: `OathMesh ${token}` } })).status;
-  return { tokens, mint, call };
+  return { tokens, mint, call, atStart };
 }
 
 const until = (condition: () => unknown) =>
@@ -365,6 +366,51 @@ describe("a verifier with an authority", () => {
     });
   });
 
+  describe("after the feed key was rotated", () => {
+    const copyPath = () => {
+      const [name = ""] = readdirSync(join(dir, "feeds")).filter((each) => each.endsWith(".copy"));
+      return join(dir, "feeds", name);
+    };
+    const started = (key: string, logger = silent) => start({ authority: { url: http.url, key }, logger });
+    const isPinned = async () =>
+      (await FeedFiles.of(server)).list().pins.some(({ key }) => key.kid === authority.key);
+
+    it.each([
+      ["runs beside it", true],
+      ["starts while it is down", false],
+    ])("decides by the copy that a neighbour with a later key keeps, which %s", async (_, beside) => {
+      const given = authority.key;
+      expect(await (await started(given)).call()).toBe(200);
+      if (!beside) await closeFeeds();
+      await authority.rotate();
+      authority.cut();
+      expect(await (await started(authority.key)).call()).toBe(200);
+      await until(isPinned);
+      await closeFeeds();
+      await http.stop();
+      expect(await (await started(given)).call()).toBe(200);
+    });
+
+    it("decides by no copy that was believed by the old key, whichever key it is given", async () => {
+      const given = authority.key;
+      expect(await (await started(given)).call()).toBe(200);
+      await closeFeeds();
+      const stolen = readFileSync(copyPath());
+      await authority.rotate();
+      expect(await (await started(given)).call()).toBe(200);
+      await until(isPinned);
+      await closeFeeds();
+      await http.stop();
+      for (const key of [given, authority.key]) {
+        writeFileSync(copyPath(), stolen);
+        const { lines, logger } = remembering();
+        expect(await (await started(key, logger)).call()).toBe(503);
+        expect(lines.join("\n")).toContain(`it was believed by the key ${given}`);
+        await closeFeeds();
+      }
+    });
+  });
+
   it("is told wrongly by options that make no sense", () => {
     const key = authority.key;
     for (const options of [
@@ -432,14 +478,12 @@ describe("the list and the feed, united", () => {
 
 describe("a verifier of tokens with an authority", () => {
   it("follows the feeds from its start on, so that a health check says yes before anybody calls", async () => {
-    const pending = startForTokens({});
-    await until(() => feedStatuses().length === 2);
-    expect(feedStatuses().map(({ problem }) => problem?.detail)).toEqual([
+    const { atStart } = await startForTokens({});
+    expect(atStart.map(({ problem }) => problem?.detail)).toEqual([
       `${http.url} was not asked for tokens yet.`,
       `${http.url} was not asked for @acme yet.`,
     ]);
     await until(() => feedStatuses().every(({ stale }) => !stale));
-    await pending;
   });
 
   it("tries again by itself where it cannot begin", async () => {
