@@ -54,7 +54,7 @@ export class Repetition {
 
   #recovered(): void {
     const { logger, words } = this.#options;
-    if (this.#trouble !== undefined) logger.info(words.recovered);
+    if (this.#trouble !== undefined) logger.warn(words.recovered); // by default nothing less is shown
     this.#trouble = undefined;
   }
 }
