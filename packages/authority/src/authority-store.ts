@@ -56,14 +56,15 @@ export interface AuthorityStore {
    */
   revocationsAfter(generation: number, limit: number, from?: number): Promise<RevocationPage | undefined>;
   /**
-   * Writes an entry over the one of the same `by` and `value`, if there is one, which it never ends sooner.
+   * Writes an operator's entry over that of the same `by` and `value`, if there is one, which it never ends sooner. What the
+   * revocation of an enrollment put there stays beside it, here and in what follows.
    *
    * @returns what stands now
    */
   addRevocation(entry: Omit<Revocation, "issuer">): Promise<StandingRevocation>;
-  /** Whether there is an entry of this `by` and `value`. */
+  /** Whether there is an operator's entry of this `by` and `value`. */
   hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean>;
-  /** @returns the generation of the removal; undefined when there is no such entry */
+  /** @returns the generation of the removal; undefined when there is no such entry of an operator */
   removeRevocation(removal: RevocationRemoval): Promise<number | undefined>;
   /** One of these that an entry in force revokes. @param now Unix seconds */
   findRevoked(named: readonly Revocable[], now: number): Promise<Revocable | undefined>;

@@ -80,8 +80,10 @@ export class SqlAccountWork implements AccountWork {
     await publishChanges(work, this.account.name, published, this.#time);
     for (const change of this.#changes) {
       const { revoked, restored } = withdrawal(change, this.#time);
-      if (revoked) await writeRevocation(work, await raiseGeneration(work, "revocations"), revoked);
-      if (restored) await removeRevocation(work, await raiseGeneration(work, "revocations"), restored);
+      if (revoked)
+        await writeRevocation(work, await raiseGeneration(work, "revocations"), "enrollment", revoked);
+      if (restored)
+        await removeRevocation(work, await raiseGeneration(work, "revocations"), "enrollment", restored);
     }
     if (this.#changes.length + this.#told.length > 0) {
       const generation = await raiseGeneration(work, "enrollments");

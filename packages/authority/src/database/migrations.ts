@@ -211,6 +211,27 @@ const steps: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0005_revocation_sources": {
+    async up(database: Kysely<unknown>) {
+      await database.schema
+        .createTable("revocation_sources")
+        .addColumn("by", "text", (column) => column.notNull())
+        .addColumn("value", "text", (column) => column.notNull())
+        .addColumn("source", "text", (column) => column.notNull())
+        .addColumn("reason", "text", (column) => column.notNull())
+        .addColumn("actor", "text", (column) => column.notNull())
+        .addColumn("at", "bigint", (column) => column.notNull())
+        .addColumn("expires_at", "bigint")
+        .addPrimaryKeyConstraint("revocation_sources_key", ["by", "value", "source"])
+        .execute();
+      // Operators have the ids of devices; what enrollments said has the id of one, or that of nobody.
+      await sql`insert into revocation_sources ("by", value, source, reason, actor, at, expires_at)
+        select "by", value,
+          case when actor = 'authority' or substr(actor, 1, 3) = 'en_' then 'enrollment' else 'operator' end,
+          reason, actor, at, expires_at
+        from revocations where removed = 0`.execute(database);
+    },
+  },
 };
 
 export const migrations: MigrationProvider = { getMigrations: async () => ({ ...steps }) };

@@ -9,6 +9,13 @@ import type {
 } from "../authority-store.js";
 import type { StateChange } from "../state-event.js";
 import { publishChanges } from "./feed-rows.js";
+import {
+  deleteSource,
+  dropSources,
+  type RevocationSource,
+  readUnion,
+  writeSource,
+} from "./revocation-source-rows.js";
 import type { Database, Work } from "./tables.js";
 
 /** How long a removal is told, in seconds: who did not ask meanwhile begins anew (docs/protocol.md, section 8.7). */
@@ -45,59 +52,62 @@ export async function readRevocations(
   return { last: Math.max(last, changes.at(-1)?.generation ?? 0), changes };
 }
 
-/** An entry never ends sooner for being written again. @returns what stands now */
+/**
+ * What one source says; what others said stays. An entry never ends sooner for being written again.
+ *
+ * @returns what stands now
+ */
 export async function writeRevocation(
   work: Work,
   generation: number,
-  { expiresAt: asked, ...entry }: Omit<Revocation, "issuer">,
+  source: RevocationSource,
+  entry: Omit<Revocation, "issuer">,
 ): Promise<StandingRevocation> {
-  const { by, value, reason, actor, at } = entry;
-  const standing = await standingEntry(work, entry);
-  const expiresAt = later(asked ?? null, standing === undefined ? 0 : standing.expires_at);
-  const changing = { reason, actor, at, expires_at: expiresAt, removed: 0, generation };
+  await writeSource(work, source, entry);
+  const standing = await publish(work, generation, entry);
+  return { ...(standing ?? entry), generation };
+}
+
+/** Takes back what one source said; what others said stays. @returns whether there was such an entry */
+export async function removeRevocation(
+  work: Work,
+  generation: number,
+  source: RevocationSource,
+  removal: RevocationRemoval,
+): Promise<boolean> {
+  if (!(await deleteSource(work, source, removal))) return false;
+  await publish(work, generation, removal);
+  return true;
+}
+
+/** Writes what is told of a name from now on, to the list and to the feed. */
+async function publish(
+  work: Work,
+  generation: number,
+  { by, value, at }: RevocationRemoval,
+): Promise<Omit<Revocation, "issuer"> | undefined> {
+  const union = await readUnion(work, { by, value }, at);
+  const { reason = "", actor = "", at: since = at, expiresAt } = union ?? {};
+  const changing = {
+    reason,
+    actor,
+    at: since,
+    expires_at: expiresAt ?? null,
+    removed: union === undefined ? 1 : 0,
+    generation,
+  };
   await work
     .insertInto("revocations")
     .values({ by, value, ...changing })
     .onConflict((conflict) => conflict.columns(["by", "value"]).doUpdateSet(changing))
     .execute();
-  const end = expiresAt === null ? {} : { expiresAt };
-  await publishChanges(work, tokensFeed, [["token", feedTokenId(entry), { at, ...end }]], at);
-  return { ...entry, generation, ...end };
-}
-
-/** Of two ends, where null is none. */
-const later = (one: number | null, other: number | null): number | null =>
-  one === null || other === null ? null : Math.max(one, other);
-
-/** @returns whether there was such an entry */
-export async function removeRevocation(
-  work: Work,
-  generation: number,
-  { by, value, at }: RevocationRemoval,
-): Promise<boolean> {
-  const { numUpdatedRows } = await work
-    .updateTable("revocations")
-    .set({ removed: 1, reason: "", actor: "", at, expires_at: null, generation })
-    .where("by", "=", by)
-    .where("value", "=", value)
-    .where("removed", "=", 0)
-    .executeTakeFirst();
-  if (numUpdatedRows === 0n) return false;
-  await publishChanges(work, tokensFeed, [goneFromFeed({ by, value })], at);
-  return true;
-}
-
-export function standingEntry(
-  database: Database,
-  { by, value }: Pick<Revocation, "by" | "value">,
-): Promise<{ readonly expires_at: number | null } | undefined> {
-  return database
-    .selectFrom("revocations")
-    .select("expires_at")
-    .where("by", "=", by)
-    .where("value", "=", value)
-    .where("removed", "=", 0)
-    .executeTakeFirst();
+  const end = expiresAt === undefined ? {} : { expiresAt };
+  const change: FeedChange =
+    union === undefined
+      ? goneFromFeed({ by, value })
+      : ["token", feedTokenId({ by, value }), { at: since, ...end }];
+  await publishChanges(work, tokensFeed, [change], at);
+  return union;
 }
 
 /** What the audit is told of an entry that was written. */
@@ -170,6 +180,7 @@ export async function dropRevocations(work: Work, now: number): Promise<void> {
     .returning(["by", "value"])
     .execute();
   await publishChanges(work, tokensFeed, (over as readonly RevokedName[]).map(goneFromFeed), now);
+  await dropSources(work, now, mostDropped);
   const dropped = await work
     .deleteFrom("revocations")
     .where("removed", "=", 1)

@@ -23,11 +23,11 @@ import {
   hasRevocationsToDrop,
   readRevocations,
   removeRevocation,
-  standingEntry,
   toldOfRemoval,
   toldOfRevocation,
   writeRevocation,
 } from "./revocation-rows.js";
+import { findSource } from "./revocation-source-rows.js";
 import { deleteStateEvent, readStateEvents, writeStateEvents } from "./state-event-rows.js";
 import type { Area, Database, Work } from "./tables.js";
 
@@ -97,19 +97,19 @@ export class SqlStore implements AuthorityStore {
 
   addRevocation(entry: Omit<Revocation, "issuer">): Promise<StandingRevocation> {
     return this.#change("revocations", async (work, generation) => {
-      const standing = await writeRevocation(work, generation, entry);
+      const standing = await writeRevocation(work, generation, "operator", entry);
       await this.#tell(work, [toldOfRevocation(standing)]);
       return standing;
     });
   }
 
   hasRevocation(entry: Pick<Revocation, "by" | "value">): Promise<boolean> {
-    return attempt(async () => (await standingEntry(this.#database, entry)) !== undefined);
+    return attempt(async () => (await findSource(this.#database, "operator", entry)) !== undefined);
   }
 
   removeRevocation(removal: RevocationRemoval): Promise<number | undefined> {
     return this.#change("revocations", async (work, generation) => {
-      if (!(await removeRevocation(work, generation, removal))) return undefined;
+      if (!(await removeRevocation(work, generation, "operator", removal))) return undefined;
       await this.#tell(work, [toldOfRemoval(removal)]);
       return generation;
     });

@@ -9,6 +9,7 @@ export interface Tables {
   readonly revoked_devices: RevokedDeviceTable;
   readonly signing_keys: SigningKeyTable;
   readonly revocations: RevocationTable;
+  readonly revocation_sources: RevocationSourceTable;
   readonly nonces: NonceTable;
   readonly state_events: StateEventTable;
   readonly settings: SettingTable;
@@ -57,6 +58,7 @@ interface SigningKeyTable {
   readonly sealed: string | null;
 }
 
+/** The list as it is told: of each name what all of its sources say together. */
 interface RevocationTable {
   readonly by: string;
   readonly value: string;
@@ -66,6 +68,17 @@ interface RevocationTable {
   readonly expires_at: number | null;
   readonly removed: number;
   readonly generation: number;
+}
+
+/** What each source says of a name by itself, and takes back by itself. */
+interface RevocationSourceTable {
+  readonly by: string;
+  readonly value: string;
+  readonly source: "operator" | "enrollment";
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: number;
+  readonly expires_at: number | null;
 }
 
 interface NonceTable {

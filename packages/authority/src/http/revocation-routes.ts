@@ -115,7 +115,12 @@ export async function answerUnrevoke(context: Context, services: Services): Prom
   return context.json({ generation, ...entry }, 200, { "Cache-Control": "no-store" });
 }
 
-const noSuchRevocation = () => plainProblem(404, "There is no such revocation.", "not_found");
+const noSuchRevocation = () =>
+  plainProblem(
+    404,
+    "There is no such revocation. What was made by that of an enrollment, `amesh enroll unrevoke` takes back.",
+    "not_found",
+  );
 
 function tell(change: RevocationChange, toEverybody: boolean): object {
   const { generation, by, value, reason, actor, at, expiresAt, removed } = change;
