@@ -57,6 +57,8 @@ const taken: readonly EnrollmentStatus[] = ["pending", "approved", "revoked"];
 
 const inFeed = ({ account, key }: ModelEnrollment) => `${account} ${key}`;
 
+const named = ({ account, name }: ModelEnrollment) => `${account} ${name}`;
+
 export class Model {
   enrollments: ModelEnrollment[] = [];
   spent = new Set<number>();
@@ -64,6 +66,8 @@ export class Model {
   tombstones = new Set<string>();
   /** `ACCOUNT KEY` of what left the feeds otherwise, and was written off as such. */
   left = new Set<string>();
+  /** `ACCOUNT NAME`, and until when its tokens are revoked. */
+  withdrawn = new Map<string, number>();
   now: number;
 
   constructor(now: number) {
@@ -76,6 +80,7 @@ export class Model {
     copy.spent = new Set(this.spent);
     copy.tombstones = new Set(this.tombstones);
     copy.left = new Set(this.left);
+    copy.withdrawn = new Map(this.withdrawn);
     return copy;
   }
 
@@ -184,11 +189,12 @@ export class Model {
   }
 
   #revoke(one: ModelEnrollment, reason: string | undefined): void {
-    one.status = "revoked";
     if (reason === undefined) delete one.reason;
     else one.reason = reason;
     this.spent.add(one.key);
     this.tombstones.add(inFeed(one));
+    if (one.status !== "revoked") this.withdrawn.set(named(one), this.now + 600);
+    one.status = "revoked";
   }
 
   #refusesToAct(actor: ModelEnrollment | undefined, refused: Set<string>): actor is undefined {
@@ -231,7 +237,10 @@ export class Model {
         if (!within(granted, scopes)) refused.add("approval_exceeds");
         if (lifetime !== undefined && life !== undefined && life > lifetime) refused.add("approval_exceeds");
         const same = (e: ModelEnrollment) => e !== target && e.account === account && e.name === target.name;
-        if (this.enrollments.some((e) => same(e) && ["approved", "revoked"].includes(this.status(e))))
+        const isHeld = this.enrollments.some(
+          (e) => same(e) && ["approved", "revoked"].includes(this.status(e)),
+        );
+        if (isHeld || (this.withdrawn.get(named(target)) ?? 0) > this.now)
           refused.add("enrollment_name_taken");
         Object.assign(target, { scopes: granted, status: "approved", parent: actor.label });
         endBy(life);
@@ -255,6 +264,7 @@ export class Model {
         if (target.reason === "compromise") refused.add("enrollment_state");
         if (target.reason === "suspected-clone" && !this.isRoot(actor)) refused.add("approval_exceeds");
         target.status = "approved";
+        this.withdrawn.delete(named(target));
         if (target.reason === "suspected-clone") target.counter = 0;
         delete target.reason;
         this.tombstones.delete(inFeed(target));

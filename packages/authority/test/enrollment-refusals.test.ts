@@ -236,7 +236,7 @@ describe.each(backends)("enrollments in $name", (backend) => {
   });
 
   it("have a name that one at a time is approved or revoked under, and the approver is told", async () => {
-    const { decide, asks, root, enrollments } = await opened(backend);
+    const { decide, asks, root, enrollments, clock } = await opened(backend);
     const [one, other] = [await asks({ deviceName: "box" }), await asks({ deviceName: "box" })];
     const answers = await Promise.allSettled(
       [one, other].map(({ id }) => decide(root, id, decisions.approve)),
@@ -249,7 +249,27 @@ describe.each(backends)("enrollments in $name", (backend) => {
     await decide(root, winner.id, decisions.revoke);
     await expect(decide(root, loser.id, decisions.approve)).rejects.toEqual(refused("enrollment_name_taken"));
     await decide(root, winner.id, decisions.delete);
+    clock.time += 600;
     expect(await decide(root, loser.id, decisions.approve)).toMatchObject([{ status: "approved" }]);
+  });
+
+  it("get a revoked one's names once no token of it can be good any more, and are told when that is", async () => {
+    const { decide, asks, joins, root, state, clock } = await opened(backend);
+    const subject = { by: "sub", value: "svc://acme/orders/box" } as const;
+    const lost = await joins({ deviceName: "box" });
+    await decide(root, lost.id, decisions.revoke);
+    const end = new Date((clock.time + 600) * 1000).toISOString().replace(".000", "");
+    await decide(root, lost.id, decisions.delete);
+    const next = await asks({ deviceName: "box" });
+    clock.time += 599;
+    await expect(decide(root, next.id, decisions.approve)).rejects.toMatchObject({
+      code: "enrollment_name_taken",
+      message: expect.stringContaining(end),
+      fix: expect.stringContaining("--device"),
+    });
+    clock.time += 1;
+    expect(await decide(root, next.id, decisions.approve)).toMatchObject([{ status: "approved" }]);
+    expect(await state.findRevoked([subject], clock.time)).toBeUndefined();
   });
 
   it("have a key that is of one of them, in all accounts, and never again once it was revoked", async () => {

@@ -1,5 +1,5 @@
 import type { Enrollment } from "../enrollment/enrollment.js";
-import { feedChanges, withdrawal } from "../enrollment/enrollment-effects.js";
+import { feedChanges, subjectOf, withdrawal } from "../enrollment/enrollment-effects.js";
 import type { Account, AccountWork, EnrollmentChange, Invitation } from "../enrollment/enrollment-store.js";
 import type { StateChange } from "../state-event.js";
 import * as accounts from "./account-rows.js";
@@ -7,6 +7,7 @@ import * as enrollments from "./enrollment-rows.js";
 import { publishChanges } from "./feed-rows.js";
 import { raiseGeneration } from "./generation-rows.js";
 import { removeRevocation, writeRevocation } from "./revocation-rows.js";
+import { findSource } from "./revocation-source-rows.js";
 import type { Work } from "./tables.js";
 
 /**
@@ -33,6 +34,10 @@ export class SqlAccountWork implements AccountWork {
   find = (id: string) => enrollments.readEnrollment(this.#work, this.account.name, id);
   findByRequest = (digest: string) => enrollments.readByRequest(this.#work, this.account.name, digest);
   namesakes = (of: Enrollment) => enrollments.readNamesakes(this.#work, of);
+  async withdrawnUntil(of: Enrollment, now: number): Promise<number | undefined> {
+    const entry = await findSource(this.#work, "enrollment", { by: "sub", value: subjectOf(of) });
+    return (entry?.expiresAt ?? 0) > now ? entry?.expiresAt : undefined;
+  }
   approvedBy = (ids: readonly string[]) => enrollments.readApprovedBy(this.#work, this.account.name, ids);
   roots = () => enrollments.readRoots(this.#work, this.account.name);
   countPending = (now: number) => enrollments.countPending(this.#work, this.account.name, now);

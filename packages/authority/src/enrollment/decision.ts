@@ -1,4 +1,4 @@
-import { AmeshError, type Scopes } from "@authmesh/core";
+import { AmeshError, isoTime, type Scopes } from "@authmesh/core";
 import {
   assertApproved,
   assertCovers,
@@ -138,7 +138,11 @@ function decide(target: Enrollment, decision: EnrollmentDecision, approver: Enro
   return { before: target, after: decided && { ...decided, decidedAt: now, decidedBy: approver.id } };
 }
 
-/** @throws AmeshError `enrollment_name_taken` */
+/**
+ * Free is a name once every token that another enrollment of it got is over, too: until then the subject of both is revoked.
+ *
+ * @throws AmeshError `enrollment_name_taken`
+ */
 export async function assertNameIsFree(
   work: AccountWork,
   enrollment: Enrollment,
@@ -146,6 +150,13 @@ export async function assertNameIsFree(
 ): Promise<void> {
   const holds = (other: Enrollment) => ["approved", "revoked"].includes(asOf(other, now).status);
   if ((await work.namesakes(enrollment)).some(holds)) throw new AmeshError("enrollment_name_taken");
+  const until = await work.withdrawnUntil(enrollment, now);
+  if (until !== undefined)
+    throw new AmeshError(
+      "enrollment_name_taken",
+      `A machine of this app and device was revoked, and tokens of these names are refused until ${isoTime(until)}.`,
+      { fix: "Do it after that, or take another name: --device NAME." },
+    );
 }
 
 async function descendantsOf(work: AccountWork, { id }: Enrollment): Promise<readonly Enrollment[]> {

@@ -35,12 +35,13 @@ const deviceOf = (enrollment: Enrollment) => ({
   ...(enrollment.expiresAt === undefined ? {} : { expiresAt: enrollment.expiresAt }),
 });
 
-const subjectOf = ({ account, appName, deviceName }: Enrollment) =>
+/** Whose tokens they are. */
+export const subjectOf = ({ account, appName, deviceName }: Enrollment) =>
   enrolledSubject(account, appName, deviceName);
 
 /**
  * What happens to the tokens that the device has. They live for minutes, and so does the entry: another enrollment may have the
- * same names once this one is deleted.
+ * same names once this one is deleted and the entry is over.
  *
  * @param at Unix seconds
  */

@@ -63,6 +63,8 @@ export interface AccountWork {
   findByRequest(requestDigest: string): Promise<Enrollment | undefined>;
   /** The others with the same app and device. */
   namesakes(of: Enrollment): Promise<readonly Enrollment[]>;
+  /** Until when (Unix seconds) the revocation of an enrollment with the same app and device withdraws the tokens of both. */
+  withdrawnUntil(of: Enrollment, now: number): Promise<number | undefined>;
   /** Those that these approved, whatever their state is. */
   approvedBy(ids: readonly string[]): Promise<readonly Enrollment[]>;
   /** Ids of the account's roots. */
