@@ -8,6 +8,7 @@ import { silent } from "./fixtures/pair.js";
 const packages = fileURLToPath(new URL("../..", import.meta.url));
 const entries: Readonly<Record<string, string>> = {
   "@authmesh/core": join(packages, "core/src/index.ts"),
+  "@authmesh/core/enrollment": join(packages, "core/src/enrollment/index.ts"),
   "@authmesh/core/records": join(packages, "core/src/records.ts"),
   "@authmesh/oath/audit": join(packages, "oath/src/audit/index.ts"),
   "@authmesh/oath/feed": join(packages, "oath/src/feed/index.ts"),
