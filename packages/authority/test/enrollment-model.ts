@@ -18,6 +18,8 @@ export interface ModelEnrollment {
   parent?: string;
   reason?: string;
   counter: number;
+  /** Nobody granted its scopes yet. */
+  isWish?: true;
 }
 
 type Choice = EnrollmentDecision extends infer D ? (D extends unknown ? Omit<D, "id"> : never) : never;
@@ -145,7 +147,7 @@ export class Model {
         if (!this.#isFree(rest.key)) refused.add("enrollment_key_in_use");
         const asked = { scopes, ...(lifetime === undefined ? {} : { lifetime }) };
         const end = this.now + 86_400;
-        this.enrollments.push({ ...rest, scopes, asked, end, status: "pending", counter: 0 });
+        this.enrollments.push({ ...rest, scopes, asked, end, status: "pending", counter: 0, isWish: true });
         return this.enrollments.slice(-1);
       }
       case "cancel": {
@@ -218,7 +220,8 @@ export class Model {
     if (actor === target && ["revoke", "narrow", "extend", "delete"].includes(choice.type))
       refused.add("enrollment_self");
     const granted = choice.type === "approve" ? (choice.scopes ?? target.scopes) : target.scopes;
-    if (!within(granted, actor.scopes)) refused.add("approval_exceeds");
+    const isNo = target.isWish && choice.type !== "approve";
+    if (!isNo && !within(granted, actor.scopes)) refused.add("approval_exceeds");
     const is = (...states: EnrollmentStatus[]) => {
       if (!states.includes(this.status(target))) refused.add("enrollment_state");
     };
@@ -243,6 +246,7 @@ export class Model {
         if (isHeld || (this.withdrawn.get(named(target)) ?? 0) > this.now)
           refused.add("enrollment_name_taken");
         Object.assign(target, { scopes: granted, status: "approved", parent: actor.label });
+        delete target.isWish;
         endBy(life);
         return [target];
       }

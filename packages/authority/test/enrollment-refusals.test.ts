@@ -108,11 +108,39 @@ describe.each(backends)("enrollments in $name", (backend) => {
     ];
     for (const scopes of lacking) {
       const approver = await joins({ scopes });
-      for (const type of ["approve", "deny"] as const)
-        await expect(decide(approver, id, { type })).rejects.toEqual(refused("approval_exceeds"));
+      await expect(decide(approver, id, { type: "approve" })).rejects.toEqual(refused("approval_exceeds"));
+      if (scopes["__manage"] !== "rw")
+        await expect(decide(approver, id, { type: "deny" })).rejects.toEqual(refused("approval_exceeds"));
     }
     const approver = await joins({ scopes: managing({ orders: "rw" }) });
     expect(await decide(approver, id, { type: "approve" })).toMatchObject([{ status: "approved" }]);
+  });
+
+  it("are denied, and deleted where they were never approved, by whoever manages; all else needs what they hold", async () => {
+    const { decide, asks, joins, root, clock } = await opened(backend);
+    const manager = await joins({ scopes: { __manage: "rw" } });
+    const { id } = await asks({ scopes: { "*": "rw", __manage: "rw" } });
+    const lapsing = await asks();
+    expect(await decide(manager, id, { type: "deny" })).toMatchObject([{ status: "denied" }]);
+    clock.time += 86_400;
+    for (const wish of [id, lapsing.id])
+      expect(await decide(manager, wish, { type: "delete" })).toHaveLength(1);
+
+    const held = await joins({ lifetime: 60 });
+    const tries = async (...types: readonly (keyof typeof decisions)[]) => {
+      for (const type of types)
+        await expect(decide(manager, held.id, decisions[type])).rejects.toMatchObject({
+          code: "approval_exceeds",
+          message: expect.stringContaining("The enrollment has more than this one"),
+          fix: expect.stringContaining("amesh enroll show ID"),
+        });
+    };
+    await tries("revoke", "narrow", "extend");
+    await decide(root, held.id, decisions.revoke);
+    await tries("unrevoke", "delete");
+    await decide(root, held.id, decisions.unrevoke);
+    clock.time += 60;
+    await tries("delete");
   });
 
   it("are narrowed by who approves, and never widened: neither scopes nor life", async () => {

@@ -12,6 +12,7 @@ import {
   newAccountSecret,
   newRecoveryCode,
   readAccountClaimDetails,
+  readAskedScopes,
   readChallengeAnswer,
   readChallengeRequest,
   readEnrollmentRequest,
@@ -163,7 +164,17 @@ describe("a request", () => {
 
 describe("grants that are asked for", () => {
   it("are at least one: nothing at all is no request", () => refuses(readRequestedScopes, {}));
-  it("have names of scopes", () => refuses(readRequestedScopes, { Orders: "r" }));
+  it("have names of scopes, and who asks is told which has not", () => {
+    refuses(readRequestedScopes, { Orders: "r" });
+    expect(() => readRequestedScopes({ orders: "r", __: "w" }, "x")).toThrow(
+      'x has "__:w", which is no scope',
+    );
+  });
+  it("are asked for by reserved names only where somebody can grant them", () => {
+    expect(readAskedScopes({ __manage: "r", "__manage.eu": "rw", "*": "rw" }, "x")).toBeDefined();
+    for (const name of ["__billing", "__manager", "__manag", "__billing.manage"])
+      refuses(readAskedScopes, { orders: "r", [name]: "r" });
+  });
 });
 
 describe("an answer to a challenge", () => {

@@ -55,9 +55,13 @@ export function assertManages({ scopes }: Enrollment, access: "r" | "rw"): void 
     });
 }
 
-/** What is wrong where something goes beyond scopes: those of the approver, of the request, of the enrollment. */
+/** What is wrong where something goes beyond scopes: those of the approver, in what it grants or decides on; of the request, of the enrollment. */
 const beyond = {
   approver: ["The approver does not hold all that would be granted.", {}],
+  target: [
+    "The enrollment has more than this one, which decides on what it holds itself.",
+    { fix: "Do it from a machine that holds all that `amesh enroll show ID` tells." },
+  ],
   request: [
     "The machine did not ask for all of that.",
     { fix: "Grant at most what it asked for, or have it ask anew for more." },
@@ -78,7 +82,9 @@ export function assertCovers(holder: Scopes, granted: Scopes, whose: keyof typeo
 export function assertEndsBefore(approver: Enrollment, expiresAt: number | undefined): void {
   if (approver.expiresAt === undefined || isRoot(approver)) return;
   if (expiresAt === undefined || expiresAt > approver.expiresAt)
-    throw new AmeshError("approval_exceeds", "The approver's own enrollment ends before that.");
+    throw new AmeshError("approval_exceeds", "The approver's own enrollment ends before that.", {
+      fix: "Name an end before it with --lifetime, or do it from a machine that does not end so soon.",
+    });
 }
 
 /** @throws AmeshError `invalid_scope` for a map that is none, or grants nothing */

@@ -7,7 +7,15 @@ import {
   assertManages,
   assertMay,
 } from "./approval.js";
-import { type Attestation, asOf, compromise, type Enrollment, isRoot, suspectedClone } from "./enrollment.js";
+import {
+  type Attestation,
+  asOf,
+  compromise,
+  type Enrollment,
+  isRoot,
+  suspectedClone,
+  wasApproved,
+} from "./enrollment.js";
 import type { AccountWork, EnrollmentChange } from "./enrollment-store.js";
 import type { Actor, EnrollmentDecision } from "./enrollments.js";
 import { transitionOf, transitions } from "./transitions.js";
@@ -132,8 +140,8 @@ async function planned(
 }
 
 function decide(target: Enrollment, decision: EnrollmentDecision, approver: Enrollment, now: number): Change {
-  // What is asked for is not held yet: approving looks at what is granted of it.
-  if (decision.type !== "approve") assertCovers(approver.scopes, target.scopes);
+  // What was asked for is not held: approving looks at what is granted of it, and nobody gains by a no.
+  if (wasApproved(target)) assertCovers(approver.scopes, target.scopes, "target");
   const decided = (decisions[decision.type] as Decide<Type>)(target, decision as Of<Type>, approver, now);
   return { before: target, after: decided && { ...decided, decidedAt: now, decidedBy: approver.id } };
 }

@@ -61,6 +61,10 @@ export const hasLapsed = ({ status, expiresAt }: Enrollment, now: number): boole
 export const asOf = (enrollment: Enrollment, now: number): Enrollment =>
   hasLapsed(enrollment, now) ? { ...enrollment, status: "expired" } : enrollment;
 
+/** Whether its scopes were ever granted; before that, and for good where it was denied or lapsed, they are a wish. */
+export const wasApproved = ({ status, decidedAt }: Enrollment): boolean =>
+  status !== "denied" && decidedAt !== undefined;
+
 /** What a master enrollment holds, and every root covers. */
 export const masterScopes: Scopes = { "*": "rw", __manage: "rw" };
 

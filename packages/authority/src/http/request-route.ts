@@ -1,6 +1,7 @@
 import { AmeshError, fromBase64Url, PublicKey } from "@authmesh/core";
 import {
   type EnrollmentRequest,
+  readAskedScopes,
   readAttestationEvidence,
   readEnrollmentRequest,
   signableRequestOf,
@@ -23,8 +24,15 @@ export type PasscodeLimits = Readonly<Record<"account" | "address", WrongEntries
 /** Seconds that a request's clock may be off. */
 const mostClockSkew = 300;
 
+/** One that somebody could approve. */
+const request: Reader<EnrollmentRequest> = (value, at) => {
+  const request = readEnrollmentRequest(value, at);
+  readAskedScopes(request.scopes, `${at}.scopes`);
+  return request;
+};
+
 const shape = record({
-  request: readEnrollmentRequest,
+  request,
   signature: signatureText,
   passcode: text(/^[\w-]{1,64}$/, "a passcode or an invitation"),
   attestation: optional(readAttestationEvidence),

@@ -1,15 +1,21 @@
-import { canonicalJson, type JsonObject, type JsonValue } from "../canonical-json.js";
+import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../canonical-json.js";
 import { concatBytes, utf8 } from "../encoding.js";
+import { quoteForeign } from "../errors.js";
 import { sha256 } from "../hash.js";
 import { PublicKey } from "../public-key.js";
 import { integer, Misfit, optional, type Reader, type RecordOf, record, text, time } from "../records.js";
-import { asScopes, mostGrants, type Scopes } from "../scopes.js";
+import { asScopes, isGrant, mostGrants, type Scopes } from "../scopes.js";
 import { type Signable, signableEnrollmentRequest } from "../signable.js";
 import { accountText, labelText } from "./enrollment-names.js";
 
 const scopes: Reader<Scopes> = (value, at) => {
   const scopes = asScopes(value);
   if (scopes !== undefined && Object.keys(scopes).length > 0) return scopes;
+  const odd = isJsonObject(value) && Object.entries(value).find(([name, access]) => !isGrant(name, access));
+  if (odd)
+    throw new Misfit(`${at} has ${quoteForeign(`${odd[0]}: ${JSON.stringify(odd[1])}`)}, which is no scope`, {
+      fix: 'Write names in lower case with r or rw, such as {"orders": "rw", "profile": "r"}.',
+    });
   throw new Misfit(`${at} is not a map of 1 to ${mostGrants} scopes`, {
     fix: 'Name at least one, such as {"orders": "rw", "profile": "r"}.',
   });
@@ -44,6 +50,20 @@ export const readEnrollmentRequest: Reader<EnrollmentRequest> = record(shape);
 
 /** Grants that are asked for or given. @throws Misfit for an empty map, too */
 export const readRequestedScopes: Reader<Scopes> = scopes;
+
+/**
+ * Grants that a machine asks for. Of the reserved names, which `*` does not reach, a root holds `__manage` alone.
+ *
+ * @throws Misfit for another reserved name: nobody could grant it
+ */
+export const readAskedScopes: Reader<Scopes> = (value, at) => {
+  const asked = scopes(value, at);
+  const reserved = Object.keys(asked).find((name) => /^__(?!manage(\.|$))/.test(name));
+  if (reserved === undefined) return asked;
+  throw new Misfit(`${at} has ${reserved}, a reserved name that nobody can grant`, {
+    fix: "Ask for __manage, or for names that do not begin with __.",
+  });
+};
 
 const asJson = (request: EnrollmentRequest): JsonValue => request as unknown as JsonObject;
 

@@ -11,7 +11,7 @@ import {
   comparisonCode,
   type EnrollmentRequest,
   enrollmentId,
-  readRequestedScopes,
+  readAskedScopes,
   signableRequestOf,
 } from "@authmesh/core/enrollment";
 import { text, withCode } from "@authmesh/core/records";
@@ -71,11 +71,7 @@ export interface RequestedEnrollment {
 export async function requestEnrollment(options: RequestEnrollmentOptions): Promise<RequestedEnrollment> {
   const { now = Date.now, random = randomBytes } = options;
   const lifetime = checkedLifetime(options.lifetimeSeconds);
-  const scopes = withCode(
-    () => readRequestedScopes(options.scopes, "scopes"),
-    "invalid_scope",
-    "The request",
-  );
+  const scopes = withCode(() => readAskedScopes(options.scopes, "scopes"), "invalid_scope", "The request");
   const machine = await openNewMachine(options);
   const { open, authority, account, appName, deviceName, created } = machine;
   const wish = {
