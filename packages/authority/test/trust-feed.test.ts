@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { revokeDevice } from "@authmesh/keystore";
 import { type IssuerKey, importIssuerKey } from "@authmesh/oath";
@@ -219,6 +219,39 @@ describe("a database that was restored from a backup", () => {
     expect([told?.event, told?.data]).toEqual(["snapshot", "{}"]);
     expect(await events.nextOf("head")).toMatchObject({ epoch: 2 });
     await vi.waitUntil(() => again.events.some(({ type }) => type === "dev.authmesh.feed.epoch"), 2000);
+  });
+
+  it("is told of at every start where it lacks the feed key that verifiers came to, until another one follows", async () => {
+    const first = await RunningAuthority.start({});
+    const { dir, feedKeys } = first.authority.state;
+    const file = join(dir, "authority.db");
+    const old = feedKeys.thumbprint as string;
+    await first.authority.close();
+    backUp(file, join(dir, "backup"));
+    const lines: string[] = [];
+    const logger = { debug() {}, info() {}, warn() {}, error: (line: string) => void lines.push(line) };
+    const second = await first.restart({ logger });
+    await second.authority.state.feedKeys.rotate(second.url);
+    const lost = second.authority.state.feedKeys.thumbprint as string;
+    const heads = join(dir, "feed-head.json");
+    await vi.waitUntil(() => existsSync(heads) && readFileSync(heads, "utf8").includes(lost), 3000);
+    await second.authority.close();
+    expect(lines).toEqual([]);
+    backUp(join(dir, "backup"), file);
+    let last = second;
+    for (const told of [1, 2]) {
+      last = await last.restart({ logger });
+      expect(lines).toHaveLength(told);
+      expect(lines.at(-1)).toContain(`signed with ${old}, and verifiers that came to ${lost} refuse that`);
+      if (told === 1) await last.authority.close();
+    }
+    await last.authority.state.feedKeys.rotate(last.url);
+    const mended = last.authority.state.feedKeys.thumbprint as string;
+    await vi.waitUntil(() => readFileSync(heads, "utf8").includes(mended), 3000);
+    await last.authority.close();
+    const told = lines.length;
+    await last.restart({ logger });
+    expect(lines).toHaveLength(told);
   });
 
   it("is noticed, too, where as much was written since as had been lost", async () => {

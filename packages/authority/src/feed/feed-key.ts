@@ -29,6 +29,13 @@ export interface PublishedFeedKeys {
   readonly rotations: readonly string[];
 }
 
+/** Which of an authority's feed keys it is. */
+export interface FeedKeyPosition {
+  readonly thumbprint: string;
+  /** Of the rotation that led there; 0 for the first key. */
+  readonly seq: number;
+}
+
 /** The key that signs the trust feeds, and how it came to be (docs/protocol.md, section 9.2). Replicas share it. */
 export class FeedKeys {
   readonly #options: FeedKeysOptions;
@@ -48,6 +55,16 @@ export class FeedKeys {
   /** What verifiers pin; undefined where there is no key yet. */
   get thumbprint(): string | undefined {
     return this.#signer?.publicJwk.kid;
+  }
+
+  /** Throws what `signer` does. */
+  get position(): FeedKeyPosition {
+    return { thumbprint: this.signer.publicJwk.kid, seq: this.#keys.length - 1 };
+  }
+
+  /** Whether it is the present key, or one that led there. */
+  includes(thumbprint: string): boolean {
+    return this.#keys.some(({ publicJwk }) => publicJwk.kid === thumbprint);
   }
 
   /** The present key, and every rotation that led to it from the first, which is there for who knows its thumbprint alone. */

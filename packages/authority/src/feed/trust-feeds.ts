@@ -38,6 +38,7 @@ export class TrustFeeds {
   #sweeping: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #isToLookAgain = false;
+  #toldOf: string | undefined;
   /** When the feeds were last known to stand where the database has them, in milliseconds. */
   #seenAt: number;
 
@@ -123,11 +124,12 @@ export class TrustFeeds {
     for (const feed of this.#feeds.values()) feed.review();
   }
 
-  /** To be called when the keys may have changed. */
+  /** To be called when the keys may have changed, and at the start. */
   async refreshKeys(): Promise<void> {
     const { keys } = this.#options;
     const before = keys.thumbprint;
     await keys.refresh();
+    this.#rememberKey();
     if (keys.thumbprint === before) return;
     for (const feed of this.#feeds.values()) await feed.keyChanged();
   }
@@ -200,6 +202,25 @@ export class TrustFeeds {
     const state = (await store.states([name])).get(name);
     if (state === undefined) throw new TypeError(`There is no feed ${name}.`);
     return { state };
+  }
+
+  /** Whoever came to a key goes back to none of before; told at every start until the rotations are as many again. */
+  #rememberKey(): void {
+    const { keys, heads, issuer, logger } = this.#options;
+    const { key: served } = heads;
+    const { position } = keys;
+    const isKnown = served === undefined || keys.includes(served.thumbprint);
+    if (!isKnown && this.#toldOf !== position.thumbprint) {
+      this.#toldOf = position.thumbprint;
+      logger.error(
+        `the feeds are signed with ${position.thumbprint}, and verifiers that came to ${served.thumbprint} refuse that: the database does not know this key, as after a backup of before its rotation was restored`,
+        {
+          code: "feed_key_changed",
+          fix: `Restore a later backup. If there is none, \`amesh authority feed-key rotate\`; then, on the machine of each verifier, \`amesh authority forget ${issuer}\`, name the new key where one is named, and restart what follows it.`,
+        },
+      );
+    }
+    if (isKnown || position.seq >= served.seq) heads.key = position;
   }
 
   async #beat(): Promise<void> {
