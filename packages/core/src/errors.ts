@@ -126,6 +126,13 @@ export const catalogue = {
       "The request was signed for another host, content type or content encoding than it arrived with.",
     fix: "Name every host the callers use in the option audience (or AMESH_AUDIENCE), and let proxies keep Content-Type.",
   },
+  enrollment_ended: {
+    status: 401,
+    public: "unauthorized",
+    exit: 3,
+    summary: "The device's enrollment in the account that this server follows has ended.",
+    fix: "Enroll the machine again: `amesh enroll request` there. One whose key was rotated signs with its new key.",
+  },
   device_revoked: {
     status: 401,
     public: "unauthorized",

@@ -18,6 +18,8 @@ export interface TrustedDevice {
   readonly unscoped?: boolean;
   /** Unix seconds. */
   readonly expiresAt?: number;
+  /** That an account which this machine follows vouched for it once, and does so no more. */
+  readonly ended?: boolean;
 }
 
 /**

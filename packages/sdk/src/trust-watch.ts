@@ -67,6 +67,7 @@ export class TrustWatch {
     if (trust.isRevoked(deviceId)) return failure("device_revoked");
     const device = trust.findById(deviceId, "controller");
     if (device === undefined) return failure("device_unknown");
+    if (device.ended) return failure("enrollment_ended");
     if (device.expiresAt !== undefined && now() >= device.expiresAt * 1000) return failure("entry_expired");
     return this.#suffices(device.scopes) ? undefined : failure("scope_missing");
   }

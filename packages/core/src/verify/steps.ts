@@ -99,6 +99,8 @@ export const deviceIsController: Step = {
 export const entryNotExpired: Step = {
   name: "entry",
   run({ device }, { now }) {
+    if (device.ended)
+      return failure("enrollment_ended", `${device.deviceId} left the account that this server follows.`);
     if (device.expiresAt === undefined || now() < device.expiresAt * 1000) return undefined;
     return failure(
       "entry_expired",

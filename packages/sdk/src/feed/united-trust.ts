@@ -72,21 +72,23 @@ export class UnitedTrust implements TrustStore {
   }
 }
 
-type Bound = Pick<TrustedDevice, "scopes" | "expiresAt">;
+type Bound = Pick<TrustedDevice, "scopes" | "expiresAt" | "ended">;
 
 /** What the feed says of a device that it had once: not when it ended, for this clock may be behind the authority's. */
-const over: Bound = { scopes: {}, expiresAt: 0 };
+const over: Bound = { scopes: {}, expiresAt: 0, ended: true };
 
 /** A local entry that does no more, and lasts no longer, than the feed says of the same device. */
 class NarrowedDevice implements TrustedDevice {
   readonly #local: TrustedDevice;
   readonly scopes: Scopes;
   readonly expiresAt?: number;
+  readonly ended: boolean;
 
   constructor(local: TrustedDevice, enrolled: Bound) {
     this.#local = local;
     this.scopes = local.unscoped ? enrolled.scopes : narrowScopes(local.scopes, enrolled.scopes);
     const ends = [local.expiresAt, enrolled.expiresAt].filter((end) => end !== undefined);
+    this.ended = enrolled.ended ?? false;
     if (ends.length > 0) this.expiresAt = Math.min(...ends);
   }
 
