@@ -42,8 +42,9 @@ export function asScopes(value: JsonValue): Scopes | undefined {
     : undefined;
 }
 
-/** A requirement such as `orders:w`, read once and asked often. @throws AmeshError `invalid_scope` */
+/** A requirement such as `orders:w`, read once and asked often. @throws AmeshError `invalid_scope`, TypeError for what is no text */
 export function parseRequirement(text: string): (grants: Scopes) => boolean {
+  if (typeof text !== "string") throw new TypeError('A required scope must be a text: "orders:r".');
   const [, name, access] = requirementPattern.exec(text) ?? [];
   if (name === undefined)
     throw new AmeshError("invalid_scope", `${quoteForeign(text)} is not NAME:r or NAME:w.`);

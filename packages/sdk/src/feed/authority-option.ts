@@ -41,23 +41,29 @@ export interface FeedPlace {
 export function feedPlaces({
   authority,
   account,
-  maxStale = 3600,
+  maxStale,
 }: FeedOptions): { readonly tokens: FeedPlace; readonly account: FeedPlace | undefined } | undefined {
   if (authority === undefined) {
-    if (account !== undefined) throw new TypeError("account makes no sense without authority.");
+    const stray = Object.entries({ account, maxStale }).find(([, value]) => value !== undefined);
+    if (stray !== undefined) throw new TypeError(`${stray[0]} makes no sense without authority.`);
     return undefined;
   }
+  if (authority === null) throw new TypeError("authority must be a URL, or { url, key }.");
   const { url, key = undefined } = typeof authority === "string" ? { url: authority } : authority;
   const problem = originProblem(url);
   if (problem !== undefined) throw new TypeError(`authority: ${problem}.`);
-  if (typeof authority === "object" && !thumbprintPattern.test(key ?? ""))
+  if (typeof authority === "object" && !isText(key, thumbprintPattern))
     throw new TypeError("authority.key must be the thumbprint of a feed key: 43 characters of base64url.");
-  if (account !== undefined && !accountForm.test(account))
+  if (account !== undefined && !isText(account, accountForm))
     throw new TypeError('account must be the name of an account: "@acme".');
-  if (typeof maxStale !== "number" || !(maxStale > 0))
+  const maxStaleSeconds = maxStale ?? 3600;
+  if (typeof maxStaleSeconds !== "number" || !(maxStaleSeconds > 0))
     throw new TypeError("maxStale must be a number of seconds, and more than 0.");
-  const place = (feed: string): FeedPlace => ({ url, key, feed, maxStaleSeconds: maxStale });
+  const place = (feed: string): FeedPlace => ({ url, key, feed, maxStaleSeconds });
   return { tokens: place("tokens"), account: account === undefined ? undefined : place(account) };
 }
 
 const thumbprintPattern = /^[A-Za-z0-9_-]{43}$/;
+
+/** A pattern alone would take the one text of a list for that text. */
+const isText = (value: unknown, pattern: RegExp): boolean => typeof value === "string" && pattern.test(value);

@@ -31,10 +31,15 @@ export function actionIs(actions: readonly string[]): RouteRequirement {
  * That token or device holds every one of these scopes: spelt like that, or, where it is written as a requirement such as
  * "orders:w", by a grant that suffices for it such as "orders:rw" (docs/protocol.md, section 10).
  *
- * @throws TypeError for none, or what is no text
+ * @throws TypeError for none, what is no text, and what is granted and never required: "orders:rw"
  */
 export function scopesHeld(scopes: readonly string[]): RouteRequirement {
   checkNames("requireScope", scopes);
+  const granted = scopes.find((scope) => scope.endsWith(":rw") && isGrant(scope.slice(0, -3), "rw"));
+  if (granted !== undefined)
+    throw new TypeError(
+      `requireScope: ${granted} is what is granted; a route asks for ${granted.slice(0, -1)} or ${granted.slice(0, -2)}w.`,
+    );
   const requirements = scopes.map((scope) => ({ scope, suffices: requirementOf(scope) }));
   return (caller) => {
     const missing = requirements.filter(

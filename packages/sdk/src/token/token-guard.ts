@@ -16,6 +16,7 @@ import {
 import { machine } from "#machine";
 import { configuredHosts } from "../audience-variable.js";
 import { logUnexpected, reportDecision } from "../decision-report.js";
+import { refuseUnknownOptions } from "../known-options.js";
 import { consoleLogger, harmless, type Logger } from "../logger.js";
 import { auditSource, openAudit, whyNotKept } from "../open-audit.js";
 import { memoryOfThisProcess } from "../process-memory.js";
@@ -41,6 +42,7 @@ const forTokens = {
 
 /** @throws TypeError for options that make no sense */
 export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
+  refuseUnknownOptions(options, optionNames);
   const { audit: sink, logger: given, onDecision, keys, replay, policy, ...rest } = options;
   const { authority, account, maxStale, revocations, ...others } = rest;
   const logger = harmless(given ?? consoleLogger);
@@ -100,6 +102,40 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
     },
   };
 }
+
+/** Every option there is: those of the verifier, and those that are the guard's own. */
+const optionNames: Readonly<Record<keyof VerifyTokenOptions, true>> = {
+  account: true,
+  algorithms: true,
+  allowOverrideHeaders: true,
+  audience: true,
+  audit: true,
+  authority: true,
+  bodyTimeoutSeconds: true,
+  contentEncodings: true,
+  hosts: true,
+  keys: true,
+  leewaySeconds: true,
+  logger: true,
+  maxBodyBytes: true,
+  maxPendingBodies: true,
+  maxStale: true,
+  maxTokenBytes: true,
+  maxVerifiedTokens: true,
+  now: true,
+  onDecision: true,
+  onShadow: true,
+  pathPrefix: true,
+  policy: true,
+  replay: true,
+  replayScope: true,
+  requireRequestBinding: true,
+  revocations: true,
+  shadowPolicy: true,
+  tokenUse: true,
+  trustProxy: true,
+  trustedIssuers: true,
+};
 
 /** Nobody is let in whom the audit could not tell of. Of the steps it was none. */
 function untold({ id, steps, target, claims }: TokenAllowed, problem: Failure): TokenRefused {

@@ -17,6 +17,7 @@ import { feedTokenId } from "@authmesh/oath/feed";
 import {
   createClient,
   type Logger,
+  requireScope,
   type VerifyOptions,
   type VerifyTokenOptions,
   verify,
@@ -424,8 +425,21 @@ describe("a verifier with an authority", () => {
       { authority: { url: "https://a.example", key: "x" }, account: "@acme" },
       { authority: { url: "https://a.example", key }, account: "acme" },
       { authority: { url: "https://a.example", key }, account: "@acme", maxStale: 0 },
+      { maxStale: 60 },
+      { scope: null },
+      { scope: ["orders:r"] },
+      { authority: null, account: "@acme" },
+      { authority: ["https://a.example"], account: "@acme" },
+      { authority: { url: "https://a.example", key: [key] }, account: "@acme" },
+      { authority: "https://a.example", account: ["@acme"] },
     ])
-      expect(() => verify(options)).toThrow(TypeError);
+      expect(() => verify(options as VerifyOptions)).toThrow(
+        expect.toSatisfy((error) => error instanceof TypeError && !error.message.includes("null")),
+      );
+    expect(() => verifyToken({ autority: "https://a.example" } as never)).toThrow(
+      /^autority is not an option; there are: account, .*authority, .*maxStale, .*onDecision/,
+    );
+    expect(() => requireScope("orders:rw")).toThrow("a route asks for orders:r or orders:w");
   });
 });
 
