@@ -4,6 +4,7 @@ import {
   type DeviceRevocationOptions,
   outageReason,
   type PublicKey,
+  quoteForeign,
   type RedisCommands,
   readDeviceRevocation,
   type Sign,
@@ -43,6 +44,7 @@ export async function announceRevocation(
     return { others: said.revokersOf(device).filter((id) => id !== deviceId) };
   } catch (error) {
     if (error instanceof AmeshError || error instanceof TypeError) throw error;
+    if (isSpoiled(error)) throw spoiled(error, `${prefix}devices`);
     throw new AmeshError(
       "revocation_unavailable",
       `The Redis of the fleet cannot be asked: ${outageReason(error).replace(/\.$/, "")}.`,
@@ -50,6 +52,19 @@ export async function announceRevocation(
     );
   }
 }
+
+/** What Redis answers where the key holds something else, and where an entry of the highest id leaves no room behind it. */
+const isSpoiled = (error: unknown): error is Error =>
+  error instanceof Error && /\bWRONGTYPE\b|^ERR .*\b(?:XADD|last possible ID)\b/.test(error.message);
+
+const spoiled = ({ message }: Error, key: string): AmeshError =>
+  new AmeshError(
+    "revocation_unavailable",
+    `The stream ${key} takes no statement: Redis says ${quoteForeign(message, 200)}.`,
+    {
+      fix: `Find out who wrote there. \`DEL ${key}\` heals it: servers tell again what they remember; then say it once more.`,
+    },
+  );
 
 function isAbout(statement: string, device: string): boolean {
   const read = readDeviceRevocation(statement);

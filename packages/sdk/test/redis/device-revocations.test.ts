@@ -363,6 +363,25 @@ describe("a Redis that", () => {
     await expect.poll(() => member.check(), { interval: 5, timeout: 5000 }).toBeUndefined();
   });
 
+  it.each([
+    [
+      "an entry of the highest id",
+      (redis: Redis, key: string) => redis.xadd(key, "18446744073709551615-18446744073709551615", "s", ""),
+      "last possible ID",
+    ],
+    ["something else than a stream", (redis: Redis, key: string) => redis.set(key, "x"), "WRONGTYPE"],
+  ])("says what Redis says where %s spoils the stream, and what heals that", async (_, spoil, words) => {
+    const { announce, redis, prefix } = scene();
+    await spoil(redis, `${prefix}devices`);
+    await expect(announce("revoke")).rejects.toMatchObject({
+      code: "revocation_unavailable",
+      message: expect.stringContaining(words),
+      fix: expect.stringContaining(`DEL ${prefix}devices`),
+    });
+    await redis.del(`${prefix}devices`);
+    await announce("revoke");
+  });
+
   it("cannot be asked is no place to announce to, and its password is not told", async () => {
     const commands = await openRedis("redis://:geheim@127.0.0.1:1", 10);
     onTestFinished(() => commands.close());
