@@ -27,6 +27,8 @@ export interface FleetTrustOptions extends RevocationScene, Clocks {
 
 /** Milliseconds after which the whole stream is read again, to put back what was cut off. */
 const wholeAgainMs = 600_000;
+/** Milliseconds by which the clocks of Redis and of this machine may differ. */
+const mostAheadMs = 86_400_000;
 /** Milliseconds within which all that remember something put it back: the first spares the others. */
 const putBackWithinMs = 3000;
 const keepAgainMs = 60_000;
@@ -188,6 +190,7 @@ export class FleetTrust implements TrustStore {
         for (const statement of page.statements) this.#hear(statement);
         if (this.#last !== asked) continue; // the trust store changed meanwhile
         this.#last = page.last;
+        this.#warnOfFuture(page.last);
         if (page.more) continue;
         this.#confirmed = at;
         return;
@@ -251,6 +254,16 @@ export class FleetTrust implements TrustStore {
       .finally(() => {
         this.#keeping = undefined;
       });
+  }
+
+  /** Ids only grow: behind the highest that there is, Redis takes no entry. */
+  #warnOfFuture(id: string): void {
+    const { logger, now } = this.#options;
+    if (Number(id.split("-")[0]) > now() + mostAheadMs)
+      warnOnce(
+        logger,
+        "the fleet's stream in Redis has an entry of an id far in the future, after which there may be no room for others: find out who wrote it, and delete the stream's key; this server tells again what it remembers",
+      );
   }
 
   #cannotKeep(error: unknown): void {

@@ -139,6 +139,14 @@ describe("a fleet without an authority", () => {
   });
 });
 
+it("warns once of an entry that leaves no room for others", async () => {
+  const { join, redis, key } = scene();
+  await redis.xadd(key, "18446744073709551615-18446744073709551615", "s", "");
+  const { log } = await join();
+  const warnings = () => log.filter((line) => line.includes("far in the future"));
+  await expect.poll(() => warnings().length, { interval: 5 }).toBe(1);
+});
+
 describe("who is believed", () => {
   it.each<[string, (trust: MemoryTrust, by: ClientIdentity) => unknown]>([
     ["a stranger", () => {}],
