@@ -17,15 +17,23 @@ export interface MailQueueOptions {
 
 const atOnce = 4;
 
+interface Waiting {
+  readonly compose: Compose;
+  /** How often it was tried. */
+  readonly failures: number;
+}
+
 /**
  * Mails that nobody waits for. What is to be said is found out here too, so that whoever asked cannot tell by the time of the answer
- * what became of it. Nothing is kept: what waits when the process ends was not sent.
+ * what became of it. One that failed is put back until it is due, and holds no other one up. Nothing is kept: what waits when the
+ * process ends was not sent.
  */
 export class MailQueue {
   readonly #options: MailQueueOptions;
-  readonly #waiting: Compose[] = [];
+  readonly #due: Waiting[] = [];
+  readonly #later = new Set<NodeJS.Timeout>();
   readonly #sending = new Set<Promise<void>>();
-  readonly #closed = new AbortController();
+  #isClosed = false;
 
   constructor(options: MailQueueOptions) {
     this.#options = options;
@@ -34,50 +42,61 @@ export class MailQueue {
   /** @throws AmeshError `rate_limited` where too much waits already */
   add(compose: Compose): void {
     const { most = 1000 } = this.#options;
-    if (this.#waiting.length >= most)
+    if (this.#due.length + this.#later.size >= most)
       throw new AmeshError("rate_limited", "Too many mails wait to be sent; ask again in a minute.");
-    this.#waiting.push(compose);
+    this.#isDue({ compose, failures: 0 });
+  }
+
+  /** Gives up what waits, and resolves when nothing is being sent any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const timer of this.#later) clearTimeout(timer);
+    await Promise.all(this.#sending);
+  }
+
+  #isDue(waiting: Waiting): void {
+    this.#due.push(waiting);
     if (this.#sending.size >= atOnce) return;
     const sending = this.#sendAll().finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 
-  /** Gives up what waits, and resolves when nothing is being sent any more. */
-  async close(): Promise<void> {
-    this.#closed.abort();
-    await Promise.all(this.#sending);
-  }
-
   async #sendAll(): Promise<void> {
     // After the answer to whoever asked.
     await pause(0);
-    for (let compose = this.#next(); compose !== undefined; compose = this.#next()) {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
       try {
-        const mail = await compose();
-        if (mail !== undefined) await this.#send(mail);
+        const mail = await next.compose();
+        if (mail !== undefined) await this.#send(mail, next.failures);
       } catch (error) {
         this.#options.logger.error("a mail was not sent", { reason: reasonOf(error) });
       }
     }
   }
 
-  #next(): Compose | undefined {
-    return this.#closed.signal.aborted ? undefined : this.#waiting.shift();
+  #next(): Waiting | undefined {
+    return this.#isClosed ? undefined : this.#due.shift();
   }
 
-  async #send(mail: Mail): Promise<void> {
-    const { mailer, retryAfterMs = [1_000, 10_000, 60_000] } = this.#options;
-    const { signal } = this.#closed;
-    for (const wait of [...retryAfterMs, undefined]) {
-      try {
-        return await mailer.send(mail);
-      } catch (error) {
-        if (wait === undefined || isFinal(error) || signal.aborted) throw error;
-        await pause(wait, undefined, { signal, ref: false }).catch(() => {
-          throw error;
-        });
-      }
+  async #send(mail: Mail, failures: number): Promise<void> {
+    const { mailer, logger, retryAfterMs = [1_000, 10_000, 60_000] } = this.#options;
+    try {
+      await mailer.send(mail);
+    } catch (error) {
+      const wait = retryAfterMs[failures];
+      if (wait === undefined || isFinal(error) || this.#isClosed) throw error;
+      if (failures === 0) logger.warn("a mail waits to be sent again", { reason: reasonOf(error) });
+      this.#putBack({ compose: async () => mail, failures: failures + 1 }, wait);
     }
+  }
+
+  #putBack(waiting: Waiting, forMs: number): void {
+    const timer = setTimeout(() => {
+      this.#later.delete(timer);
+      this.#isDue(waiting);
+    }, forMs);
+    timer.unref();
+    this.#later.add(timer);
   }
 }
 

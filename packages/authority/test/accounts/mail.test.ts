@@ -149,6 +149,28 @@ describe("the queue of mails", () => {
     expect([refusals, server.mails.length]).toEqual([-1, 1]);
   });
 
+  it("sends the others at once while mails that failed wait, and warns of each when it fails first", async () => {
+    const server = await MailServer.start({
+      onRcptTo: ({ address }, _, done) =>
+        address.startsWith("away") ? done(Object.assign(new Error("later"), { responseCode: 451 })) : done(),
+    });
+    const warn = vi.fn();
+    const queue = queueOf({
+      mailer: mailerTo(server.url),
+      logger: { ...silent, warn },
+      retryAfterMs: [3_600_000],
+      most: 7,
+    });
+    for (let i = 0; i < 6; i++) queue.add(async () => ({ ...mail, to: `away-${i}@example.com` }));
+    queue.add(async () => mail);
+    expect((await server.after(0)).to).toEqual([mail.to]);
+    await vi.waitUntil(() => warn.mock.calls.length === 6);
+    expect(warn).toHaveBeenCalledWith("a mail waits to be sent again", { reason: '"EENVELOPE" "451"' });
+    // What waits counts.
+    queue.add(async () => undefined);
+    expect(() => queue.add(async () => mail)).toThrow(expect.objectContaining({ code: "rate_limited" }));
+  });
+
   it("gives up at a refusal for good, says so without the address, and goes on", async () => {
     let asked = 0;
     const server = await MailServer.start({
