@@ -110,6 +110,13 @@ describe("a machine's enrollment", () => {
     expect(refused.stderr).not.toContain("unrevoke");
     const deleted = documentOf(await laptop.succeed(["enroll", "delete", id, "--yes", "--json"]));
     expect(deleted).toEqual({ schema: 1, id, decision: "deleted", enrollments: [] });
+    expect(await box.run(["login"])).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining("amesh enroll request"),
+    });
+    const gone = await box.succeed(["status"]);
+    expect(gone.stdout).toMatch(/Enrollment +: orders\/box-1 .*: not known there any more; revoked before/);
+    expect(gone.stdout).toContain("another folder (AUTH_MESH_DIR)");
     const { enrollments } = documentOf(await laptop.succeed(["enroll", "list", "--json"]));
     expect(enrollments.map(({ appName }: { appName: string }) => appName)).toEqual(["amesh"]);
   }, 60_000);

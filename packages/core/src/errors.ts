@@ -911,7 +911,7 @@ export const catalogue = {
     status: 401,
     exit: 3,
     summary: "The authority does not accept the answer to its challenge.",
-    fix: "See that this machine is enrolled at that URL: `amesh status`. An answer counts once, within 60 seconds.",
+    fix: "See by `amesh status` where this machine was enrolled. If it was there, its enrollment was deleted: `amesh enroll request` asks anew, or, with a key that was revoked, in another folder (AUTH_MESH_DIR).",
   },
   passcode_refused: {
     status: 401,
@@ -972,7 +972,7 @@ export const catalogue = {
     status: 409,
     exit: 1,
     summary: "This key has an enrollment already, or had one that was revoked.",
-    fix: "`amesh login` tells its state. A machine whose key was revoked needs another one: `amesh init` in another folder.",
+    fix: "`amesh login` tells its state. If that is refused, or it was revoked, the key is never taken again: `amesh enroll request` in another folder (AUTH_MESH_DIR) makes another one.",
   },
   enrollment_name_taken: {
     status: 409,

@@ -38,6 +38,8 @@ const shape = {
       deviceName: labelText,
       /** When the authority was last asked. */
       status: oneOf("pending", "approved", "denied", "revoked", "expired"),
+      /** The authority accepted no answer when it was last asked: it knows the enrollment no more, or not by this URL. */
+      refused: optional(oneOf(true)),
       /** When it ends, Unix seconds, as the authority said last. */
       expiresAt: optional(time),
       /** What was asked for, and the comparison code; of one that was asked for. */

@@ -25,16 +25,29 @@ export function enrollmentStanding(dir: string): EnrollmentStanding {
   const over = enrollment.status === "approved" && expiresAt !== undefined && expiresAt <= unixSeconds();
   const status = over ? "expired" : enrollment.status;
   const end = expiresAt === undefined ? "without end" : `until ${isoTime(expiresAt)}`;
-  const state = status === "approved" ? `approved, ${end}` : status;
+  const told = status === "approved" ? `approved, ${end}` : status;
+  const state = enrollment.refused ? `not known there any more; ${told} before` : told;
   return {
     enrollment: { ...enrollment, status },
     rows: [
       ["Account", `${account} at ${authority}`],
       ["Enrollment", `${formatEnrollment(enrollment)}: ${state}`],
     ],
-    findings: status === "approved" ? endingSoon(enrollment) : [{ verdict: "WARN", ...whatToDo(status) }],
+    findings: findingsOf({ ...enrollment, status }),
   };
 }
+
+function findingsOf(enrollment: RememberedEnrollment): readonly Finding[] {
+  const { status, refused } = enrollment;
+  if (refused) return [{ verdict: "WARN", ...notKnown }];
+  return status === "approved" ? endingSoon(enrollment) : [{ verdict: "WARN", ...whatToDo(status) }];
+}
+
+const notKnown = {
+  detail:
+    "When it was last asked, the authority did not know this machine's enrollment: it was deleted, or the URL is another one's.",
+  fix: "`amesh login` asks again, `amesh enroll request` for another one. A key that was revoked is never taken again: use another folder (AUTH_MESH_DIR).",
+};
 
 const soonSeconds = 14 * 86_400;
 

@@ -1,4 +1,4 @@
-import { type PublicKey, signableChallenge, toBase64Url } from "@authmesh/core";
+import { AmeshError, lookUp, type PublicKey, signableChallenge, toBase64Url } from "@authmesh/core";
 import { type ChallengeAnswer, type ChallengePurpose, challengeText } from "@authmesh/core/enrollment";
 import { type OpenIdentity, withEnrollment } from "@authmesh/keystore";
 import { unlessAborted } from "../client/unless-aborted.js";
@@ -41,7 +41,20 @@ export function answerChallenge<T>(
     await save({ ...record, counter });
     const signature = await key.sign(signableChallenge({ origin, purpose, deviceId, challenge, counter }));
     assertHeld();
-    return send({ device: deviceId, challenge, counter, signature: toBase64Url(signature) }, patient);
+    try {
+      return await send({ device: deviceId, challenge, counter, signature: toBase64Url(signature) }, patient);
+    } catch (error) {
+      const { enrollment } = record;
+      if (key === open && enrollment?.authority === authority.url && isUnknown(error))
+        await save({ ...record, counter, enrollment: { ...enrollment, refused: true } });
+      throw error;
+    }
   });
   return unlessAborted(answering, signal);
 }
+
+const unknown = lookUp("challenge_refused")?.summary;
+
+/** An authority that refuses for another reason says so to who holds the key. */
+const isUnknown = (error: unknown): boolean =>
+  error instanceof AmeshError && error.code === "challenge_refused" && error.message === unknown;

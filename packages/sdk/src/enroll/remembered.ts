@@ -12,6 +12,8 @@ export interface RememberedEnrollment {
   readonly deviceName: string;
   /** When the authority was last asked. */
   readonly status: EnrollmentStatus;
+  /** The authority accepted no answer when it was last asked: it knows the enrollment no more, or not by this URL. */
+  readonly refused?: true;
   /** Unix seconds, as the authority said last. Absent: no end was told. */
   readonly expiresAt?: number;
   /** Six digits, of one that was asked for. */
@@ -43,10 +45,10 @@ export async function noteOutcome(
   { status, expiresAt }: Pick<EnrollmentOutcome, "status" | "expiresAt">,
 ): Promise<void> {
   const known = readEnrollment(dir).enrollment;
-  if (known?.status === status && known.expiresAt === expiresAt) return;
+  if (known?.status === status && known.expiresAt === expiresAt && !known.refused) return;
   await withEnrollment(dir, async ({ record: { enrollment, ...others }, save }) => {
     if (enrollment === undefined) return;
-    const { expiresAt: _, ...kept } = enrollment;
+    const { expiresAt: _, refused: __, ...kept } = enrollment;
     await save({ ...others, enrollment: { ...kept, status, ...(expiresAt !== undefined && { expiresAt }) } });
   });
 }

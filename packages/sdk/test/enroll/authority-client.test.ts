@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AmeshError, randomBytes } from "@authmesh/core";
 import { newAccountSecret } from "@authmesh/core/enrollment";
-import { createIdentity, readEnrollment } from "@authmesh/keystore";
+import { createIdentity, readEnrollment, withEnrollment } from "@authmesh/keystore";
 import {
   activate,
   approveEnrollment,
@@ -215,6 +215,31 @@ describe("an answer to a challenge", () => {
     });
     for (let i = 0; i < 3; i++) expect(await codeOf(authenticate(folder))).toBe("database_unavailable");
     expect(seen).toEqual([1, 2, 3]);
+  });
+
+  it("is noted when the authority knows the enrollment no more, and nothing else is, until it is known again", async () => {
+    const folder = await machine();
+    const enrollment = { authority: service.url, account: "@acme", id, appName: "orders", deviceName: "box" };
+    const remembered = { ...enrollment, status: "revoked" as const };
+    await withEnrollment(folder.dir, ({ record, save }) => save({ ...record, enrollment: remembered }));
+    const asks = async (answer: Answer, authority = service.url) => {
+      service.answer = serve({
+        "/v1/challenges": json({ challenge, expiresIn: 60 }),
+        "/v1/authentication": answer,
+      });
+      await authenticate({ ...folder, authority }).catch(() => {});
+      return rememberedEnrollment({ dir: folder.dir });
+    };
+    const refusal = problem(401, "challenge_refused");
+    for (const [answer, at] of [
+      [problem(401, "challenge_refused", { detail: "Two machines have the key." }), service.url],
+      [problem(503, "database_unavailable"), service.url],
+      [refusal, service.url.replace("127.0.0.1", "localhost")],
+    ] as const)
+      expect(await asks(answer, at)).toEqual(remembered);
+    expect(await asks(refusal)).toEqual({ ...remembered, refused: true });
+    expect(await asks(problem(503, "database_unavailable"))).toMatchObject({ refused: true });
+    expect(await asks(problem(403, "enrollment_revoked"))).toEqual(remembered);
   });
 
   it("is brought to its end when nobody waits for it any more, before the next one begins", async () => {
