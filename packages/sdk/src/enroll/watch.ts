@@ -7,6 +7,8 @@ import { type EnrollmentInfo, type EnrollmentStatus, watchedEnrollment } from ".
 export interface WatchOptions extends EnrollOptions {
   /** Milliseconds before a connection that was cut is made anew. Default 5,000. */
   readonly retryMs?: number | undefined;
+  /** Told when the connection was lost, once however often it is tried again, and when there is one again. */
+  readonly onConnection?: ((state: "lost" | "back") => void) | undefined;
 }
 
 /** An enrollment as it is now; `deleted` of one that is no more. */
@@ -23,20 +25,24 @@ export type WatchedEnrollment = Omit<EnrollmentInfo, "status"> & {
 export async function* watchEnrollments(
   options: WatchOptions = {},
 ): AsyncGenerator<WatchedEnrollment, void, undefined> {
-  const { retryMs = 5000, signal } = options;
+  const { retryMs = 5000, signal, onConnection = () => {} } = options;
   const authority = await openSigningClient(options);
-  for (let wasConnected = false; ; ) {
+  for (let state: "new" | "lost" | "back" = "new"; ; ) {
     const ending = new AbortController();
     try {
       const response = await authority.stream("GET", "/v1/enrollments/events", ending.signal);
-      wasConnected = true;
+      if (state === "lost") onConnection("back");
+      state = "back";
       yield* serverEvents(response, "enrollment", watchedEnrollment);
     } catch (error) {
       if (signal?.aborted) return;
-      if (!wasConnected || !mayPass(error)) throw error;
+      if (state === "new" || !mayPass(error)) throw error;
     } finally {
       ending.abort();
     }
+    if (signal?.aborted) return;
+    if (state !== "lost") onConnection("lost");
+    state = "lost";
     await pause(retryMs, signal).catch(() => {});
     if (signal?.aborted) return;
   }

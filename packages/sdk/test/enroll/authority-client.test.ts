@@ -365,6 +365,20 @@ describe("watching", () => {
   const told = (value: string) =>
     `event: enrollment\ndata: ${JSON.stringify(toldEnrollment({ status: value }))}\n\n`;
 
+  it("says once that the connection is lost, and when there is one again", async () => {
+    const folder = await machine();
+    const away = problem(503, "database_unavailable");
+    const answers = [events(told("pending")), away, away, events(told("approved"))];
+    service.answer = serve({ [path]: (response, request) => (answers.shift() ?? away)(response, request) });
+    const said: string[] = [];
+    const watching = watchEnrollments({ ...folder, retryMs: 1, onConnection: (state) => said.push(state) });
+    await watching.next();
+    expect(said).toEqual([]);
+    await watching.next();
+    expect(said).toEqual(["lost", "back"]);
+    await watching.return();
+  });
+
   it("tells every change, over connections that are cut, until its signal is over", async () => {
     const folder = await machine();
     const texts = [told("pending"), `${told("approved")}:\n\n${told("revoked")}`];
