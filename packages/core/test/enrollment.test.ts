@@ -167,7 +167,7 @@ describe("grants that are asked for", () => {
   it("have names of scopes, and who asks is told which has not", () => {
     refuses(readRequestedScopes, { Orders: "r" });
     expect(() => readRequestedScopes({ orders: "r", __: "w" }, "x")).toThrow(
-      'x has "__:w", which is no scope',
+      'x has "__: \\"w\\"", which is no scope',
     );
   });
   it("are asked for by reserved names only where somebody can grant them", () => {

@@ -7,7 +7,7 @@ import {
   signableRequestOf,
   signatureText,
 } from "@authmesh/core/enrollment";
-import { optional, record, text } from "@authmesh/core/records";
+import { optional, type Reader, record, text } from "@authmesh/core/records";
 import type { Context } from "hono";
 import { hasFormOfPasscode } from "../enrollment/passcode.js";
 import { WrongEntries } from "../enrollment/wrong-entries.js";

@@ -78,7 +78,7 @@ describe("a request", () => {
     ["an old time", { issuedAt: Math.floor(Date.now() / 1000) - 301 }],
     ["a time to come", { issuedAt: Math.floor(Date.now() / 1000) + 320 }],
     ["no scope", { scopes: {} }],
-    ["a scope that nobody can grant", { scopes: { __billing: "r" } }],
+    ["a scope that nobody can grant", { scopes: { __billing: "r" as const } }],
     ["a scope that is none", { scopes: { Orders: "rw" } as never }],
     ["a name that is none", { appName: ".." }],
     ["a key that is none", { publicKey: "A".repeat(44) }],
