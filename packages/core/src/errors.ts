@@ -573,7 +573,7 @@ export const catalogue = {
   rate_limited: {
     status: 429,
     exit: 5,
-    summary: "Too many attempts from this address.",
+    summary: "Too many attempts in a short time.",
     fix: "Wait a minute.",
   },
   relay_capacity: {

@@ -30,7 +30,7 @@ export const verb: Verb = {
       ["amesh register @acme --code-file - < code.txt > secret.txt", "the mail is there already"],
     ],
     exit: [
-      ["0", "the secret is printed; without a terminal and --code-file: the mail is on its way"],
+      ["0", "the secret is printed; without a terminal and --code-file: the mail was asked for"],
       ["1", "a file cannot be read, or too much was asked in too short a time"],
       ["2", "the command line cannot be read"],
       ["3", "the authority opens no accounts, or the code is wrong, used or over"],
@@ -45,7 +45,9 @@ export const verb: Verb = {
     if (!call.has("code-file")) {
       const email = requiredOption(call, "register", "email");
       await terminal.during("Waiting for the authority", register({ authority, account, email }));
-      terminal.note(`A mail is on its way to ${email}.`);
+      terminal.note(
+        `If ${email} may open an account here, a mail comes: with a code, or that the name is taken.`,
+      );
       if (!terminal.questions.interactive) {
         terminal.report({ schema: 1, status: "sent", account }, "");
         terminal.next(`amesh register ${account} --code-file FILE --authority ${authority}`);
