@@ -371,6 +371,14 @@ describe("a key that came back from a backup", () => {
     expect(await codeOf(restored, login)).toEqual([3, "enrollment_revoked"]);
     await laptop.succeed(["enroll", "unrevoke", id, "--yes"]);
     await restored.succeed(["login"]);
+    expect(documentOf(await restored.succeed(["status", "--json"])).enrollment).toEqual({
+      authority: authority.url,
+      account: "@restored",
+      id,
+      appName: "orders",
+      deviceName: expect.any(String),
+      status: "approved",
+    });
     expect((await restored.succeed(["enroll", "show"])).stdout).toContain(id);
   }, 60_000);
 });

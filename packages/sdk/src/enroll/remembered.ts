@@ -1,6 +1,6 @@
 import { AmeshError, type ErrorCode } from "@authmesh/core";
 import { type FolderOptions, identityFolder, readEnrollment, withEnrollment } from "@authmesh/keystore";
-import type { EnrollmentOutcome, EnrollmentStatus } from "./told.js";
+import type { EnrollmentInfo, EnrollmentOutcome, EnrollmentStatus } from "./told.js";
 
 /** What this machine knows of its enrollment by itself. */
 export interface RememberedEnrollment {
@@ -58,6 +58,19 @@ export async function noteAuthority(dir: string, authority: string): Promise<voi
   const known = readEnrollment(dir);
   if (known.enrollment !== undefined || known.authority === authority) return;
   await withEnrollment(dir, ({ record, save }) => save({ ...record, authority }));
+}
+
+/** Keeps which enrollment this machine's key has, where nothing else says it. @throws as `noteStatus` */
+export async function noteEnrollment(
+  dir: string,
+  authority: string,
+  { account, id, appName, deviceName, status, expiresAt }: EnrollmentInfo,
+): Promise<void> {
+  await withEnrollment(dir, async ({ record: { authority: _, ...others }, save }) => {
+    if (others.enrollment !== undefined) return;
+    const end = expiresAt === undefined ? {} : { expiresAt };
+    await save({ ...others, enrollment: { authority, account, id, appName, deviceName, status, ...end } });
+  });
 }
 
 const refusals: Partial<Readonly<Record<ErrorCode, EnrollmentStatus>>> = {
