@@ -225,13 +225,14 @@ export class Model {
     const is = (...states: EnrollmentStatus[]) => {
       if (!states.includes(this.status(target))) refused.add("enrollment_state");
     };
-    const endBy = (lifetime: number | undefined) => {
-      const end = lifetime === undefined ? undefined : this.now + lifetime;
+    const endAt = (end: number | undefined) => {
       const isLater = actor.end !== undefined && (end === undefined || end > actor.end);
       if (isLater && !this.isRoot(actor)) refused.add("approval_exceeds");
       if (end === undefined) delete target.end;
       else target.end = end;
     };
+    const endBy = (lifetime: number | undefined) =>
+      endAt(lifetime === undefined ? undefined : this.now + lifetime);
     switch (choice.type) {
       case "approve": {
         is("pending");
@@ -269,6 +270,7 @@ export class Model {
         if (target.reason === "suspected-clone" && !this.isRoot(actor)) refused.add("approval_exceeds");
         target.status = "approved";
         this.withdrawn.delete(named(target));
+        endAt(target.end);
         if (target.reason === "suspected-clone") target.counter = 0;
         delete target.reason;
         this.tombstones.delete(inFeed(target));

@@ -165,6 +165,12 @@ describe.each(backends)("enrollments in $name", (backend) => {
     await expect(approve(3601)).rejects.toEqual(refused("approval_exceeds"));
     expect(await approve(3600)).toMatchObject([{ expiresAt: clock.time + 3600 }]);
     await expect(decide(approver, id, { type: "extend" })).rejects.toEqual(refused("approval_exceeds"));
+    const { id: longer } = await joins({ lifetime: 3601 });
+    await decide(approver, longer, { type: "revoke" });
+    await expect(decide(approver, longer, { type: "unrevoke" })).rejects.toEqual(refused("approval_exceeds"));
+    clock.time += 1;
+    await decide(approver, id, { type: "revoke" });
+    expect(await decide(approver, id, { type: "unrevoke" })).toMatchObject([{ status: "approved" }]);
   });
 
   it("do nothing to themselves, and what has ended does nothing to others", async () => {

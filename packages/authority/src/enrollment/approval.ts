@@ -83,7 +83,7 @@ export function assertEndsBefore(approver: Enrollment, expiresAt: number | undef
   if (approver.expiresAt === undefined || isRoot(approver)) return;
   if (expiresAt === undefined || expiresAt > approver.expiresAt)
     throw new AmeshError("approval_exceeds", "The approver's own enrollment ends before that.", {
-      fix: "Name an end before it with --lifetime, or do it from a machine that does not end so soon.",
+      fix: "Name an end before it where there is a --lifetime, or do it from a machine that does not end so soon.",
     });
 }
 

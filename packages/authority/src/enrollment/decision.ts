@@ -52,6 +52,7 @@ const decisions: { readonly [T in Type]: Decide<T> } = {
   deny: (target, { reason }) => ({ ...withReason(target, reason), status: "denied" }),
   revoke: (target, { reason }) => ({ ...withReason(target, reason), status: "revoked" }),
   unrevoke(target, _, approver) {
+    assertEndsBefore(approver, target.expiresAt);
     if (target.reason === compromise)
       throw new AmeshError("enrollment_state", "Its key was compromised: that is not taken back.");
     if (target.reason === suspectedClone && !isRoot(approver))
