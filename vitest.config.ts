@@ -42,6 +42,7 @@ export default defineConfig({
       project("relay", ["packages/relay/test/**/*.test.ts"], {}, shared),
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
       project("authority", ["packages/authority/test/**/*.test.ts"]),
+      project("gateway", ["packages/gateway/test/**/*.test.ts"]),
       project("cli", ["packages/cli/test/**/*.test.ts"]),
       project("whole", ["test/*.test.ts", "test/conformance/*.test.ts"]),
       // What takes a minute and more: npm run test:all.

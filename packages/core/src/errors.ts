@@ -693,6 +693,80 @@ export const catalogue = {
     fix: "Check the issuer's /v1/revocations or the Redis that holds its list; the detail says which, and why.",
   },
 
+  // ── Gateway ───────────────────────────────────────────────────────────────────────────────────────────────
+  ambiguous_request: {
+    status: 400,
+    exit: 3,
+    summary: "The request could be read in two ways, by the gateway and by the service behind it.",
+    fix: "Send one Host, one length, and a plain path: no dot segments, `//`, `;`, or escapes of what needs none.",
+  },
+  no_route: {
+    status: 404,
+    exit: 3,
+    summary: "The gateway has no route for this host and path.",
+    fix: "Check the host and the path; whoever runs the gateway lists its routes with `amesh gateway check`.",
+  },
+  method_not_routed: {
+    status: 405,
+    exit: 3,
+    summary: "The gateway has routes for this path, and none for this method.",
+    fix: "Use a method that the header Allow names, or name the method in the route.",
+  },
+  proof_not_accepted: {
+    status: 401,
+    exit: 3,
+    summary: "The request carries a proof of a kind that this route does not accept.",
+    fix: "Prove yourself in one of the ways that the route's `accept` lists.",
+  },
+  upstream_unreachable: {
+    status: 502,
+    exit: 5,
+    summary: "The service behind the gateway cannot be reached, or broke off before it answered.",
+    fix: "Check that the service runs where the upstream's `urls` say; the gateway's log has the reason.",
+  },
+  upstream_garbled: {
+    status: 502,
+    exit: 5,
+    summary: "What the service behind the gateway answered is not HTTP that can be read in one way.",
+    fix: "Check what listens where the upstream's `urls` say; the gateway's log has the reason.",
+  },
+  upstream_timeout: {
+    status: 504,
+    exit: 5,
+    summary: "The service behind the gateway took too long.",
+    fix: "Find out what keeps it, or raise the route's `timeouts`.",
+  },
+  upstream_unhealthy: {
+    status: 503,
+    exit: 5,
+    summary: "Every server of the upstream fails its health check, so none is asked.",
+    fix: "Check the servers; `amesh_gateway_upstream_healthy` on the admin port shows which fail.",
+  },
+  gateway_busy: {
+    status: 503,
+    exit: 5,
+    summary: "The gateway has as many connections, WebSockets or waiting bodies as it may.",
+    fix: "Try again later; whoever runs the gateway may raise maxConnections, maxWebSockets or spoolBytes.",
+  },
+  body_unseen: {
+    status: 403,
+    exit: 3,
+    summary: "The proof covers the body, and the proxy that asks does not show it.",
+    fix: "Put routes with signed bodies behind `amesh gateway`, or have the proxy show bodies where it can.",
+  },
+  gateway_config_invalid: {
+    status: 0,
+    exit: 2,
+    summary: "The configuration of the gateway cannot be used.",
+    fix: "Mend what the message names; `amesh gateway check FILE` names everything that is wrong.",
+  },
+  gateway_cannot_listen: {
+    status: 0,
+    exit: 1,
+    summary: "The gateway cannot listen on its address.",
+    fix: "Choose another --port, or end what listens there.",
+  },
+
   // ── Authority ─────────────────────────────────────────────────────────────────────────────────────────────
   authority_request_invalid: {
     status: 400,
