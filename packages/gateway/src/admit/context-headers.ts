@@ -1,0 +1,35 @@
+import type { VerifiedCaller } from "./admission.js";
+
+type Prefix = "X-AuthMesh-" | "X-OathMesh-";
+
+/** What stands in each header; undefined or empty: there is none. */
+const contents: Readonly<Record<string, (caller: VerifiedCaller) => string | undefined>> = {
+  Subject: ({ subject }) => encoded(subject),
+  Kind: ({ kind }) => kind,
+  Device: ({ device }) => encoded(device),
+  Name: ({ name }) => encoded(name),
+  Action: ({ action }) => encoded(action),
+  Scope: ({ scopes }) => scopes.map((scope) => encoded(scope)?.replaceAll(" ", "%20")).join(" "),
+  Issuer: ({ issuer }) => encoded(issuer),
+  "Token-Id": ({ tokenId }) => encoded(tokenId),
+  "Decision-Id": ({ decisionId }) => decisionId,
+};
+
+/** The headers that tell an upstream who called (docs/protocol.md, section 14.4): names and values. */
+export function contextHeaders(
+  caller: VerifiedCaller,
+  prefixes: readonly Prefix[],
+): readonly (readonly [string, string])[] {
+  const headers: [string, string][] = [];
+  for (const [name, contentOf] of Object.entries(contents)) {
+    const value = contentOf(caller);
+    if (value) for (const prefix of prefixes) headers.push([`${prefix}${name}`, value]);
+  }
+  return headers;
+}
+
+/** Other than "!" to "~" and a space between two words; and "%", so that it can be decoded. */
+const written = /[^ !-$&-~]|(?<=^| ) | (?=$| )/gu;
+
+const encoded = (text: string | undefined): string | undefined =>
+  text?.toWellFormed().replace(written, encodeURIComponent);
