@@ -4,6 +4,7 @@
  * @module
  */
 
+export { type CheckedText, formatTextProblem, type TextProblem } from "../document/document-text.js";
 export {
   type CaseResult,
   type PolicyCase,
@@ -14,16 +15,10 @@ export {
   toPolicyInput,
   type WrittenInput,
 } from "../policy/policy-cases.js";
-export {
-  type CheckedText,
-  checkPolicyText,
-  formatTextProblem,
-  type PolicyFormat,
-  parsePolicy,
-  type TextProblem,
-} from "../policy/policy-text.js";
-export { type Position, parseStrictYaml } from "../policy/strict-yaml.js";
+export { checkPolicyText, type PolicyFormat, parsePolicy } from "../policy/policy-text.js";
+export { type FileKind, readBoundedFile, type SeenFile, textOf } from "./bounded-file.js";
 export { type FileAuditOptions, FileAuditSink } from "./file-audit-sink.js";
+export { type FollowFilesOptions, followFiles, type Sight } from "./follow-files.js";
 export {
   type CheckedPolicy,
   checkPolicy,

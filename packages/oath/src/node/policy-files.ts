@@ -1,24 +1,13 @@
-import { constants } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { AmeshError, decodeUtf8, quoteForeign } from "@authmesh/core";
+import { AmeshError, quoteForeign } from "@authmesh/core";
+import type { TextProblem } from "../document/document-text.js";
 import { compilePolicy } from "../policy/compile-policy.js";
 import { maxRules, type PolicyDocument } from "../policy/policy-document.js";
 import type { PolicyEngine } from "../policy/policy-engine.js";
-import {
-  checkPolicyText,
-  maxPolicyBytes,
-  type PolicyFormat,
-  parsePolicy,
-  type TextProblem,
-} from "../policy/policy-text.js";
+import { checkPolicyText, maxPolicyBytes, type PolicyFormat, parsePolicy } from "../policy/policy-text.js";
+import { type FileKind, filed, readBoundedFile, type SeenFile, textOf } from "./bounded-file.js";
 import { evaluatePkl, type PklOptions } from "./policy-pkl.js";
-
-/** A file of a policy, as it was read. */
-export interface PolicyFile {
-  readonly path: string;
-  readonly content: Uint8Array;
-}
 
 export interface LoadedPolicy {
   /** The rules of all files, in the order of their names. */
@@ -38,6 +27,7 @@ export interface CheckedPolicy {
 }
 
 const maxFiles = 256;
+const kind: FileKind = { name: "The policy", code: "policy_invalid", maxBytes: maxPolicyBytes };
 
 /** How a file is read, by the end of its name. */
 const formats: Readonly<Record<string, PolicyFormat | "pkl">> = {
@@ -59,20 +49,20 @@ export async function loadPolicy(path: string, options: PklOptions = {}): Promis
 }
 
 /** @throws AmeshError `policy_invalid`, `storage_failed` */
-export async function readPolicyFiles(path: string): Promise<readonly PolicyFile[]> {
+export async function readPolicyFiles(path: string): Promise<readonly SeenFile[]> {
   const paths = await pathsOf(path);
-  const files: PolicyFile[] = [];
+  const files: SeenFile[] = [];
   let left = maxPolicyBytes;
   for (const path of paths) {
-    const content = await readAtMost(path, left);
-    left -= content.length;
-    files.push({ path, content });
+    const file = await readBoundedFile(path, kind, left);
+    left -= file.content.length;
+    files.push(file);
   }
   return files;
 }
 
 /** @throws AmeshError `policy_invalid` */
-export async function compileFiles(files: readonly PolicyFile[], options: PklOptions): Promise<LoadedPolicy> {
+export async function compileFiles(files: readonly SeenFile[], options: PklOptions): Promise<LoadedPolicy> {
   return compileTexts(await textsOf(files, options));
 }
 
@@ -103,20 +93,15 @@ function compileTexts(texts: readonly PolicyText[]): LoadedPolicy {
   return { document, engine: compilePolicy(document), files: texts.map(({ path }) => basename(path)) };
 }
 
-async function textsOf(files: readonly PolicyFile[], options: PklOptions): Promise<readonly PolicyText[]> {
+async function textsOf(files: readonly SeenFile[], options: PklOptions): Promise<readonly PolicyText[]> {
   const texts: PolicyText[] = [];
-  for (const { path, content } of files) {
+  for (const file of files) {
+    const { path } = file;
     const format = formats[extname(path)] ?? "yaml";
     if (format === "pkl") texts.push({ path, text: await evaluatePkl(path, options), format: "json" });
-    else texts.push({ path, text: textOf(path, content), format });
+    else texts.push({ path, text: textOf(file, kind.code), format });
   }
   return texts;
-}
-
-function textOf(path: string, content: Uint8Array): string {
-  const text = decodeUtf8(content);
-  if (text === undefined) throw invalid(`${path} is not UTF-8.`);
-  return text;
 }
 
 async function pathsOf(path: string): Promise<readonly string[]> {
@@ -137,42 +122,4 @@ async function pathsOf(path: string): Promise<readonly string[]> {
   return names.map((name) => join(path, name));
 }
 
-/** A pipe or a device in the place of a file blocks nobody. */
-async function readAtMost(path: string, maxBytes: number): Promise<Uint8Array> {
-  const file = await filed(path, open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
-  try {
-    const { size, isFile } = await statOf(path, file);
-    if (!isFile) throw invalid(`${path} is not a file.`);
-    const buffer = Buffer.alloc(Math.min(size, maxBytes) + 1);
-    let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await filed(path, file.read(buffer, length, buffer.length - length, length));
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    if (length > maxBytes)
-      throw invalid(`The policy is longer than ${maxPolicyBytes} bytes, or grew while it was read.`);
-    return buffer.subarray(0, length);
-  } finally {
-    await file.close();
-  }
-}
-
-async function statOf(path: string, file: Awaited<ReturnType<typeof open>>) {
-  const status = await filed(path, file.stat());
-  return { size: status.size, isFile: status.isFile() };
-}
-
-async function filed<T>(path: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new AmeshError("storage_failed", `${quoteForeign(path)} cannot be read: ${reason}.`, {
-      fix: "Check the path, and that whoever runs this may read it.",
-      cause,
-    });
-  }
-}
-
-const invalid = (detail: string): AmeshError => new AmeshError("policy_invalid", detail);
+const invalid = (detail: string): AmeshError => new AmeshError(kind.code, detail);

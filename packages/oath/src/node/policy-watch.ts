@@ -1,8 +1,8 @@
-import { watch } from "node:fs";
-import { dirname } from "node:path";
 import { AmeshError } from "@authmesh/core";
 import type { PolicyDecision, PolicyEngine, PolicyInput, PolicyTrace } from "../policy/policy-engine.js";
-import { compileFiles, type LoadedPolicy, type PolicyFile, readPolicyFiles } from "./policy-files.js";
+import type { SeenFile } from "./bounded-file.js";
+import { followFiles, type Sight } from "./follow-files.js";
+import { compileFiles, type LoadedPolicy, readPolicyFiles } from "./policy-files.js";
 import type { PklOptions } from "./policy-pkl.js";
 
 /** What happened to a policy on disk; the members that an audit event is made of. */
@@ -52,10 +52,6 @@ export interface OpenPolicy extends PolicyEngine {
   close(): void;
 }
 
-const lookEveryMs = 500;
-/** What is written in several steps is left alone until it has stayed the same for so long. */
-const settleMs = 50;
-
 const standardError: PolicyLogger = {
   info() {},
   warn: (message, fields) => console.error(`amesh: ${message} ${JSON.stringify(fields)}`),
@@ -73,42 +69,27 @@ const standardError: PolicyLogger = {
 export async function openPolicy(path: string, options: OpenPolicyOptions = {}): Promise<OpenPolicy> {
   const files = await readPolicyFiles(path);
   const loaded = await compileFiles(files, options);
-  return new WatchedPolicy(path, options, loaded, { files });
-}
-
-/** What is on disk: files, or why they cannot be read. */
-interface Sight {
-  readonly files: readonly PolicyFile[];
-  readonly error?: AmeshError;
+  return new WatchedPolicy(path, options, loaded, files);
 }
 
 class WatchedPolicy implements OpenPolicy {
   readonly #path: string;
   readonly #options: OpenPolicyOptions;
   #loaded: LoadedPolicy;
-  /** What was looked at last and dealt with. */
-  #known: Sight;
-  /** What was seen for the first time and may be half written. */
-  #unsettled: Sight | undefined;
   #refused: string | undefined;
-  #isLooking = false;
   #isClosed = false;
-  #soon: NodeJS.Timeout | undefined;
   readonly #stop: () => void;
 
-  constructor(path: string, options: OpenPolicyOptions, loaded: LoadedPolicy, known: Sight) {
+  constructor(path: string, options: OpenPolicyOptions, loaded: LoadedPolicy, known: readonly SeenFile[]) {
     this.#path = path;
     this.#options = options;
     this.#loaded = loaded;
-    this.#known = known;
-    const look = () => void this.#look();
-    const timer = setInterval(look, lookEveryMs).unref();
-    const stopWatching = watchFolders([path, dirname(path)], look);
-    this.#stop = () => {
-      clearInterval(timer);
-      clearTimeout(this.#soon);
-      stopWatching();
-    };
+    this.#stop = followFiles({
+      path,
+      known,
+      read: () => readPolicyFiles(path),
+      take: (sight) => this.#take(sight),
+    });
   }
 
   decide(input: PolicyInput): PolicyDecision {
@@ -136,22 +117,7 @@ class WatchedPolicy implements OpenPolicy {
     this.#stop();
   }
 
-  async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const sight = await see(this.#path);
-    if (this.#isClosed) return;
-    const isNew = !isSame(sight, this.#known);
-    const isSettled = this.#unsettled !== undefined && isSame(sight, this.#unsettled);
-    if (isNew && isSettled) await this.#take(sight);
-    this.#unsettled = isNew && !isSettled ? sight : undefined;
-    this.#isLooking = false;
-    if (this.#unsettled === undefined || this.#isClosed) return;
-    this.#soon = setTimeout(() => void this.#look(), settleMs).unref();
-  }
-
   async #take(sight: Sight): Promise<void> {
-    this.#known = sight;
     try {
       if (sight.error !== undefined) throw sight.error;
       const loaded = await compileFiles(sight.files, this.#options);
@@ -207,37 +173,4 @@ class WatchedPolicy implements OpenPolicy {
       }
     }
   }
-}
-
-async function see(path: string): Promise<Sight> {
-  try {
-    return { files: await readPolicyFiles(path) };
-  } catch (error) {
-    return {
-      files: [],
-      error: error instanceof AmeshError ? error : new AmeshError("unexpected_error", String(error)),
-    };
-  }
-}
-
-const isSame = (a: Sight, b: Sight): boolean =>
-  a.error?.message === b.error?.message &&
-  a.files.length === b.files.length &&
-  a.files.every((file, index) => {
-    const other = b.files[index] as PolicyFile;
-    return file.path === other.path && Buffer.compare(file.content, other.content) === 0;
-  });
-
-/** Where watching is not possible, or what is watched is moved away, looking every half second is left. */
-function watchFolders(paths: readonly string[], onChange: () => void): () => void {
-  const watchers = paths.flatMap((path) => {
-    try {
-      return [watch(path, { persistent: false }, onChange).on("error", () => {})];
-    } catch {
-      return [];
-    }
-  });
-  return () => {
-    for (const watcher of watchers) watcher.close();
-  };
 }
