@@ -22,6 +22,7 @@ export type { IssuerKey, JwkSet, KeySource, PublicJwk, TokenAlgorithm, TokenSign
 export { type ClaimsToMint, type MintedToken, type MintOptions, mintToken } from "./mint-token.js";
 export { compilePolicy } from "./policy/compile-policy.js";
 export { compileGlob, type Glob } from "./policy/glob.js";
+export { isPlainPath } from "./policy/plain-path.js";
 export {
   type Patterns,
   type PolicyDocument,

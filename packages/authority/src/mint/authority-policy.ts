@@ -1,6 +1,6 @@
 import { AmeshError, decodeUtf8, type JsonValue, parseStrictJson } from "@authmesh/core";
 import { oneOf, optional, record, withCode } from "@authmesh/core/records";
-import { parseStrictYaml } from "@authmesh/oath/node";
+import { parseStrictYaml } from "@authmesh/oath/document";
 import { type ExchangeConfig, readExchangeConfig } from "../exchange/exchange-config.js";
 import { type MintRules, mintRules } from "./mint-rules.js";
 

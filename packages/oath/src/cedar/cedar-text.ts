@@ -1,8 +1,9 @@
 import { AmeshError, canonicalJson, type JsonValue, quoteForeign, sha256Hex, utf8 } from "@authmesh/core";
 import type { DetailedError, EntityJson, Schema } from "@cedar-policy/cedar-wasm/nodejs";
+import { formatTextProblem } from "../document/document-text.js";
+import { positionIn } from "../document/strict-yaml.js";
 import { maxRules, ruleName } from "../policy/policy-document.js";
-import { formatTextProblem, maxPolicyBytes } from "../policy/policy-text.js";
-import { positionIn } from "../policy/strict-yaml.js";
+import { maxPolicyBytes } from "../policy/policy-text.js";
 import type { Cedar } from "./load-cedar.js";
 
 /** What a Cedar policy is made of. */

@@ -58,6 +58,26 @@ export const oneOf = (...values: readonly (string | number)[]): Shape => ({
   },
 });
 
+export const flag: Shape = {
+  schema: { type: "boolean" },
+  check(value, at, report) {
+    if (typeof value !== "boolean") report({ at, message: `is ${kindOf(value)}, not true or false.` });
+  },
+};
+
+/** @param whole refuse fractions */
+export const number = (min: number, max: number, { whole = true } = {}): Shape => ({
+  schema: { type: whole ? "integer" : "number", minimum: min, maximum: max },
+  check(value, at, report) {
+    if (typeof value !== "number") report({ at, message: `is ${kindOf(value)}, not a number.` });
+    else if (value < min || value > max || (whole && !Number.isInteger(value)))
+      report({
+        at,
+        message: `is ${value}, not ${whole ? "a whole number" : "a number"} from ${min} to ${max}.`,
+      });
+  },
+});
+
 export const listOf = (item: Shape, max: number, min = 0): Shape => ({
   schema: { type: "array", items: item.schema, minItems: min, maxItems: max },
   check(value, at, report) {
@@ -102,6 +122,39 @@ export const record = (
     for (const name of required)
       if (!Object.hasOwn(value, name)) report({ at, message: `lacks the member ${name}.` });
   },
+});
+
+/** Or `false`, for what can be turned off. */
+export const orFalse = (shape: Shape): Shape => ({
+  schema: { anyOf: [{ const: false }, shape.schema] },
+  check(value, at, report) {
+    if (value !== false) shape.check(value, at, report);
+  },
+});
+
+/** An object whose members have names of people's choice. */
+export const mapOf = (name: Shape, item: Shape, max: number): Shape => ({
+  schema: {
+    type: "object",
+    propertyNames: name.schema,
+    additionalProperties: item.schema,
+    maxProperties: max,
+  },
+  check(value, at, report) {
+    if (!isJsonObject(value)) return report({ at, message: `is ${kindOf(value)}, not an object.` });
+    const entries = Object.entries(value);
+    if (entries.length > max) return report({ at, message: `has more than ${max} members.` });
+    for (const [key, entry] of entries) {
+      name.check(key, [...at, key], (problem) => report({ ...problem, inName: true }));
+      item.check(entry, [...at, key], report);
+    }
+  },
+});
+
+/** The same shape, with what it means and what is taken where it is left out, for editors and manuals. */
+export const about = <S extends Shape>(description: string, shape: S, byDefault?: JsonValue): S => ({
+  ...shape,
+  schema: { ...shape.schema, description, ...(byDefault !== undefined && { default: byDefault }) },
 });
 
 /** The same shape with something more to insist on, which a JSON Schema says in its own words. */

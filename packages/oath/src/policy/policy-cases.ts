@@ -1,6 +1,6 @@
+import { also, listOf, oneOf, record, text, unseen } from "../document/shape.js";
 import type { PolicyDecision, PolicyEngine, PolicyInput, PolicySource } from "./policy-engine.js";
 import { type PolicyFormat, readText } from "./policy-text.js";
-import { also, listOf, oneOf, record, text, unseen } from "./shape.js";
 import { secondsOf } from "./time-window.js";
 
 /** What is asked of a policy, as people write it. What is left out is empty or absent. */

@@ -1,5 +1,4 @@
 import { AmeshError, type JsonObject, type JsonValue } from "@authmesh/core";
-import { isPlainPath } from "./plain-path.js";
 import {
   also,
   formatProblem,
@@ -11,7 +10,8 @@ import {
   type Shape,
   text,
   unseen,
-} from "./shape.js";
+} from "../document/shape.js";
+import { isPlainPath } from "./plain-path.js";
 import { isTimeZone, type RuleTime, secondsOf, weekdays } from "./time-window.js";
 
 /** A policy as it is written (docs/protocol.md, section 8.8). */
