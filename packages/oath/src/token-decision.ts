@@ -1,4 +1,4 @@
-import type { Failure, StepResult } from "@authmesh/core";
+import type { Failure, PublicKey, StepResult } from "@authmesh/core";
 import type { TokenClaims, TokenSource } from "./claims.js";
 
 /** Who called, as a verified token says: `req.oathmeshContext`. Plain, frozen data. */
@@ -42,6 +42,10 @@ export interface TokenAllowed extends TokenDecided {
   readonly allowed: true;
   readonly caller: OathMeshContext;
   readonly claims: TokenClaims;
+  /** The issuer's key that signed it. */
+  readonly kid: string;
+  /** The key that signed the request, where the token names one (`cnf`). */
+  readonly holder?: PublicKey;
 }
 
 export interface TokenRefused extends TokenDecided {

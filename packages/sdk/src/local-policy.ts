@@ -1,6 +1,6 @@
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, type Failure, failure } from "@authmesh/core";
 import type { PolicyDecision, PolicyEngine, PolicyInput, PolicyTrace } from "@authmesh/oath";
-import type { PolicyEvent } from "@authmesh/oath/node";
+import type { OpenPolicy, PolicyEvent } from "@authmesh/oath/node";
 import type { Logger } from "./logger.js";
 
 const retryMs = 1000;
@@ -13,10 +13,12 @@ export class LocalPolicy implements PolicyEngine {
   readonly #path: string;
   readonly #logger: Logger;
   readonly #onEvent: (event: PolicyEvent) => void;
-  #engine: PolicyEngine | undefined;
+  #engine: OpenPolicy | undefined;
   #opening: Promise<void> | undefined;
   #failedAt = Number.NEGATIVE_INFINITY;
+  #failure: Failure = failure("verifier_not_ready");
   #reported = "";
+  #closed = false;
 
   constructor(path: string, logger: Logger, onEvent: (event: PolicyEvent) => void) {
     this.#path = path;
@@ -46,11 +48,23 @@ export class LocalPolicy implements PolicyEngine {
     return this.#engine?.explain(input) ?? { decision: closed, rules: [] };
   }
 
+  /** Why it cannot decide. */
+  check(): Failure | undefined {
+    return this.#engine === undefined ? this.#failure : undefined;
+  }
+
+  /** Follows the path no more. */
+  close(): void {
+    this.#closed = true;
+    this.#engine?.close();
+  }
+
   async #open(): Promise<void> {
     try {
       // Loaded here, for it alone brings in a parser of YAML.
       const { openPolicy } = await import("@authmesh/oath/node");
       this.#engine = await openPolicy(this.#path, { logger: this.#logger, onEvent: this.#onEvent });
+      if (this.#closed) this.#engine.close();
     } catch (error) {
       this.#failedAt = performance.now();
       this.#report(error);
@@ -59,6 +73,7 @@ export class LocalPolicy implements PolicyEngine {
 
   #report(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
+    this.#failure = error instanceof AmeshError ? error.failure : failure("verifier_not_ready", message);
     if (message === this.#reported) return;
     this.#reported = message;
     const known = error instanceof AmeshError ? { code: error.code, fix: error.fix } : {};

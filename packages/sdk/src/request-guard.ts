@@ -8,6 +8,7 @@ import {
   type IncomingRequest,
   newDecisionId,
   requestAuditEvent,
+  type TrustedDevice,
   type TrustStore,
 } from "@authmesh/core";
 import { deviceIdForm } from "@authmesh/core/records";
@@ -23,7 +24,8 @@ import { auditSource, openAudit, whyNotKept } from "./open-audit.js";
 import { memoryOfThisProcess } from "./process-memory.js";
 import { type LoggedRefusal, RefusalLog } from "./refusal-log.js";
 import type { Refusal } from "./refusal-response.js";
-import { TrustWatch } from "./trust-watch.js";
+import type { RouteRequirement } from "./token/route-requirement.js";
+import { standingDevice, watchTrust } from "./trust-watch.js";
 import type { VerifyOptions } from "./verify-options.js";
 import { warnOnce } from "./warn-once.js";
 
@@ -38,8 +40,17 @@ export interface RequestGuard {
   decide(request: IncomingRequest): Promise<Decision>;
   /** Takes down that a route refused whom this guard let in. */
   refuse(decision: Allowed, why: Failure, request: IncomingRequest): Refusal;
-  /** Calls `lost` once, when a device that was let in would no longer be. Returns the way to stop that. */
-  watch(deviceId: string, lost: (reason: AmeshError) => void): () => void;
+  /** Takes down that a request was refused before anything of it was verified. */
+  turnAway(why: Failure, request: IncomingRequest): Refusal;
+  /**
+   * Calls `lost` once, when a device that was let in would no longer be, or lacks what its route requires. Returns the way to
+   * stop that.
+   */
+  watch(deviceId: string, lost: (reason: AmeshError) => void, requires?: RouteRequirement): () => void;
+  /** A device that would be let in now. */
+  known(deviceId: string): Pick<TrustedDevice, "deviceId" | "friendlyName"> | undefined;
+  /** Why nobody can be let in now; what can be mended is tried again meanwhile. */
+  check(): Failure | undefined;
 }
 
 /** @throws TypeError for options that make no sense */
@@ -67,7 +78,7 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
   const refusals = new RefusalLog(logger);
   const audit = openAudit(options.audit, logger);
   const ready = () => (fleet ?? { ready: opened }).ready();
-  const watch = new TrustWatch({ trust, ready, scope: options.scope });
+  const watch = watchTrust({ trust, ready, scope: options.scope });
   warnWithoutAudience(ready, trust, audience, logger);
 
   const record = (decision: Decision, request: IncomingRequest) =>
@@ -107,7 +118,18 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
       report(refused, request, performance.now());
       return refused;
     },
-    watch: (deviceId, lost) => watch.add(deviceId, lost),
+    turnAway(why, request) {
+      const refused = refusedUnseen(why, "proof", request);
+      record(refused, request)?.catch(() => {});
+      report(refused, request, performance.now());
+      return refused;
+    },
+    watch: (deviceId, lost, requires) => watch.add({ deviceId, requires }, lost),
+    known: (deviceId) => standingDevice({ trust }, deviceId).device,
+    check() {
+      void ready();
+      return trust.check();
+    },
   };
 }
 
@@ -158,18 +180,21 @@ function refusedAfter(
 }
 
 /** What the verifier has no name for: nobody is let in, and the log says what it was. */
-function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger): Decision {
+function unexpected(error: unknown, request: IncomingRequest, logger: Logger): Decision {
   logUnexpected(error, logger);
-  return {
-    allowed: false,
-    id: newDecisionId(),
-    failure: failure("unexpected_error"),
-    step: "verifier",
-    steps: [],
-    target,
-    proven: false,
-  };
+  return refusedUnseen(failure("unexpected_error"), "verifier", request);
 }
+
+/** Of a request of which nothing was found out. */
+const refusedUnseen = (failure: Failure, step: string, { target }: IncomingRequest): Refusal => ({
+  allowed: false,
+  id: newDecisionId(),
+  failure,
+  step,
+  steps: [],
+  target,
+  proven: false,
+});
 
 /** Every option there is. A misspelt one would leave a server open that its author believes closed. */
 const optionNames: Readonly<Record<keyof VerifyOptions, true>> = {

@@ -1,6 +1,6 @@
-import { AmeshError, type Failure, failure, parseRequirement, type TrustStore } from "@authmesh/core";
-
-const lookEveryMs = 1000;
+import { type Failure, failure, parseRequirement, type TrustedDevice, type TrustStore } from "@authmesh/core";
+import { CallerWatch } from "./caller-watch.js";
+import { type RouteRequirement, scopesOf } from "./token/route-requirement.js";
 
 export interface TrustWatchOptions {
   readonly trust: TrustStore;
@@ -12,70 +12,44 @@ export interface TrustWatchOptions {
   readonly now?: () => number;
 }
 
-interface Watched {
+export interface WatchedDevice {
   readonly deviceId: string;
-  readonly lost: (reason: AmeshError) => void;
+  /** What its route requires beyond that. */
+  readonly requires: RouteRequirement | undefined;
 }
 
-/**
- * Says when a device that was let in would no longer be, for connections that outlive their first request. It asks
- * the store at each change and every second, since a store may look for changes only when asked; and it rests while
- * nobody is watched.
- */
-export class TrustWatch {
-  readonly #options: TrustWatchOptions;
-  readonly #suffices: ReturnType<typeof parseRequirement>;
-  readonly #watched = new Set<Watched>();
-  #rest: (() => void) | undefined;
+/** Watches devices that were let in. It asks the store also while nothing changes, since a store may look for changes only when asked. */
+export function watchTrust(options: TrustWatchOptions): CallerWatch<WatchedDevice> {
+  const { trust, ready, scope } = options;
+  const suffices = scope === undefined ? () => true : parseRequirement(scope);
+  const standing = ({ deviceId, requires }: WatchedDevice): Failure | undefined => {
+    const { device, failure: gone } = standingDevice(options, deviceId);
+    if (device === undefined) return gone;
+    if (!suffices(device.scopes)) return failure("scope_missing");
+    return requires?.({ scopes: scopesOf(device.scopes) });
+  };
+  return new CallerWatch({
+    ready,
+    onChange: (listener) => trust.onChange(listener),
+    judge() {
+      const broken = trust.check();
+      return (watched) => broken ?? standing(watched);
+    },
+  });
+}
 
-  constructor(options: TrustWatchOptions) {
-    this.#options = options;
-    this.#suffices = options.scope === undefined ? () => true : parseRequirement(options.scope);
-  }
-
-  /** @param lost called once; returns the way to stop watching */
-  add(deviceId: string, lost: Watched["lost"]): () => void {
-    const watched = { deviceId, lost };
-    this.#watched.add(watched);
-    this.#rest ??= this.#begin();
-    return () => this.#remove(watched);
-  }
-
-  #begin(): () => void {
-    const { trust, ready } = this.#options;
-    const unsubscribe = trust.onChange(() => this.#look());
-    const timer = setInterval(() => void ready().then(() => this.#look()), lookEveryMs);
-    timer.unref();
-    return () => {
-      clearInterval(timer);
-      unsubscribe();
-    };
-  }
-
-  #look(): void {
-    const broken = this.#options.trust.check();
-    for (const watched of [...this.#watched]) {
-      const reason = broken ?? this.#standing(watched.deviceId);
-      if (reason === undefined || !this.#watched.has(watched)) continue;
-      this.#remove(watched);
-      watched.lost(new AmeshError(reason));
-    }
-  }
-
-  #standing(deviceId: string): Failure | undefined {
-    const { trust, now = Date.now } = this.#options;
-    if (trust.isRevoked(deviceId)) return failure("device_revoked");
-    const device = trust.findById(deviceId, "controller");
-    if (device === undefined) return failure("device_unknown");
-    if (device.ended) return failure("enrollment_ended");
-    if (device.expiresAt !== undefined && now() >= device.expiresAt * 1000) return failure("entry_expired");
-    return this.#suffices(device.scopes) ? undefined : failure("scope_missing");
-  }
-
-  #remove(watched: Watched): void {
-    this.#watched.delete(watched);
-    if (this.#watched.size > 0) return;
-    this.#rest?.();
-    this.#rest = undefined;
-  }
+/** A device that may call by now, or why it may not. */
+export function standingDevice(
+  { trust, now = Date.now }: Pick<TrustWatchOptions, "trust" | "now">,
+  deviceId: string,
+):
+  | { readonly device: TrustedDevice; readonly failure?: never }
+  | { readonly device?: never; readonly failure: Failure } {
+  if (trust.isRevoked(deviceId)) return { failure: failure("device_revoked") };
+  const device = trust.findById(deviceId, "controller");
+  if (device === undefined) return { failure: failure("device_unknown") };
+  if (device.ended) return { failure: failure("enrollment_ended") };
+  if (device.expiresAt !== undefined && now() >= device.expiresAt * 1000)
+    return { failure: failure("entry_expired") };
+  return { device };
 }

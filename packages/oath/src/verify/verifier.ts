@@ -53,6 +53,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         ...decided(context, passed),
         caller: callerOf(context, settings),
         claims: context.claims,
+        kid: context.header.kid,
+        ...(context.proof === undefined ? {} : { holder: context.proof.key }),
       };
     },
   };

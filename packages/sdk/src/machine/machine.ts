@@ -1,4 +1,4 @@
-import type { TrustStore } from "@authmesh/core";
+import type { Failure, TrustStore } from "@authmesh/core";
 import type { PolicyEngine } from "@authmesh/oath";
 import type { PolicyEvent } from "@authmesh/oath/node";
 import type { FleetMemory } from "../device-revocations.js";
@@ -34,7 +34,13 @@ export interface Machine {
     path: string,
     logger: Logger,
     onEvent: (event: PolicyEvent) => void,
-  ): PolicyEngine & { ready(): Promise<void> };
+  ): PolicyEngine & {
+    ready(): Promise<void>;
+    /** Why it cannot decide. */
+    check(): Failure | undefined;
+    /** Follows the path no more. */
+    close(): void;
+  };
   /**
    * A feed of an authority, followed in the background and kept beside the identity. `ready` resolves, never rejects.
    *

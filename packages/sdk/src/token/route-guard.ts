@@ -1,10 +1,10 @@
 import { type Failure, failure, LogThrottle, newDecisionId } from "@authmesh/core";
-import type { OathMeshContext, TokenAllowed, TokenFailure, TokenRefused } from "@authmesh/oath";
+import type { OathMeshContext, TokenFailure } from "@authmesh/oath";
 import { consoleLogger } from "../logger.js";
 import type { RefusalResponse } from "../refusal-response.js";
 import type { AuthMeshIdentity } from "../verify-options.js";
 import { problemResponse } from "./problem-response.js";
-import type { RouteCaller, RouteRequirement } from "./route-requirement.js";
+import { type RouteCaller, type RouteRequirement, scopesOf } from "./route-requirement.js";
 
 /** Answers a caller whom a route refuses after all, once that is taken down. */
 export type RefuseAtRoute = (refusal: Failure) => RefusalResponse;
@@ -18,27 +18,13 @@ interface Admitted {
 const admitted = new WeakMap<object, Admitted>();
 
 /** From now on routes may ask of whom a token let in what they require. */
-export function admitToken(decision: TokenAllowed, record: (refused: TokenRefused) => void): void {
-  const { caller } = decision;
-  const refuse: RefuseAtRoute = (refusal) => {
-    const refused: TokenRefused = {
-      allowed: false,
-      id: newDecisionId(),
-      steps: [...decision.steps, { step: "route", outcome: "refused" }],
-      ...(decision.target === undefined ? {} : { target: decision.target }),
-      failure: atRoute(refusal),
-      claimed: { claims: decision.claims, verified: true },
-    };
-    record(refused);
-    return problemResponse(refused);
-  };
+export function admitToken(caller: OathMeshContext, refuse: RefuseAtRoute): void {
   admitted.set(caller, { caller, refuse });
 }
 
 /** Likewise of a device. */
 export function admitDevice(identity: AuthMeshIdentity, refuse: RefuseAtRoute): void {
-  const scopes = Object.entries(identity.scopes).map(([name, access]) => `${name}:${access}`);
-  admitted.set(identity, { caller: { scopes }, refuse });
+  admitted.set(identity, { caller: { scopes: scopesOf(identity.scopes) }, refuse });
 }
 
 /**
@@ -67,7 +53,7 @@ export const callerOfRequest = (request: {
 }): VerifiedCaller | undefined => request.oathmeshContext ?? request.authMesh;
 
 /** A route's own requirement is the last part of policy. */
-const atRoute = (refusal: Omit<TokenFailure, "step" | "error">): TokenFailure => ({
+export const atRoute = (refusal: Omit<TokenFailure, "step" | "error">): TokenFailure => ({
   ...refusal,
   step: 14,
   error: refusal.code,

@@ -63,6 +63,10 @@ function requirementOf(scope: string): (grants: Scopes) => boolean {
   }
 }
 
+/** What a device was granted, as texts. */
+export const scopesOf = (grants: Scopes): readonly string[] =>
+  Object.entries(grants).map(([name, access]) => `${name}:${access}`);
+
 /** Those scopes that are spelt as grants. Of two for one name the higher counts. */
 function grantsOf(scopes: readonly string[]): Scopes {
   const grants: Record<string, "r" | "rw"> = {};

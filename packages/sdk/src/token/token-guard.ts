@@ -1,4 +1,5 @@
 import {
+  type AmeshError,
   type AuditEvent,
   createAuditEvent,
   type Failure,
@@ -23,16 +24,28 @@ import { memoryOfThisProcess } from "../process-memory.js";
 import { RefusalLog } from "../refusal-log.js";
 import { issuerKeys } from "./issuer-keys.js";
 import { loggedTokenRefusal } from "./logged-token-refusal.js";
-import { admitToken } from "./route-guard.js";
+import { problemResponse } from "./problem-response.js";
+import { admitToken, atRoute } from "./route-guard.js";
 import { tokenEvent } from "./token-event.js";
 import { tokenFeeds } from "./token-feeds.js";
 import { tokenPolicy } from "./token-policy.js";
+import { watchTokens } from "./token-watch.js";
 import type { VerifyTokenOptions } from "./verify-token-options.js";
 
 /** Decides on the tokens of requests for an adapter: the one verifier, with log and callbacks. */
 export interface TokenGuard {
   /** Never rejects: what fails within refuses the request. */
   decide(request: IncomingRequest): Promise<TokenDecision>;
+  /** Takes down that a route refused whose token this guard let in. */
+  refuse(decision: TokenAllowed, why: Failure, request: IncomingRequest): TokenRefused;
+  /** Takes down that a request was refused before anything of it was verified. */
+  turnAway(why: Failure, request: IncomingRequest): TokenRefused;
+  /** Calls `lost` once, when a token that was let in ends or is revoked. Returns the way to stop that. */
+  watch(decision: TokenAllowed, lost: (reason: AmeshError) => void): () => void;
+  /** Why nobody can be let in now; what can be mended is tried again meanwhile. */
+  check(): Failure | undefined;
+  /** Follows policy and keys no more. */
+  close(): void;
 }
 
 const forTokens = {
@@ -44,27 +57,35 @@ const forTokens = {
 export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
   refuseUnknownOptions(options, optionNames);
   const { audit: sink, logger: given, onDecision, keys, replay, policy, ...rest } = options;
-  const { authority, account, maxStale, revocations, ...others } = rest;
+  const { authority, account, maxStale, identity, revocations, ...others } = rest;
   const logger = harmless(given ?? consoleLogger);
   const hosts = configuredHosts(options.hosts, "hosts");
   const source = auditSource(hosts ?? []);
   const audit = openAudit(sink, logger);
   /** For events that nothing waits for. */
   const tellAudit = (event: AuditEvent) => void audit?.record(event)?.catch(() => {});
-  const { policy: decides, ready } = tokenPolicy(policy, logger, (event) =>
+  const local = tokenPolicy(policy, logger, (event) =>
     tellAudit(createAuditEvent({ ...event, source, data: { ...event.data } })),
   );
   const issuers = keys ?? issuerKeys(options.trustedIssuers, logger);
-  const feeds = tokenFeeds({ authority, account, maxStale, trustedIssuers: options.trustedIssuers }, logger);
+  const { trustedIssuers } = options;
+  const feeds = tokenFeeds({ authority, account, maxStale, identity, trustedIssuers }, logger);
+  const revoked =
+    feeds === undefined ? revocations : combineRevocations(...[feeds, revocations ?? []].flat());
   const verifier = createTokenVerifier({
     ...others,
-    revocations: feeds === undefined ? revocations : combineRevocations(...[feeds, revocations ?? []].flat()),
+    revocations: revoked,
     hosts,
     keys: issuers,
     replay: replay ?? memoryOfThisProcess(logger, forTokens),
-    policy: decides,
+    policy: local.policy,
   });
   const refusals = new RefusalLog(logger);
+  const ready = async () => {
+    await local.ready?.();
+    await feeds?.ready();
+  };
+  const watch = watchTokens({ revocations: revoked, ready });
   // What fails here fails again for the first request, and the log has it already.
   if (machine.fetchesAtLoad) {
     if (keys === undefined) issuers.preWarm?.().catch(() => {});
@@ -78,11 +99,16 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
     void reportDecision(onDecision, decision, request, performance.now() - started, logger);
   };
 
-  return {
+  const take = (refused: TokenRefused, request: IncomingRequest): TokenRefused => {
+    tellAudit(eventOf(refused, request));
+    report(refused, request, performance.now());
+    return refused;
+  };
+
+  const guard: TokenGuard = {
     async decide(request) {
       const started = performance.now();
-      await ready?.();
-      await feeds?.ready();
+      await ready();
       let decision = await verifier
         .verify(undefined, request)
         .catch((error: unknown) => unexpected(error, request, logger));
@@ -93,14 +119,25 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
         tellAudit(eventOf(decision, request)); // for those sinks that work
       }
       report(decision, request, started);
-      if (decision.allowed)
-        admitToken(decision, (refused) => {
-          tellAudit(eventOf(refused, request));
-          report(refused, request, started);
-        });
+      if (decision.allowed) {
+        const allowed = decision;
+        admitToken(allowed.caller, (why) => problemResponse(guard.refuse(allowed, why, request)));
+      }
       return decision;
     },
+    refuse: (decision, why, request) => take(refusedAtRoute(decision, why), request),
+    turnAway: (why, request) => take(refusedUnseen(why, request), request),
+    watch: ({ claims, kid }, lost) => watch.add({ ...claims, kid }, lost),
+    check() {
+      void ready();
+      return local.check?.() ?? feeds?.check();
+    },
+    close() {
+      local.close?.();
+      if (keys === undefined) issuers.close?.();
+    },
   };
+  return guard;
 }
 
 /** Every option there is: those of the verifier, and those that are the guard's own. */
@@ -114,6 +151,7 @@ const optionNames: Readonly<Record<keyof VerifyTokenOptions, true>> = {
   bodyTimeoutSeconds: true,
   contentEncodings: true,
   hosts: true,
+  identity: true,
   keys: true,
   leewaySeconds: true,
   logger: true,
@@ -137,6 +175,16 @@ const optionNames: Readonly<Record<keyof VerifyTokenOptions, true>> = {
   trustedIssuers: true,
 };
 
+/** A route asks for more than the token allows. */
+const refusedAtRoute = ({ steps, target, claims }: TokenAllowed, why: Failure): TokenRefused => ({
+  allowed: false,
+  id: newDecisionId(),
+  steps: [...steps, { step: "route", outcome: "refused" }],
+  ...(target === undefined ? {} : { target }),
+  failure: atRoute(why),
+  claimed: { claims, verified: true },
+});
+
 /** Nobody is let in whom the audit could not tell of. Of the steps it was none. */
 function untold({ id, steps, target, claims }: TokenAllowed, problem: Failure): TokenRefused {
   return {
@@ -151,14 +199,16 @@ function untold({ id, steps, target, claims }: TokenAllowed, problem: Failure): 
 }
 
 /** What the verifier has no name for: nobody is let in, and the log says what it was. Of the steps it was none. */
-function unexpected(error: unknown, { target }: IncomingRequest, logger: Logger): TokenRefused {
+function unexpected(error: unknown, request: IncomingRequest, logger: Logger): TokenRefused {
   logUnexpected(error, logger);
-  const mistake = failure("unexpected_error");
-  return {
-    allowed: false,
-    id: newDecisionId(),
-    failure: { ...mistake, step: 0, error: mistake.code },
-    steps: [],
-    target,
-  };
+  return refusedUnseen(failure("unexpected_error"), request);
 }
+
+/** Of a request of which nothing was found out. */
+const refusedUnseen = (why: Failure, { target }: IncomingRequest): TokenRefused => ({
+  allowed: false,
+  id: newDecisionId(),
+  failure: { ...why, step: 0, error: why.code },
+  steps: [],
+  target,
+});

@@ -1,3 +1,4 @@
+import type { Failure } from "@authmesh/core";
 import type { PolicyEngine } from "@authmesh/oath";
 import type { PolicyEvent } from "@authmesh/oath/node";
 import { machine } from "#machine";
@@ -8,6 +9,10 @@ interface TokenPolicy {
   readonly policy: PolicyEngine | "none" | undefined;
   /** Resolves, never rejects. */
   readonly ready?: () => Promise<void>;
+  /** Why it cannot decide. */
+  readonly check?: () => Failure | undefined;
+  /** Follows it no more. */
+  readonly close?: () => void;
 }
 
 /**
@@ -30,5 +35,10 @@ export function tokenPolicy(
   }
   if (policy === "none" || typeof policy !== "string") return { policy };
   const local = machine.localPolicy(policy, logger, onEvent);
-  return { policy: local, ready: () => local.ready() };
+  return {
+    policy: local,
+    ready: () => local.ready(),
+    check: () => local.check(),
+    close: () => local.close(),
+  };
 }

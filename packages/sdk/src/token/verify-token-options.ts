@@ -29,6 +29,8 @@ export interface VerifyTokenOptions
    * "none" lets every verified token in. Without any, nobody is let in, and the log says so.
    */
   readonly policy?: PolicyEngine | string | undefined;
+  /** Folder of the identity that asks the authority for its feeds. Default: AUTH_MESH_DIR, else ~/.amesh. */
+  readonly identity?: string | undefined;
   /** Called with every decision, and not waited for. What it throws, or rejects with, is logged and changes nothing. */
   readonly onDecision?: TokenDecisionListener | undefined;
   /** Where every decision is recorded, as in `amesh.verify`. Default: nowhere. */

@@ -1,0 +1,21 @@
+/**
+ * What adapters outside of this package are made of: guards that decide on requests and take down what they decided, what routes require
+ * beyond that, and how refusals are answered (docs/protocol.md, sections 2, 3 and 8).
+ *
+ * @module
+ */
+export { digestAlgorithms } from "./body/digest-algorithms.js";
+export { answerOverUnread } from "./body/unread-rest.js";
+export type { Refusal, RefusalResponse } from "./refusal-response.js";
+export { refusalResponse } from "./refusal-response.js";
+export { createRequestGuard, type RequestGuard } from "./request-guard.js";
+export { sendRefusal } from "./send-refusal.js";
+export { problemResponse } from "./token/problem-response.js";
+export {
+  actionIs,
+  type RouteCaller,
+  type RouteRequirement,
+  scopesHeld,
+  scopesOf,
+} from "./token/route-requirement.js";
+export { createTokenGuard, type TokenGuard } from "./token/token-guard.js";
