@@ -26,9 +26,13 @@ const timestampPattern = /^[1-9][0-9]{9,11}$/;
 const keyPattern = /^(?:[A-Za-z0-9+/]{44}|[A-Za-z0-9_-]{44})$/;
 
 /** Whether an Authorization value is of a scheme of ours, AuthMesh or OathMesh, well written or not. */
-export const hasSchemeOfOurs = (value: string): boolean => /^authmesh(?: |$)/i.test(value) || isToken(value);
+export const hasSchemeOfOurs = (value: string): boolean => isAuthMesh(value) || isToken(value);
 
-const isToken = (value: string): boolean => /^oathmesh(?: |$)/i.test(value);
+/** Whether it is of the scheme of devices, well written or not. */
+export const isAuthMesh = (value: string): boolean => /^authmesh(?: |$)/i.test(value);
+
+/** Whether it is of the scheme of tokens, well written or not. */
+export const isToken = (value: string): boolean => /^oathmesh(?: |$)/i.test(value);
 
 /**
  * Reads an Authorization value.

@@ -149,6 +149,7 @@ export { createSuccession, readSuccession, type Succession } from "./succession.
 export type { TrustedDevice, TrustStore } from "./trust-store.js";
 export { authMeshSteps } from "./verify/authmesh-steps.js";
 export { httpSignatureSteps } from "./verify/http-signature-steps.js";
+export { type ProofName, presentedProofs } from "./verify/proof-kinds.js";
 export { checkAudience, type RequestOptions } from "./verify/request-options.js";
 export { type KeyProof, type RequestParts, RequestReader } from "./verify/request-reader.js";
 export { type CheckStep, runSteps, type StepRefusal } from "./verify/run-steps.js";

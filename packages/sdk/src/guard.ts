@@ -6,10 +6,13 @@
  */
 export { digestAlgorithms } from "./body/digest-algorithms.js";
 export { answerOverUnread } from "./body/unread-rest.js";
+export { memoryOfThisProcess } from "./process-memory.js";
+export { RefusalLog } from "./refusal-log.js";
 export type { Refusal, RefusalResponse } from "./refusal-response.js";
 export { refusalResponse } from "./refusal-response.js";
 export { createRequestGuard, type RequestGuard } from "./request-guard.js";
 export { sendRefusal } from "./send-refusal.js";
+export { issuerKeys } from "./token/issuer-keys.js";
 export { problemResponse } from "./token/problem-response.js";
 export {
   actionIs,

@@ -51,6 +51,8 @@ export interface RequestGuard {
   known(deviceId: string): Pick<TrustedDevice, "deviceId" | "friendlyName"> | undefined;
   /** Why nobody can be let in now; what can be mended is tried again meanwhile. */
   check(): Failure | undefined;
+  /** Follows the authority no more. */
+  close(): Promise<void>;
 }
 
 /** @throws TypeError for options that make no sense */
@@ -129,6 +131,9 @@ export function createRequestGuard(options: VerifyOptions = {}): RequestGuard {
     check() {
       void ready();
       return trust.check();
+    },
+    async close() {
+      if (feed !== undefined) await machine.leaveFeed(feed);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { hasSchemeOfOurs } from "../authorization-header.js";
+import { hasSchemeOfOurs, isAuthMesh, isToken } from "../authorization-header.js";
 import type { StepResult } from "../decision.js";
 import { bearsHttpSignature } from "../http-signature/profile.js";
 import type { IncomingRequest } from "../request.js";
@@ -28,6 +28,19 @@ const authMeshHeader = kind(
 );
 
 const furtherKinds: readonly ProofKind[] = [kind(bearsHttpSignature, httpSignatureSteps)];
+
+/** The ways to prove a request: section 2, section 3, section 8. */
+export type ProofName = "device" | "http-signature" | "token";
+
+const presentations: Readonly<Record<ProofName, (request: Pick<IncomingRequest, "headers">) => boolean>> = {
+  token: (request) => request.headers("authorization").some(isToken),
+  device: (request) => request.headers("authorization").some(isAuthMesh),
+  "http-signature": bearsHttpSignature,
+};
+
+/** The proofs that a request bears, right or wrong. A token may have an HTTP signature beside it that belongs to it (`cnf`). */
+export const presentedProofs = (request: Pick<IncomingRequest, "headers">): readonly ProofName[] =>
+  (Object.keys(presentations) as ProofName[]).filter((name) => presentations[name](request));
 
 /**
  * The kind of proof a request bears; undefined when there are several. Without any it is the AuthMesh header's, whose

@@ -47,6 +47,8 @@ export interface Machine {
    * @throws TypeError on a machine without files
    */
   localFeed(options: LocalFeedOptions): AccountFeed & { ready(): Promise<void> };
+  /** A verifier follows a feed no more that `localFeed` gave it. */
+  leaveFeed(feed: AccountFeed): Promise<void>;
   /** Whether modules may use the network while they are loaded. */
   readonly fetchesAtLoad: boolean;
   /** Whether other processes may serve the same audience, with memories of their own. */

@@ -7,6 +7,7 @@ export const machine: Machine = {
   localFeed() {
     throw new TypeError("authority: there are no files on this runtime to keep a copy of its feed in.");
   },
+  leaveFeed: async () => {},
   localPolicy() {
     throw new TypeError("policy: there are no files on this runtime; give a PolicyEngine.");
   },

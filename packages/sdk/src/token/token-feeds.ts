@@ -19,7 +19,9 @@ export function tokenFeeds(
     ...options
   }: FeedOptions & { readonly trustedIssuers: readonly string[]; readonly identity: string | undefined },
   logger: Logger,
-): (RevocationSource & { ready(): Promise<void>; check(): Failure | undefined }) | undefined {
+):
+  | (RevocationSource & { ready(): Promise<void>; check(): Failure | undefined; close(): Promise<void> })
+  | undefined {
   const places = feedPlaces(options);
   if (places === undefined) return undefined;
   const { url } = places.tokens;
@@ -34,6 +36,9 @@ export function tokenFeeds(
   return {
     find: (token) => source.find(token),
     check: () => tokens.check() ?? account?.feed.check(),
+    async close() {
+      await Promise.all([tokens, account?.feed ?? []].flat().map((feed) => machine.leaveFeed(feed)));
+    },
     async ready() {
       await Promise.all([tokens.ready(), account?.feed.ready()]);
     },

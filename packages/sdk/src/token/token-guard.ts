@@ -44,8 +44,8 @@ export interface TokenGuard {
   watch(decision: TokenAllowed, lost: (reason: AmeshError) => void): () => void;
   /** Why nobody can be let in now; what can be mended is tried again meanwhile. */
   check(): Failure | undefined;
-  /** Follows policy and keys no more. */
-  close(): void;
+  /** Follows policy, keys and the authority no more. */
+  close(): Promise<void>;
 }
 
 const forTokens = {
@@ -132,9 +132,10 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
       void ready();
       return local.check?.() ?? feeds?.check();
     },
-    close() {
+    async close() {
       local.close?.();
       if (keys === undefined) issuers.close?.();
+      await feeds?.close();
     },
   };
   return guard;

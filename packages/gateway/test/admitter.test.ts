@@ -1,0 +1,322 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AmeshError, IncomingRequest } from "@authmesh/core";
+import { addDevice, createIdentity, type OpenIdentity, openIdentity, revokeDevice } from "@authmesh/keystore";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { RedisServer } from "../../../test/fixtures/redis-server.js";
+import type { Admitter } from "../src/admit/admission.js";
+import { createAdmitter } from "../src/admit/create-admitter.js";
+import { SharedParts } from "../src/admit/shared-parts.js";
+import type { RouteSettings, VerificationSettings } from "../src/config/settings.js";
+import { audience, incoming, makeDevice, silent, startIssuer } from "./fixtures/callers.js";
+import { routeOf, settingsOf } from "./fixtures/settings.js";
+
+const folder = mkdtempSync(join(tmpdir(), "amesh-gateway-"));
+const identity = join(folder, "server");
+const env = { AUTH_MESH_PASSPHRASE: "of the tests" };
+const device = makeDevice();
+const { deviceId } = device.publicKey;
+const atEnd: (() => void)[] = [];
+let server: OpenIdentity;
+let tokens: Awaited<ReturnType<typeof startIssuer>>;
+
+beforeAll(async () => {
+  vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
+  const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
+  await createIdentity({ dir: identity, env, friendlyName: "server", argon2 });
+  server = await openIdentity({ dir: identity, env });
+  await trust();
+  tokens = await startIssuer((end) => atEnd.push(end));
+});
+
+afterAll(() => {
+  vi.unstubAllEnvs();
+  for (const end of atEnd) end();
+  rmSync(folder, { recursive: true });
+});
+
+async function trust(): Promise<void> {
+  const list = await server.openAllowList();
+  await list.update((draft) =>
+    addDevice(draft, {
+      publicKey: device.publicKey,
+      friendlyName: "till 1",
+      role: "controller",
+      status: "active",
+      addedBy: "manual",
+      bound: true,
+      scopes: { orders: "r" },
+      acceptRevoked: true,
+      now: 1_800_000_000,
+    }),
+  );
+}
+
+const verification = (given: Partial<VerificationSettings> = {}): VerificationSettings => ({
+  ...settingsOf().verification,
+  audience: [audience],
+  identity,
+  tokens: { issuers: tokens.issuer, audience: "orders", policy: "none", replayScope: "gateway" },
+  ...given,
+});
+
+const all = new Set(["device", "http-signature", "token"] as const);
+
+async function open(
+  routes: readonly RouteSettings[],
+  given?: Partial<VerificationSettings>,
+  parts?: SharedParts,
+) {
+  const refused: string[] = [];
+  const admitter = await createAdmitter(verification(given), routes, {
+    logger: silent,
+    onRefused: (code) => void refused.push(code),
+    ...(parts === undefined ? {} : { parts }),
+  });
+  onTestFinished(() => admitter.close());
+  return { admitter, refused };
+}
+
+/** The status and the code that the caller is told, or who was let in. */
+async function ask(admitter: Admitter, request: IncomingRequest, route: RouteSettings) {
+  const { admitted, answer } = await admitter.admit(request, route);
+  return answer === undefined
+    ? (admitted.caller ?? "anybody")
+    : `${answer.status} ${JSON.parse(answer.body).error}`;
+}
+
+describe("what a route accepts", () => {
+  it("lets a device in by either signature, and tells who it is", async () => {
+    const route = routeOf({ accept: all, scopes: ["orders:r"] });
+    const { admitter } = await open([route]);
+    const told = {
+      kind: "device",
+      subject: deviceId,
+      device: deviceId,
+      name: "till 1",
+      scopes: ["orders:r"],
+      decisionId: expect.stringMatching(/^[\w-]{16}$/),
+    };
+    expect(await ask(admitter, await device.signed(), route)).toEqual(told);
+    expect(await ask(admitter, await device.httpSigned(), route)).toEqual(told);
+  });
+
+  it("lets a token in, and tells whose it is and what for", async () => {
+    const route = routeOf({ accept: all, actions: ["orders.write", "orders.read"] });
+    const { admitter } = await open([route]);
+    expect(await ask(admitter, await tokens.bearing({ scope: ["b", "a"] }), route)).toEqual({
+      kind: "token",
+      subject: "svc://billing/worker",
+      action: "orders.read",
+      scopes: ["b", "a"],
+      issuer: tokens.issuer,
+      tokenId: expect.any(String),
+      decisionId: expect.any(String),
+    });
+  });
+
+  it("names the device that proved a token to be its own, where it is known", async () => {
+    const route = routeOf({ accept: all });
+    const { admitter } = await open([route]);
+    const stranger = makeDevice();
+    const known = await device.holding(await tokens.mint({ cnf: { jkt: device.jkt } }));
+    const unknown = await stranger.holding(await tokens.mint({ cnf: { jkt: stranger.jkt } }));
+    expect(await ask(admitter, known, route)).toMatchObject({
+      kind: "token",
+      device: deviceId,
+      name: "till 1",
+    });
+    expect(await ask(admitter, unknown, route)).not.toHaveProperty("device");
+  });
+
+  it.each([
+    [["device"], "httpSigned", "AuthMesh"],
+    [["device"], "token", "AuthMesh"],
+    [["http-signature"], "signed", "AuthMesh"],
+    [["http-signature"], "token", "AuthMesh"],
+    [["http-signature"], "held", "AuthMesh"],
+    [["token"], "signed", 'OathMesh error="proof_not_accepted"'],
+    [["token"], "httpSigned", 'OathMesh error="proof_not_accepted"'],
+    [["device", "token"], "httpSigned", 'AuthMesh, OathMesh error="proof_not_accepted"'],
+  ] as const)("is all it takes: %j refuses %s, whoever proved it", async (accept, how, challenge) => {
+    const path = join(folder, `audit-${accept.join()}-${how}.jsonl`);
+    const route = routeOf({ accept: new Set(accept) });
+    const { admitter, refused } = await open([route, routeOf({ accept: all })], { audit: path });
+    const requests = {
+      signed: () => device.signed(),
+      httpSigned: () => device.httpSigned(),
+      token: () => tokens.bearing(),
+      held: async () => device.holding(await tokens.mint({ cnf: { jkt: device.jkt } })),
+    };
+    const { answer } = await admitter.admit(await requests[how](), route);
+    expect(answer).toMatchObject({ status: 401, headers: { "WWW-Authenticate": challenge } });
+    expect(JSON.parse(answer?.body ?? "")).toMatchObject({ error: "proof_not_accepted" });
+    expect(refused).toEqual(["proof_not_accepted"]);
+    await admitter.close();
+    const events = readFileSync(path, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(events).toMatchObject([
+      {
+        type: "dev.authmesh.request.refused",
+        id: answer?.headers["AuthMesh-Decision"],
+        proven: false,
+        data: { code: "proof_not_accepted" },
+      },
+    ]);
+  });
+
+  it("decides what is told to whom brings no proof", async () => {
+    const [devices, both, byToken] = [["device"], ["token", "http-signature"], ["token"]].map((accept) =>
+      routeOf({ accept: new Set(accept as ["token"]) }),
+    ) as [RouteSettings, RouteSettings, RouteSettings];
+    const { admitter } = await open([devices, both, byToken]);
+    expect(await ask(admitter, incoming(), devices)).toBe("400 missing_header");
+    expect(await ask(admitter, incoming(), both)).toBe("400 missing_header");
+    expect(await ask(admitter, incoming(), byToken)).toBe("401 claim_missing:token");
+    expect(await ask(admitter, incoming({ authorization: "Basic eDp5" }), byToken)).toBe(
+      "401 claim_missing:token",
+    );
+  });
+
+  it("refuses two proofs of which each would do", async () => {
+    const route = routeOf({ accept: all });
+    const { admitter } = await open([route]);
+    const [signed, other, token] = [await device.signed(), await device.httpSigned(), await tokens.bearing()];
+    const both = (a: IncomingRequest, b: IncomingRequest): IncomingRequest => ({
+      ...a,
+      headers: (name) => [...new Set([...a.headers(name), ...b.headers(name)])],
+    });
+    expect(await ask(admitter, both(signed, other), route)).toBe("400 ambiguous_proof");
+    expect(await ask(admitter, both(signed, token), route)).toBe("401 token_malformed");
+    expect(await ask(admitter, both(token, other), route)).toBe("400 ambiguous_proof");
+  });
+
+  it("asks nothing of a public route, also where nobody can be verified", async () => {
+    const route = routeOf({ public: true, accept: new Set() });
+    const { admitter } = await open([route], { identity: join(folder, "missing") });
+    expect(await ask(admitter, incoming(), route)).toBe("anybody");
+    expect(admitter.notReady()).toBeUndefined();
+  });
+
+  it("knows no route of another configuration", async () => {
+    const { admitter } = await open([routeOf()]);
+    expect(await ask(admitter, await device.signed(), routeOf({ public: true }))).toBe("404 no_route");
+  });
+});
+
+describe("what a route requires", () => {
+  it("is every scope of device and token, and an action that no device has", async () => {
+    const path = join(folder, "required.jsonl");
+    const writes = routeOf({ accept: all, scopes: ["orders:r", "orders:w"] });
+    const acts = routeOf({ accept: all, actions: ["orders.write"] });
+    const { admitter, refused } = await open([writes, acts], { audit: path });
+    expect(await ask(admitter, await device.signed(), writes)).toBe("403 scope_missing");
+    expect(await ask(admitter, await tokens.bearing({ scope: ["orders:r"] }), writes)).toBe(
+      "403 scope_missing",
+    );
+    expect(await ask(admitter, await tokens.bearing({ scope: ["orders:rw"] }), writes)).toMatchObject({
+      kind: "token",
+    });
+    expect(await ask(admitter, await device.signed(), acts)).toBe("403 action_mismatch");
+    expect(await ask(admitter, await tokens.bearing(), acts)).toBe("403 action_mismatch");
+    expect(refused).toEqual(["scope_missing", "scope_missing", "action_mismatch", "action_mismatch"]);
+    await admitter.close();
+    const events = readFileSync(path, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(events.map(({ type, data }) => data.code ?? type.split(".").at(-1))).toEqual([
+      "allowed",
+      "scope_missing",
+      "allowed",
+      "scope_missing",
+      "allowed",
+      "allowed",
+      "action_mismatch",
+      "allowed",
+      "action_mismatch",
+    ]);
+  });
+
+  it("may be decided by a policy of its own", async () => {
+    const policy = join(folder, "policy.yaml");
+    const { stringify } = JSON;
+    writeFileSync(policy, stringify({ version: 1, rules: [] }));
+    const [common, own] = [routeOf({ accept: all }), routeOf({ accept: all, policy })];
+    const { admitter } = await open([common, own]);
+    expect(await ask(admitter, await tokens.bearing(), common)).toMatchObject({ kind: "token" });
+    expect(await ask(admitter, await tokens.bearing(), own)).toBe("403 policy_denied");
+  });
+});
+
+describe("a change of the configuration", () => {
+  /** Admits by one admitter, and then by the next, which takes the place of the first. */
+  async function replayed(request: IncomingRequest, given: Partial<VerificationSettings> = {}) {
+    const parts = new SharedParts();
+    const before = routeOf({ accept: all });
+    const { admitter: first } = await open([before], given, parts);
+    expect(await ask(first, request, before)).toMatchObject({ subject: expect.any(String) });
+    const after = routeOf({ accept: all, bodyBytes: 1, scopes: [] });
+    const { admitter: next } = await open([after, routeOf()], given, parts);
+    await first.close();
+    return ask(next, incomingOf(request), after);
+  }
+
+  /** The same bytes in another request. */
+  const incomingOf = ({ recordedNonce: _, ...request }: IncomingRequest): IncomingRequest => request;
+
+  it("lets no replay pass that the last one would have refused", async () => {
+    expect(await replayed(await device.signed())).toBe("401 unauthorized");
+    expect(await replayed(await tokens.bearing())).toBe("401 replay_detected");
+  });
+
+  it("lets none pass where several gateways share a Redis", async () => {
+    const { url } = await RedisServer.start(onTestFinished);
+    expect(await replayed(await device.signed(), { redisUrl: url })).toBe("401 unauthorized");
+  });
+
+  it("goes on with the audit of the last one", async () => {
+    const audit = join(folder, "continued.jsonl");
+    await replayed(await device.signed(), { audit });
+    expect(readFileSync(audit, "utf8").trim().split("\n")).toHaveLength(2);
+  });
+
+  it("keeps what the last one followed until its connections are over", async () => {
+    const parts = new SharedParts();
+    const route = routeOf();
+    const { admitter: first } = await open([route], {}, parts);
+    const { admitted } = await first.admit(await device.signed(), route);
+    const lost = new Promise<AmeshError>((resolve) => admitted?.watch(resolve));
+    await open([route], { clockSkewSeconds: 5 }, parts);
+    const list = await server.openAllowList();
+    await list.update((draft) => revokeDevice(draft, { deviceId, now: 1_800_000_001 }));
+    expect((await lost).code).toBe("device_revoked");
+    await trust();
+  });
+});
+
+describe("readiness", () => {
+  it("waits for the allow list", async () => {
+    const { admitter } = await open([routeOf()], { identity: join(folder, "missing") });
+    await vi.waitFor(() => expect(admitter.notReady()?.code).toBeDefined());
+    const { admitter: other } = await open([routeOf()]);
+    await vi.waitFor(() => expect(other.notReady()).toBeUndefined());
+  });
+
+  it("waits for the policy", async () => {
+    const route = routeOf({ accept: new Set(["token"]), policy: join(folder, "none.yaml") });
+    const { admitter } = await open([route]);
+    await vi.waitFor(() => expect(admitter.notReady()?.code).toBe("storage_failed"));
+  });
+
+  it("is refused to an audit that cannot be written", async () => {
+    await expect(
+      open([routeOf()], { audit: join(folder, "no", "such", "audit.jsonl") }),
+    ).rejects.toMatchObject({
+      code: expect.stringMatching(/^(audit_unavailable|storage_failed)$/),
+    });
+  });
+});
