@@ -3,6 +3,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Duplex, Readable } from "node:stream";
 import type { Admitted } from "../admit/admission.js";
 import type { RouteSettings } from "../config/settings.js";
+import type { ForwarderSettings } from "./forwarder-settings.js";
+import type { UpstreamStatus } from "./upstream.js";
 
 /** A request on its way to an upstream. */
 export interface Forwarded {
@@ -42,6 +44,18 @@ export interface Forwarder {
   ): Promise<void>;
   /** Likewise of an upgrade to WebSocket: resolves when the connection is over. */
   upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<void>;
-  /** Ends WebSockets and idle connections to upstreams, stops health checks. */
+  /**
+   * Goes over to a new configuration: requests that come from now on follow it, those under way finish as they began. The
+   * connections of upstreams that it leaves as they are stay.
+   *
+   * @throws AmeshError `gateway_config_invalid` for authorities that cannot be read; nothing is changed then
+   */
+  reload(settings: ForwarderSettings): void;
+  /** For metrics and `/ready`. */
+  status(): {
+    readonly upstreams: readonly UpstreamStatus[];
+    readonly webSockets: number;
+  };
+  /** Ends WebSockets and connections to upstreams, stops health checks. */
   close(): Promise<void>;
 }

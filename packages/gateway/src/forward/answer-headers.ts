@@ -1,0 +1,89 @@
+import { AmeshError } from "@authmesh/core";
+
+/** Of one connection alone (docs/protocol.md, section 14.6). */
+const ofOneHop: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+]);
+
+/** What frames or routes a message says nothing after its body (RFC 9110, section 6.5.1). */
+const neverAfterBody: ReadonlySet<string> = new Set([
+  ...ofOneHop,
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "set-cookie",
+  "authorization",
+]);
+
+/** The head of an answer, for the caller. */
+export interface AnswerHeaders {
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  /** The names of trailers that the upstream announces, for a caller that can be told of them. */
+  readonly trailers: string | undefined;
+}
+
+/**
+ * What the caller gets of an upstream's headers.
+ *
+ * @param raw names and values in turn, as they came
+ * @throws AmeshError `upstream_garbled` for a transfer coding that nobody would take off
+ */
+export function answerHeaders(raw: readonly Uint8Array[]): AnswerHeaders {
+  const named = connectionNames(raw);
+  const headers: string[] = [];
+  let chunked = false;
+  let trailers: string | undefined;
+  for (const [name, value] of fields(raw)) {
+    const plain = name.toLowerCase();
+    if (plain === "transfer-encoding") {
+      if (value.trim().toLowerCase() !== "chunked" || chunked)
+        throw new AmeshError("upstream_garbled", "The answer has a Transfer-Encoding other than chunked.");
+      chunked = true;
+    } else if (plain === "trailer") trailers = trailers === undefined ? value : `${trailers}, ${value}`;
+    else if (!ofOneHop.has(plain) && !named.has(plain)) headers.push(name, value);
+  }
+  return { headers, trailers: chunked ? trailers : undefined };
+}
+
+/** What the caller gets of an upstream's trailers: each name with its values. */
+export function answerTrailers(raw: readonly Uint8Array[]): Record<string, string[]> {
+  const kept = [...fields(raw)].filter(([name]) => !neverAfterBody.has(name.toLowerCase()));
+  return grouped(kept.flat());
+}
+
+/** Names in lower case, each with its values: as HTTP/2 takes them. */
+export function grouped(headers: readonly string[]): Record<string, string[]> {
+  const groups: Record<string, string[]> = Object.create(null);
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    groups[name] = [...(groups[name] ?? []), headers[i + 1] as string];
+  }
+  return groups;
+}
+
+function connectionNames(raw: readonly Uint8Array[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [name, value] of fields(raw))
+    if (name.toLowerCase() === "connection")
+      for (const token of value.split(",")) names.add(token.trim().toLowerCase());
+  return names;
+}
+
+function* fields(raw: readonly Uint8Array[]): Generator<readonly [string, string]> {
+  for (let i = 0; i < raw.length; i += 2) yield [latin1(raw[i]), latin1(raw[i + 1])];
+}
+
+/** As bytes of headers are written and read by Node.js. */
+const latin1 = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("latin1");

@@ -1,0 +1,41 @@
+import type { ServerResponse } from "node:http";
+import { constants, type Http2ServerResponse } from "node:http2";
+import { answerOverUnread } from "@authmesh/sdk/guard";
+import { type AnswerHeaders, grouped } from "./answer-headers.js";
+
+export type Response = ServerResponse | Http2ServerResponse;
+
+export const isHttp2 = (response: Response): response is Http2ServerResponse => "stream" in response;
+
+/** Whether the caller has left already. */
+export const isClosed = (response: Response): boolean =>
+  isHttp2(response) ? response.stream.destroyed : response.destroyed;
+
+/** Whether the caller has not sent its whole body yet. */
+export const isUploading = (response: Response): boolean =>
+  isHttp2(response)
+    ? !response.stream.endAfterHeaders && !response.stream.readableEnded
+    : !response.req.complete;
+
+/** @throws the error of Node.js for what it does not write */
+export function writeHead(response: Response, status: number, head: AnswerHeaders, hasBody: boolean): void {
+  const tellsTrailers = hasBody && head.trailers !== undefined && response.req.httpVersion !== "1.0";
+  const headers = tellsTrailers ? [...head.headers, "Trailer", head.trailers] : [...head.headers];
+  try {
+    if (isHttp2(response)) response.writeHead(status, grouped(headers));
+    // What comes of a body that nobody wants could not be told from the next request.
+    else response.writeHead(status, isUploading(response) ? [...headers, "Connection", "close"] : headers);
+  } catch (error) {
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    throw error;
+  }
+}
+
+/** The end of an answer, which may come before the end of the request. */
+export function endAnswer(response: Response): void {
+  if (!isUploading(response)) response.end();
+  else if (isHttp2(response)) {
+    response.end();
+    response.stream.close(constants.NGHTTP2_NO_ERROR);
+  } else answerOverUnread(response.req, "").pipe(response);
+}

@@ -1,0 +1,124 @@
+import type { Duplex } from "node:stream";
+import { AmeshError } from "@authmesh/core";
+import { harmless, type Logger } from "@authmesh/oath/logger";
+import { type Schedule, unreferencedTimer } from "@authmesh/oath/timing";
+import { sendRefusal } from "@authmesh/sdk/guard";
+import { failureAnswer } from "../failure-answer.js";
+import type { Response } from "./answer-writer.js";
+import { Exchange, type ExchangeParts } from "./exchange.js";
+import type { Forwarded, ForwardedBody, Forwarder } from "./forwarder.js";
+import type { ForwarderSettings } from "./forwarder-settings.js";
+import { upstreamHeaders } from "./upstream-headers.js";
+import { upstreamTarget } from "./upstream-target.js";
+import { Upstreams } from "./upstreams.js";
+import { responseOn, switchingHead, Tunnel } from "./web-socket.js";
+
+export interface ForwarderScene {
+  readonly logger: Logger;
+  /** Told of each answer of an upstream: the name of the route, and the seconds until its head. */
+  readonly observe?: (route: string, seconds: number) => void;
+  /** Milliseconds that only grow. Default `performance.now`. */
+  readonly now?: () => number;
+  /** From 0 to 1. Default `Math.random`. */
+  readonly random?: () => number;
+  /** Default: timers that keep no process alive. */
+  readonly schedule?: Schedule;
+}
+
+/**
+ * Sends admitted requests on (docs/protocol.md, sections 14.4, 14.6 and 14.7).
+ *
+ * @throws AmeshError `gateway_config_invalid` for authorities of an upstream that cannot be read
+ */
+export function createForwarder(given: ForwarderSettings, scene: ForwarderScene): Forwarder {
+  const { observe = () => {}, now = () => performance.now(), schedule = unreferencedTimer } = scene;
+  const logger = harmless(scene.logger);
+  let settings = given;
+  const upstreams = new Upstreams(given.upstreams, { ...scene, logger, now, schedule });
+  const tunnels = new Set<Tunnel>();
+  /** Of upgrades that the upstream has not answered yet. */
+  let upgrading = 0;
+
+  /** Answers itself where there is nobody to send to. */
+  async function exchange(
+    request: Forwarded,
+    response: Response,
+    more: Pick<ExchangeParts, "body" | "upgraded">,
+  ): Promise<void> {
+    const { route, admitted, method } = request;
+    const upstream = upstreams.find(route.upstream ?? "");
+    try {
+      // A configuration that was read meanwhile may have taken it away.
+      if (upstream === undefined) throw new AmeshError("no_route");
+      const target = upstreamTarget(request.target, route.stripPrefix);
+      const context = await settings.context.headersFor({ route, method, target }, admitted);
+      const headers = [...upstreamHeaders(request), ...context.flat()];
+      const started = now();
+      const answered = () => observe(route.name, (now() - started) / 1000);
+      await new Exchange({
+        ...more,
+        request,
+        upstream,
+        target,
+        headers,
+        response,
+        logger,
+        schedule,
+        answered,
+      }).run();
+    } catch (error) {
+      logger.error("a request could not be sent on", { route: route.name, reason: String(error) });
+      const { failure } = error instanceof AmeshError ? error : new AmeshError("unexpected_error");
+      sendRefusal(response, failureAnswer(failure, admitted.caller?.decisionId));
+    }
+  }
+
+  function open(request: Forwarded, caller: Duplex, upstream: Duplex): Promise<void> {
+    return new Promise((resolve) => {
+      const tunnel = new Tunnel(caller, upstream, () => {
+        tunnels.delete(tunnel);
+        unwatch();
+        resolve();
+      });
+      tunnels.add(tunnel);
+      const unwatch = request.admitted.watch(() => tunnel.destroy());
+    });
+  }
+
+  async function upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<void> {
+    const response = responseOn(socket, request.method);
+    if (tunnels.size + upgrading >= settings.maxWebSockets) {
+      sendRefusal(
+        response,
+        failureAnswer(new AmeshError("gateway_busy").failure, request.admitted.caller?.decisionId),
+      );
+      return;
+    }
+    upgrading += 1;
+    let over: Promise<void> | undefined;
+    const upgraded: ExchangeParts["upgraded"] = (raw, upstream) => {
+      response.detachSocket(response.socket as NonNullable<typeof response.socket>);
+      socket.write(switchingHead(raw), "latin1");
+      if (head.length > 0) socket.unshift(head);
+      over = open(request, socket, upstream);
+    };
+    await exchange(request, response, { body: undefined, upgraded });
+    upgrading -= 1;
+    await over;
+  }
+
+  return {
+    forward: (request: Forwarded, body: ForwardedBody | undefined, { response }) =>
+      exchange(request, response, { body }),
+    upgrade,
+    reload(next) {
+      upstreams.replace(next.upstreams);
+      settings = next;
+    },
+    status: () => ({ upstreams: upstreams.status(), webSockets: tunnels.size }),
+    async close() {
+      for (const tunnel of tunnels) tunnel.destroy();
+      await upstreams.destroy();
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { unreferencedTimer } from "@authmesh/oath/timing";
+import { answerHeaders } from "./answer-headers.js";
+
+const keepAliveMs = 60_000;
+/** How long what was written before the end may take to be read. */
+const lastWordsMs = 2_000;
+
+const tunnelKey = Symbol("tunnel");
+type Tunnelled = Duplex & { [tunnelKey]?: Tunnel };
+
+/**
+ * Bytes both ways between a caller and an upstream. Thousands of them stand idle, so that all share their listeners, and
+ * there are no timers.
+ */
+export class Tunnel {
+  readonly #caller: Tunnelled;
+  readonly #upstream: Tunnelled;
+  readonly #over: () => void;
+
+  /** @param over called once, when the connection has ended on one side */
+  constructor(caller: Duplex, upstream: Duplex, over: () => void) {
+    this.#caller = caller;
+    this.#upstream = upstream;
+    this.#over = over;
+    upstream.allowHalfOpen = true;
+    for (const socket of [caller, upstream] as const) this.#join(socket);
+  }
+
+  /** Nothing that arrives from now on is passed on. */
+  destroy(): void {
+    this.#caller.destroy();
+    this.#upstream.destroy();
+  }
+
+  other(socket: Duplex): Duplex {
+    return socket === this.#caller ? this.#upstream : this.#caller;
+  }
+
+  closed(socket: Tunnelled): void {
+    delete socket[tunnelKey];
+    const other: Tunnelled = this.other(socket);
+    if (other[tunnelKey] === undefined) return;
+    if (socket.errored) other.destroy();
+    else other.end(() => other.destroy());
+    if (!other.destroyed) unreferencedTimer(() => other.destroy(), lastWordsMs);
+    this.#over();
+  }
+
+  #join(socket: Tunnelled): void {
+    socket[tunnelKey] = this;
+    // So that a peer that is gone without a word is noticed.
+    if (socket instanceof Socket) socket.setKeepAlive(true, keepAliveMs).setNoDelay(true);
+    socket.on("data", onData).on("drain", onDrain).on("end", onEnd).on("close", onClose).on("error", onError);
+  }
+}
+
+function onData(this: Tunnelled, chunk: Buffer): void {
+  if (this[tunnelKey]?.other(this).write(chunk) === false) this.pause();
+}
+
+function onDrain(this: Tunnelled): void {
+  this[tunnelKey]?.other(this).resume();
+}
+
+function onEnd(this: Tunnelled): void {
+  this[tunnelKey]?.other(this).end();
+}
+
+function onClose(this: Tunnelled): void {
+  this[tunnelKey]?.closed(this);
+}
+
+function onError(this: Duplex): void {
+  this.destroy();
+}
+
+/** A response on a connection that Node.js took for upgraded; nothing follows it. */
+export function responseOn(socket: Duplex, method: string): ServerResponse {
+  const request = new IncomingMessage(socket as Socket);
+  Object.assign(request, {
+    method,
+    httpVersion: "1.1",
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    complete: true,
+  });
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as Socket);
+  response.once("finish", () => socket.end(() => socket.destroy()));
+  socket.on("error", onError);
+  return response;
+}
+
+/** The head of the answer that switches to WebSocket (RFC 6455, section 4.2.2). */
+export function switchingHead(raw: readonly Uint8Array[]): string {
+  const { headers } = answerHeaders(raw);
+  const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"];
+  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
