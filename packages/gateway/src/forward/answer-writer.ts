@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
-import { answerOverUnread } from "@authmesh/sdk/guard";
+import type { Failure } from "@authmesh/core";
+import { answerOverUnread, sendRefusal } from "@authmesh/sdk/guard";
+import { failureAnswer } from "../failure-answer.js";
 import { type AnswerHeaders, grouped } from "./answer-headers.js";
 
 export type Response = ServerResponse | Http2ServerResponse;
@@ -38,4 +40,11 @@ export function endAnswer(response: Response): void {
     response.end();
     response.stream.close(constants.NGHTTP2_NO_ERROR);
   } else answerOverUnread(response.req, "").pipe(response);
+}
+
+/** In the place of an answer. One that has begun breaks off, so that nobody takes half for the whole. */
+export function sendFailure(response: Response, failure: Failure, decision: string | undefined): void {
+  const answer = failureAnswer(failure, decision);
+  const closing = isUploading(response) ? { Connection: "close" } : {};
+  sendRefusal(response, { ...answer, headers: { ...answer.headers, ...closing } });
 }

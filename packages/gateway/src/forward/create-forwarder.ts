@@ -2,10 +2,9 @@ import type { Duplex } from "node:stream";
 import { AmeshError } from "@authmesh/core";
 import { harmless, type Logger } from "@authmesh/oath/logger";
 import { type Schedule, unreferencedTimer } from "@authmesh/oath/timing";
-import { sendRefusal } from "@authmesh/sdk/guard";
-import { failureAnswer } from "../failure-answer.js";
-import type { Response } from "./answer-writer.js";
+import { type Response, sendFailure } from "./answer-writer.js";
 import { Exchange, type ExchangeParts } from "./exchange.js";
+import { FailureLog } from "./failure-log.js";
 import type { Forwarded, ForwardedBody, Forwarder } from "./forwarder.js";
 import type { ForwarderSettings } from "./forwarder-settings.js";
 import { upstreamHeaders } from "./upstream-headers.js";
@@ -33,6 +32,7 @@ export interface ForwarderScene {
 export function createForwarder(given: ForwarderSettings, scene: ForwarderScene): Forwarder {
   const { observe = () => {}, now = () => performance.now(), schedule = unreferencedTimer } = scene;
   const logger = harmless(scene.logger);
+  const log = new FailureLog(logger, now);
   let settings = given;
   const upstreams = new Upstreams(given.upstreams, { ...scene, logger, now, schedule });
   const tunnels = new Set<Tunnel>();
@@ -55,22 +55,18 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
       const headers = [...upstreamHeaders(request), ...context.flat()];
       const started = now();
       const answered = () => observe(route.name, (now() - started) / 1000);
-      await new Exchange({
-        ...more,
-        request,
-        upstream,
-        target,
-        headers,
-        response,
-        logger,
-        schedule,
-        answered,
-      }).run();
+      const parts = { request, upstream, target, headers, response, log, schedule, answered };
+      await new Exchange({ ...more, ...parts }).run();
     } catch (error) {
-      logger.error("a request could not be sent on", { route: route.name, reason: String(error) });
-      const { failure } = error instanceof AmeshError ? error : new AmeshError("unexpected_error");
-      sendRefusal(response, failureAnswer(failure, admitted.caller?.decisionId));
+      const known =
+        error instanceof AmeshError ? error : new AmeshError("unexpected_error", undefined, { cause: error });
+      refuse(known, request, response);
     }
+  }
+
+  function refuse(error: AmeshError, request: Forwarded, response: Response): void {
+    log.write(error, request, undefined);
+    sendFailure(response, error.failure, request.admitted.caller?.decisionId);
   }
 
   function open(request: Forwarded, caller: Duplex, upstream: Duplex): Promise<void> {
@@ -87,13 +83,8 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
 
   async function upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<void> {
     const response = responseOn(socket, request.method);
-    if (tunnels.size + upgrading >= settings.maxWebSockets) {
-      sendRefusal(
-        response,
-        failureAnswer(new AmeshError("gateway_busy").failure, request.admitted.caller?.decisionId),
-      );
-      return;
-    }
+    if (tunnels.size + upgrading >= settings.maxWebSockets)
+      return refuse(new AmeshError("gateway_busy"), request, response);
     upgrading += 1;
     let over: Promise<void> | undefined;
     const upgraded: ExchangeParts["upgraded"] = (raw, upstream) => {

@@ -1,15 +1,13 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import { AmeshError } from "@authmesh/core";
-import type { Logger } from "@authmesh/oath/logger";
 import type { Schedule } from "@authmesh/oath/timing";
-import { sendRefusal } from "@authmesh/sdk/guard";
 import type { Dispatcher } from "undici";
-import { failureAnswer } from "../failure-answer.js";
 import { answerHeaders, answerTrailers } from "./answer-headers.js";
-import { endAnswer, isClosed, isHttp2, isUploading, type Response, writeHead } from "./answer-writer.js";
+import { endAnswer, isClosed, isHttp2, type Response, sendFailure, writeHead } from "./answer-writer.js";
+import type { FailureLog } from "./failure-log.js";
 import type { Forwarded, ForwardedBody } from "./forwarder.js";
 import type { Upstream } from "./upstream.js";
-import { reasonOf, upstreamFailure } from "./upstream-failures.js";
+import { upstreamFailure } from "./upstream-failures.js";
 import type { UpstreamServer } from "./upstream-server.js";
 
 /** Answers that only announce another one, before which a service is taken to be out of its mind. */
@@ -26,7 +24,7 @@ export interface ExchangeParts {
   readonly headers: readonly string[];
   readonly body: ForwardedBody | undefined;
   readonly response: Response;
-  readonly logger: Logger;
+  readonly log: FailureLog;
   readonly schedule: Schedule;
   /** Takes over a connection that the upstream switched to WebSocket. Without it none is asked for. */
   readonly upgraded?: (rawHeaders: readonly Uint8Array[], socket: Duplex) => void;
@@ -213,19 +211,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: AmeshError, server: UpstreamServer | undefined): void {
-    const { request, response, logger, upstream } = this.#parts;
+    const { request, response, log } = this.#parts;
     this.#over = true;
     this.#body?.destroy();
-    logger.warn("a request could not be sent on", {
-      route: request.route.name,
-      upstream: upstream.settings.name,
-      url: server?.url.origin,
-      code: error.code,
-      reason: reasonOf(error),
-    });
-    const answer = failureAnswer(error.failure, request.admitted.caller?.decisionId);
-    const closing = isUploading(response) ? { Connection: "close" } : {};
-    sendRefusal(response, { ...answer, headers: { ...answer.headers, ...closing } });
+    log.write(error, request, server?.url);
+    sendFailure(response, error.failure, request.admitted.caller?.decisionId);
   }
 
   #drained(): void {
