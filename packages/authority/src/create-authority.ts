@@ -26,7 +26,7 @@ import { addressBehind } from "./http/address-of.js";
 import { createApp } from "./http/app.js";
 import { dialledOrigin } from "./http/dialled-origin.js";
 import { EventStreams } from "./http/event-streams.js";
-import { createServer, listenOn, renewCertificate } from "./http/listen-on.js";
+import { createServer, listenOn, followCertificate } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
 import { createAuthorityMetrics } from "./metrics.js";
@@ -250,7 +250,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
       feeds.start();
       feed?.start();
       if (tls !== undefined && server instanceof TlsServer)
-        stopRenewing = renewCertificate(server, tls, ({ message, fix }) =>
+        stopRenewing = followCertificate(server, tls, ({ message, fix }) =>
           logger.error(`the certificate stays as it was: ${message}`, { fix }),
         );
       logger.info("listening", { host: address.address, port: address.port });

@@ -7,7 +7,7 @@ import { addDevice } from "@authmesh/keystore";
 import { Agent, fetch as undiciFetch } from "undici";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { PostgresServer } from "../../../test/fixtures/postgres-server.js";
-import { renewCertificate } from "../src/http/listen-on.js";
+import { followCertificate } from "../src/http/listen-on.js";
 import { runAuthority } from "../src/main.js";
 import { openAuthorityState } from "../src/open-state.js";
 import { startWarnings } from "../src/start-warnings.js";
@@ -202,7 +202,7 @@ describe("an authority with a certificate", () => {
     writeFileSync(cert, "no certificate");
     const server = createTlsServer();
     const told = await new Promise<AmeshError>((resolve) => {
-      const stop = renewCertificate(server, { cert, key: cert }, resolve, 5);
+      const stop = followCertificate(server, { cert, key: cert }, resolve, 5);
       onTestFinished(stop);
       writeFileSync(cert, "none either");
       utimesSync(cert, 1, 1);

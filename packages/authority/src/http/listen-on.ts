@@ -1,17 +1,16 @@
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
 import type { Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { AmeshError } from "@authmesh/core";
+import {
+  type CertificateFiles,
+  readCertificate,
+  renewCertificate,
+  usingCertificate,
+} from "@authmesh/oath/node";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
-
-/** PEM files. */
-export interface CertificateFiles {
-  readonly cert: string;
-  readonly key: string;
-}
 
 const limits = {
   headersTimeout: 5_000,
@@ -29,8 +28,8 @@ export function createServer(app: Hono, tls: CertificateFiles | undefined): Serv
   const server =
     tls === undefined
       ? create({ serverOptions: limits })
-      : tlsFailure(tls, () =>
-          create({ createServer: createTlsServer, serverOptions: { ...limits, ...readPair(tls) } }),
+      : usingCertificate(unusable(tls), () =>
+          create({ createServer: createTlsServer, serverOptions: { ...limits, ...readCertificate(tls) } }),
         );
   server.maxConnections = mostConnections;
   return server;
@@ -52,46 +51,18 @@ export async function listenOn(server: Server, host: string, port: number): Prom
   return server.address() as AddressInfo;
 }
 
-/**
- * Goes over to a renewed certificate, looked for once a minute. One that cannot be used is told of, and the present one
- * stays. Returns the way to stop.
- */
-export function renewCertificate(
+/** Goes over to a renewed certificate, looked for once a minute. Returns the way to stop. */
+export const followCertificate = (
   server: TlsServer,
   files: CertificateFiles,
   tell: (error: AmeshError) => void,
   everyMs = 60_000,
-): () => void {
-  let stamp = stampOf(files);
-  const timer = setInterval(() => {
-    try {
-      tlsFailure(files, () => {
-        const present = stampOf(files);
-        if (present === stamp) return;
-        server.setSecureContext(readPair(files));
-        stamp = present;
-      });
-    } catch (error) {
-      if (!(error instanceof AmeshError)) throw error;
-      tell(error);
-    }
-  }, everyMs);
-  timer.unref();
-  return () => clearInterval(timer);
-}
+): (() => void) => renewCertificate(server, files, { failed: unusable(files), tell, everyMs });
 
-const stampOf = ({ cert, key }: CertificateFiles): string =>
-  [cert, key].map((path) => statSync(path, { bigint: true }).mtimeNs).join(" ");
-
-const readPair = ({ cert, key }: CertificateFiles) => ({ cert: readFileSync(cert), key: readFileSync(key) });
-
-/** @throws AmeshError `authority_cannot_listen` */
-function tlsFailure<T>({ cert, key }: CertificateFiles, work: () => T): T {
-  try {
-    return work();
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
-    throw new AmeshError(
+const unusable =
+  ({ cert, key }: CertificateFiles) =>
+  (reason: string, cause: unknown) =>
+    new AmeshError(
       "authority_cannot_listen",
       `The certificate ${cert} with the key ${key} cannot be used (${reason}).`,
       {
@@ -99,5 +70,3 @@ function tlsFailure<T>({ cert, key }: CertificateFiles, work: () => T): T {
         cause,
       },
     );
-  }
-}

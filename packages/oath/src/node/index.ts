@@ -17,6 +17,14 @@ export {
 } from "../policy/policy-cases.js";
 export { checkPolicyText, type PolicyFormat, parsePolicy } from "../policy/policy-text.js";
 export { type FileKind, readBoundedFile, type SeenFile, textOf } from "./bounded-file.js";
+export {
+  type CertificateFiles,
+  type CertificatePair,
+  type RenewalOptions,
+  readCertificate,
+  renewCertificate,
+  usingCertificate,
+} from "./certificate-files.js";
 export { type FileAuditOptions, FileAuditSink } from "./file-audit-sink.js";
 export { type FollowFilesOptions, followFiles, type Sight } from "./follow-files.js";
 export {
