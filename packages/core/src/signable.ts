@@ -18,10 +18,11 @@ declare const forSessions: unique symbol;
 /** A request: signed by a device's key, or by a session key in its place. */
 export type SignableRequest = Signable & SessionSignable;
 
-/** The `typ` of every JWS that a device key signs. */
+/** The `typ` of every JWS that a device key signs, or the key of a program that vouches for one. */
 export type JwsType =
   | "amesh-bootstrap+jwt"
   | "amesh-checkpoint+jwt"
+  | "amesh-context+jwt"
   | "amesh-delegation+jwt"
   | "amesh-revocation+jwt"
   | "amesh-succession+jwt"
