@@ -55,3 +55,33 @@ it("counts by label, sets, and sorts what it observes into buckets that hold tho
     "amesh_test_seconds_count 3",
   ]);
 });
+
+it("tells series of several labels once they have a value, whatever the values hold, and forgets them", () => {
+  const metrics = new Metrics("amesh_test_", {
+    requests_total: { type: "counter", help: "Requests.", labels: ["route", "outcome"] },
+    pending: { type: "gauge", help: "Pending.", labels: ["url"] },
+    seconds: { type: "histogram", help: "How long.", labels: ["route"], ends: [1] },
+  } as const);
+  const lines = () =>
+    metrics
+      .render()
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"));
+  expect(lines()).toEqual([]);
+  metrics.add("requests_total", ["/a", "2xx"]);
+  metrics.add("requests_total", ["/a", "2xx"]);
+  metrics.add("requests_total", ['"\\\n', "5xx"]);
+  metrics.set("pending", ["http://a"], 3);
+  metrics.observe("seconds", 0.5, ["/a"]);
+  expect(lines()).toEqual([
+    'amesh_test_requests_total{route="/a",outcome="2xx"} 2',
+    'amesh_test_requests_total{route="\\"\\\\\\n",outcome="5xx"} 1',
+    'amesh_test_pending{url="http://a"} 3',
+    'amesh_test_seconds_bucket{route="/a",le="1"} 1',
+    'amesh_test_seconds_bucket{route="/a",le="+Inf"} 1',
+    'amesh_test_seconds_sum{route="/a"} 0.5',
+    'amesh_test_seconds_count{route="/a"} 1',
+  ]);
+  metrics.clear("pending");
+  expect(lines().join()).not.toContain("pending");
+});
