@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
-import { constants, type Http2ServerResponse } from "node:http2";
+import type { Http2ServerResponse } from "node:http2";
 import type { Failure } from "@authmesh/core";
-import { answerOverUnread, sendRefusal } from "@authmesh/sdk/guard";
+import { sendRefusal } from "@authmesh/sdk/guard";
 import { failureAnswer } from "../failure-answer.js";
 import { type AnswerHeaders, grouped } from "./answer-headers.js";
 
@@ -14,7 +14,7 @@ export const isClosed = (response: Response): boolean =>
   isHttp2(response) ? response.stream.destroyed : response.destroyed;
 
 /** Whether the caller has not sent its whole body yet. */
-export const isUploading = (response: Response): boolean =>
+const isUploading = (response: Response): boolean =>
   isHttp2(response)
     ? !response.stream.endAfterHeaders && !response.stream.readableEnded
     : !response.req.complete;
@@ -25,21 +25,11 @@ export function writeHead(response: Response, status: number, head: AnswerHeader
   const headers = tellsTrailers ? [...head.headers, "Trailer", head.trailers] : [...head.headers];
   try {
     if (isHttp2(response)) response.writeHead(status, grouped(headers));
-    // What comes of a body that nobody wants could not be told from the next request.
-    else response.writeHead(status, isUploading(response) ? [...headers, "Connection", "close"] : headers);
+    else response.writeHead(status, headers);
   } catch (error) {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
     throw error;
   }
-}
-
-/** The end of an answer, which may come before the end of the request. */
-export function endAnswer(response: Response): void {
-  if (!isUploading(response)) response.end();
-  else if (isHttp2(response)) {
-    response.end();
-    response.stream.close(constants.NGHTTP2_NO_ERROR);
-  } else answerOverUnread(response.req, "").pipe(response);
 }
 
 /** In the place of an answer. One that has begun breaks off, so that nobody takes half for the whole. */

@@ -71,7 +71,7 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
 
   function open(request: Forwarded, caller: Duplex, upstream: Duplex): Promise<void> {
     return new Promise((resolve) => {
-      const tunnel = new Tunnel(caller, upstream, () => {
+      const tunnel = new Tunnel(caller, upstream, request.route.idleTimeoutMs, () => {
         tunnels.delete(tunnel);
         unwatch();
         resolve();

@@ -3,7 +3,7 @@ import { AmeshError } from "@authmesh/core";
 import type { Schedule } from "@authmesh/oath/timing";
 import type { Dispatcher } from "undici";
 import { answerHeaders, answerTrailers } from "./answer-headers.js";
-import { endAnswer, isClosed, isHttp2, type Response, sendFailure, writeHead } from "./answer-writer.js";
+import { isClosed, isHttp2, type Response, sendFailure, writeHead } from "./answer-writer.js";
 import type { FailureLog } from "./failure-log.js";
 import type { Forwarded, ForwardedBody } from "./forwarder.js";
 import type { Upstream } from "./upstream.js";
@@ -52,13 +52,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#parts = parts;
   }
 
-  /** Resolves when the caller has its answer, or has left. */
+  /** Resolves when the caller has its answer, or has left. What it still sends is not read here. */
   run(): Promise<void> {
     const { response } = this.#parts;
     return new Promise((resolve) => {
       this.#settle = resolve;
       response.on("error", () => {});
       response.on("drain", () => this.#drained());
+      // A stream of HTTP/2 closes only when the caller has sent its whole body, too.
+      response.once("finish", () => this.#closed());
       response.once("close", () => this.#closed());
       if (isClosed(response)) this.#closed();
       else this.#attempt();
@@ -97,12 +99,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { response, request, schedule } = this.#parts;
-    const sink: Writable = response;
+    const sink: Writable = this.#parts.response;
     if (sink.write(chunk)) return;
     controller.pause();
-    const { idleTimeoutMs } = request.route;
-    if (idleTimeoutMs > 0) this.#calm = schedule(() => response.destroy(), idleTimeoutMs);
+    this.#awaitReader();
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -207,7 +207,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #end(): void {
     this.#over = true;
-    endAnswer(this.#parts.response);
+    this.#parts.response.end();
+    this.#awaitReader();
+  }
+
+  /** A caller that does not read holds its connection for so long and no longer. */
+  #awaitReader(): void {
+    const { response, request, schedule } = this.#parts;
+    const { idleTimeoutMs } = request.route;
+    this.#calm();
+    if (idleTimeoutMs > 0) this.#calm = schedule(() => response.destroy(), idleTimeoutMs);
   }
 
   #fail(error: AmeshError, server: UpstreamServer | undefined): void {

@@ -33,7 +33,10 @@ export interface ForwardedBody {
 
 /** Sends admitted requests on, and their answers back. */
 export interface Forwarder {
-  /** Resolves when the answer is over, whether or not it went well; never rejects. */
+  /**
+   * Resolves when the answer is over, whether or not it went well; never rejects. An upstream may have answered before it
+   * took the whole body: the rest is left in the request.
+   */
   forward(
     request: Forwarded,
     body: ForwardedBody | undefined,

@@ -155,6 +155,6 @@ export class Upstream {
   #closeWhenIdle(): void {
     if (!this.#retired || this.#waiting.size > 0) return;
     if (this.#servers.some(({ pending }) => pending > 0)) return;
-    for (const { pool } of this.#servers) if (!pool.closed) void pool.close();
+    for (const { pool } of this.#servers) if (!pool.closed && !pool.destroyed) void pool.close();
   }
 }

@@ -9,21 +9,31 @@ const keepAliveMs = 60_000;
 const lastWordsMs = 2_000;
 
 const tunnelKey = Symbol("tunnel");
-type Tunnelled = Duplex & { [tunnelKey]?: Tunnel };
+const patienceKey = Symbol("patience");
+type Tunnelled = Duplex & {
+  [tunnelKey]?: Tunnel;
+  /** Ends the wait for a side that does not read. */
+  [patienceKey]?: () => void;
+};
 
 /**
  * Bytes both ways between a caller and an upstream. Thousands of them stand idle, so that all share their listeners, and
- * there are no timers.
+ * nothing has a timer.
  */
 export class Tunnel {
   readonly #caller: Tunnelled;
   readonly #upstream: Tunnelled;
+  readonly #stallMs: number;
   readonly #over: () => void;
 
-  /** @param over called once, when the connection has ended on one side */
-  constructor(caller: Duplex, upstream: Duplex, over: () => void) {
+  /**
+   * @param stallMs how long one side may leave unread what the other one sends; 0: for ever
+   * @param over called once, when the connection has ended on one side
+   */
+  constructor(caller: Duplex, upstream: Duplex, stallMs: number, over: () => void) {
     this.#caller = caller;
     this.#upstream = upstream;
+    this.#stallMs = stallMs;
     this.#over = over;
     upstream.allowHalfOpen = true;
     for (const socket of [caller, upstream] as const) this.#join(socket);
@@ -39,8 +49,16 @@ export class Tunnel {
     return socket === this.#caller ? this.#upstream : this.#caller;
   }
 
+  /** While one side does not read, nobody would notice that the other one has gone. */
+  stall(from: Duplex): void {
+    from.pause();
+    const other: Tunnelled = this.other(from);
+    if (this.#stallMs > 0) other[patienceKey] ??= unreferencedTimer(() => this.destroy(), this.#stallMs);
+  }
+
   closed(socket: Tunnelled): void {
     delete socket[tunnelKey];
+    socket[patienceKey]?.();
     const other: Tunnelled = this.other(socket);
     if (other[tunnelKey] === undefined) return;
     if (socket.errored) other.destroy();
@@ -58,10 +76,13 @@ export class Tunnel {
 }
 
 function onData(this: Tunnelled, chunk: Buffer): void {
-  if (this[tunnelKey]?.other(this).write(chunk) === false) this.pause();
+  const tunnel = this[tunnelKey];
+  if (tunnel?.other(this).write(chunk) === false) tunnel.stall(this);
 }
 
 function onDrain(this: Tunnelled): void {
+  this[patienceKey]?.();
+  delete this[patienceKey];
   this[tunnelKey]?.other(this).resume();
 }
 

@@ -16,6 +16,7 @@ import {
 } from "node:net";
 import type { Duplex } from "node:stream";
 import { Readable } from "node:stream";
+import { AmeshError } from "@authmesh/core";
 import type { Admitted } from "../../src/admit/admission.js";
 import type { CallerContext } from "../../src/admit/caller-context.js";
 import type { RouteSettings, UpstreamSettings } from "../../src/config/settings.js";
@@ -135,7 +136,10 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   const answer = (
     request: IncomingMessage | http2.Http2ServerRequest,
     response: Parameters<typeof forwarder.forward>[2]["response"],
-  ) => track(forwarder.forward(forwarded(request), bodyOf(request), { request, response }));
+  ) => {
+    const done = forwarder.forward(forwarded(request), bodyOf(request), { request, response });
+    track(done.then(() => ("stream" in response ? response.stream.close(0) : void request.resume())));
+  };
   const server = options.http2 === true ? http2.createServer(answer) : createServer(answer);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     track(forwarder.upgrade(forwarded(request), socket, head)),
@@ -171,14 +175,26 @@ function bodyOf(request: IncomingMessage | http2.Http2ServerRequest): ForwardedB
   return {
     length: length === undefined ? undefined : Number(length),
     open: () => {
-      const pieces = request[Symbol.asyncIterator]();
-      const live = new Readable({
-        read: () =>
-          void pieces.next().then(
-            ({ value, done }) => live.push(done === true ? null : value),
-            (error: Error) => live.destroy(error),
-          ),
+      let listening = false;
+      const live: Readable = new Readable({
+        read() {
+          if (!listening) source.on("data", take).on("end", end).on("close", cutOff);
+          listening = true;
+          source.resume();
+        },
+        destroy(error, done) {
+          source.off("data", take).off("end", end).off("close", cutOff).pause();
+          done(error);
+        },
       });
+      const source: Readable = request;
+      const take = (piece: Buffer) => {
+        if (!live.push(piece)) source.pause();
+      };
+      const end = () => void live.push(null);
+      const cutOff = () => {
+        if (!source.readableEnded) live.destroy(new AmeshError("body_incomplete"));
+      };
       return live;
     },
   };
