@@ -5,7 +5,7 @@
  * @module
  */
 export { digestAlgorithms } from "./body/digest-algorithms.js";
-export { answerOverUnread } from "./body/unread-rest.js";
+export { answerOverUnread, discardUnread } from "./body/unread-rest.js";
 export { memoryOfThisProcess } from "./process-memory.js";
 export { RefusalLog } from "./refusal-log.js";
 export type { Refusal, RefusalResponse } from "./refusal-response.js";

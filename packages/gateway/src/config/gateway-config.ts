@@ -26,7 +26,7 @@ export interface GatewayConfig {
   readonly context?: ContextConfig;
   /** Tell paths apart by case. Default false, since many services do not. */
   readonly caseSensitive?: boolean;
-  /** Largest sum of bodies that wait on disk, in bytes. Default 1 GiB. */
+  /** Largest sum of bodies that wait to be verified, in memory and on disk, in bytes. Default 1 GiB. */
   readonly spoolBytes?: number;
   /** Connections of callers, and of them WebSockets. Default 20,000 and 10,000. */
   readonly maxConnections?: number;

@@ -14,10 +14,11 @@ export const answerOverUnread = (request: IncomingMessage, answer: string): Read
 
 async function* answerThenRest(request: IncomingMessage, answer: string): AsyncGenerator<string> {
   yield answer;
-  await discard(request);
+  await discardUnread(request);
 }
 
-function discard(request: IncomingMessage): Promise<void> {
+/** Reads what a client still sends and nobody wants, within the same limits. */
+export function discardUnread(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
     if (request.readableEnded || request.destroyed) return resolve();
     let bytes = 0;

@@ -1,0 +1,122 @@
+import type { Socket } from "node:net";
+import type { Logger } from "@authmesh/oath/logger";
+import type { Admitter } from "../admit/admission.js";
+import type { GatewaySettings } from "../config/settings.js";
+import type { Forwarder } from "../forward/forwarder.js";
+import { Generation } from "./generation.js";
+import { Listener } from "./listener.js";
+import { type Passage, passRequest, passUpgrade } from "./pipeline.js";
+import { Refusals } from "./refusals.js";
+import { SpoolRoom } from "./spool.js";
+
+export interface GatewayServerParts {
+  readonly admitter: Admitter;
+  readonly forwarder: Forwarder;
+  readonly logger: Logger;
+  /** Told of each request that is over: the name of its route, or "" for none, its status, and its seconds. */
+  readonly observe?: (route: string, status: number, seconds: number) => void;
+}
+
+/** The front of a gateway: connections, the requests on them, and the configuration that these pass through. */
+export class GatewayServer {
+  readonly #forwarder: Forwarder;
+  readonly #refusals: Refusals;
+  readonly #room: SpoolRoom;
+  readonly #listener: Listener;
+  readonly #upgraded = new Set<Socket>();
+  readonly #replaced = new Map<Generation, Promise<void>>();
+  #generation: Generation;
+  #closing: Promise<void> | undefined;
+
+  /** @throws AmeshError `gateway_cannot_listen` for a certificate that cannot be used */
+  constructor(settings: GatewaySettings, { admitter, forwarder, logger }: GatewayServerParts) {
+    this.#generation = new Generation(settings, admitter);
+    this.#forwarder = forwarder;
+    this.#refusals = new Refusals(logger);
+    this.#room = new SpoolRoom(settings.spoolBytes);
+    this.#listener = new Listener(
+      settings,
+      {
+        request: (exchange, expectsContinue) =>
+          this.#run((passage) => passRequest(passage, exchange, expectsContinue)),
+        upgrade: (request, socket, first) => {
+          this.#upgraded.add(socket);
+          socket.once("close", () => this.#upgraded.delete(socket));
+          this.#run((passage) => passUpgrade(passage, request, socket, first));
+        },
+      },
+      logger,
+    );
+  }
+
+  /** Of the configuration that new requests pass through. */
+  get admitter(): Admitter {
+    return this.#generation.admitter;
+  }
+
+  /** Requests and WebSockets, of whatever configuration. */
+  get underWay(): number {
+    return [this.#generation, ...this.#replaced.keys()].reduce((sum, { underWay }) => sum + underWay, 0);
+  }
+
+  /** Bytes of bodies that wait to be verified. */
+  get spoolBytes(): number {
+    return this.#room.bytes;
+  }
+
+  get isDraining(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  connections(): Promise<number> {
+    return this.#listener.connections();
+  }
+
+  /** @throws AmeshError `gateway_cannot_listen` */
+  listen(): ReturnType<Listener["listen"]> {
+    return this.#listener.listen();
+  }
+
+  /** New requests pass through these settings; those under way finish with what they began with. */
+  replace(settings: GatewaySettings, admitter: Admitter): void {
+    const before = this.#generation;
+    this.#generation = new Generation(settings, admitter);
+    this.#room.mostBytes = settings.spoolBytes;
+    this.#listener.mostConnections = settings.maxConnections;
+    const over = before.settled().then(async () => {
+      await before.admitter.close();
+      this.#replaced.delete(before);
+    });
+    this.#replaced.set(before, over);
+  }
+
+  /**
+   * Takes nobody in any more, lets requests under way finish for `drainSeconds`, ends WebSockets at once. A second call
+   * waits for the first.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const socket of this.#upgraded) socket.destroy();
+    await this.#listener.close(this.#generation.settings.drainSeconds * 1000);
+    await this.#generation.settled();
+    await Promise.all(this.#replaced.values());
+    await this.#forwarder.close();
+    await this.#generation.admitter.close();
+    await this.#room.close();
+  }
+
+  #run(work: (passage: Passage) => Promise<void>): void {
+    const generation = this.#generation;
+    const passage = {
+      generation,
+      forwarder: this.#forwarder,
+      refusals: this.#refusals,
+      room: this.#room,
+    };
+    void generation.run(() => work(passage));
+  }
+}

@@ -1,0 +1,114 @@
+import type { IncomingMessage } from "node:http";
+import { constants } from "node:http2";
+import type { Socket } from "node:net";
+import { failure } from "@authmesh/core";
+import { discardUnread } from "@authmesh/sdk/guard";
+import type { Forwarded, Forwarder } from "../forward/forwarder.js";
+import { responseOn } from "../forward/web-socket.js";
+import { originOf } from "./forwarded-for.js";
+import { type Exchange, GatewayRequest } from "./gateway-request.js";
+import type { Generation } from "./generation.js";
+import { type Refusals, sendAnswer } from "./refusals.js";
+import { ambiguityOf, pathOf } from "./request-checks.js";
+import { headOf } from "./request-head.js";
+import type { SpoolRoom } from "./spool.js";
+
+/** What a request passes through. */
+export interface Passage {
+  readonly generation: Generation;
+  readonly forwarder: Forwarder;
+  readonly refusals: Refusals;
+  readonly room: SpoolRoom;
+}
+
+/** More are answered with 431. */
+const mostHeaders = 100;
+
+type SendOn = (forwarded: Forwarded, request: GatewayRequest) => Promise<void>;
+
+/** Checks a request, chooses its route, admits it, and sends it on (docs/protocol.md, section 14). Never rejects. */
+export const passRequest = (passage: Passage, exchange: Exchange, expectsContinue: boolean): Promise<void> =>
+  pass(passage, exchange, expectsContinue, async (forwarded, request) => {
+    await passage.forwarder.forward(forwarded, request.takeBody(), exchange);
+    await endUnread(exchange);
+  });
+
+/** Likewise of an upgrade. What is refused gets an answer of HTTP, the last one on its connection. */
+export function passUpgrade(
+  passage: Passage,
+  request: IncomingMessage,
+  socket: Socket,
+  first: Buffer,
+): Promise<void> {
+  const response = responseOn(socket, request.method ?? "");
+  const exchange = { request, response };
+  return pass(passage, exchange, false, async (forwarded) => {
+    const { forwarder } = passage;
+    // Like any other request where the route does not follow upgrades.
+    if (!forwarded.route.webSocket || forwarded.method !== "GET")
+      return forwarder.forward(forwarded, undefined, exchange);
+    response.detachSocket(socket);
+    await forwarder.upgrade(forwarded, socket, first);
+  });
+}
+
+async function pass(
+  passage: Passage,
+  exchange: Exchange,
+  expectsContinue: boolean,
+  sendOn: SendOn,
+): Promise<void> {
+  const { generation, refusals, room } = passage;
+  const { settings, admitter, routes } = generation;
+  let request: GatewayRequest | undefined;
+  try {
+    const head = headOf(exchange);
+    if (head.rawHeaders.length > 2 * mostHeaders)
+      return sendAnswer(exchange, { status: 431, headers: { Connection: "close" }, body: "" });
+    const ambiguity = ambiguityOf(head);
+    if (ambiguity !== undefined) return refusals.refuse(exchange, ambiguity, { Connection: "close" });
+    const { method, target, rawHeaders } = head;
+    const host = hostOf(rawHeaders);
+    const found = routes.find(host, pathOf(target), method);
+    if (found === undefined) return refusals.refuse(exchange, failure("no_route"));
+    const { route, allow } = found;
+    if (route === undefined)
+      return refusals.refuse(exchange, failure("method_not_routed"), { Allow: allow.join(", ") });
+    request = new GatewayRequest(head, exchange, { route, room, expectsContinue });
+    const origin = originOf(
+      {
+        forwardedFor: request.headers("x-forwarded-for"),
+        forwardedProto: request.headers("x-forwarded-proto"),
+        peer: exchange.request.socket.remoteAddress ?? "",
+        encrypted: settings.listen.tls !== undefined,
+      },
+      settings.trustProxy,
+    );
+    const { admitted, answer } = await admitter.admit(request, route);
+    if (isGone(exchange)) return;
+    if (answer !== undefined) return sendAnswer(exchange, answer);
+    await sendOn({ route, admitted, method, target, host, rawHeaders, ...origin }, request);
+  } catch (error) {
+    refusals.refuseFor(exchange, error);
+  } finally {
+    request?.release();
+  }
+}
+
+function hostOf(rawHeaders: readonly string[]): string {
+  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
+  return at < 0 ? "" : (rawHeaders[at + 1] ?? "");
+}
+
+const isGone = ({ response }: Exchange): boolean =>
+  "stream" in response ? response.stream.destroyed : response.destroyed;
+
+/** An upstream may answer before it took the whole body: the rest must not be read as the next request. */
+async function endUnread({ request, response }: Exchange): Promise<void> {
+  if (request.complete) return;
+  if ("stream" in response) response.stream.close(constants.NGHTTP2_NO_ERROR);
+  else {
+    await discardUnread(request as IncomingMessage);
+    if (!request.complete) request.socket.destroy();
+  }
+}

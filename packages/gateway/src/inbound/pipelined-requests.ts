@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** Requests that one connection may send ahead of their answers. */
+const most = 100;
+
+export interface Http1Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/**
+ * The requests of one connection of HTTP/1, served one after the other: none begins before the one before it is
+ * answered, whatever the client sent ahead. So a connection that ends leaves nothing behind but its first request, and
+ * one client has no more under way than it has connections.
+ */
+export class PipelinedRequests {
+  readonly #socket: Socket;
+  readonly #waiting: (() => void)[] = [];
+  #present: Http1Exchange | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Whether something else than the request that is being read would take an answer for its own. */
+  get owesAnswers(): boolean {
+    if (this.#present === undefined) return false;
+    const { request, response } = this.#present;
+    return this.#waiting.length > 0 || request.complete || response.headersSent;
+  }
+
+  add(exchange: Http1Exchange, begin: (exchange: Http1Exchange) => void): void {
+    const start = () => {
+      this.#present = exchange;
+      exchange.response.once("close", () => this.#next());
+      begin(exchange);
+    };
+    if (this.#present === undefined) start();
+    else if (this.#waiting.length + 1 < most) this.#waiting.push(start);
+    else this.#socket.destroy();
+  }
+
+  /** The connection ends with the present answer. */
+  last(): void {
+    if (this.#present !== undefined) this.#present.response.shouldKeepAlive = false;
+  }
+
+  #next(): void {
+    this.#present = undefined;
+    if (!this.#socket.destroyed) this.#waiting.shift()?.();
+  }
+}

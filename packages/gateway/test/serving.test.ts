@@ -1,0 +1,166 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { raw, type Served, serve } from "./fixtures/served.js";
+import { routeOf } from "./fixtures/settings.js";
+
+const sha256 = (body: Uint8Array | string) => createHash("sha256").update(body).digest("hex");
+
+let served: Served | undefined;
+afterEach(async () => {
+  await served?.close();
+  served = undefined;
+});
+
+describe("a request", () => {
+  it("comes to the service with its body, its path and its host", async () => {
+    served = await serve();
+    const response = await fetch(`${served.url}/orders?page=2`, { method: "POST", body: "hello" });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({
+      method: "POST",
+      url: "/orders?page=2",
+      bytes: 5,
+      headers: { host: `127.0.0.1:${served.port}`, "x-forwarded-for": "127.0.0.1" },
+    });
+  });
+
+  it("is refused with what was found where it could be read in two ways, and its connection ends", async () => {
+    served = await serve();
+    const answer = await raw(served.port, "GET /a//b HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toMatch(/\r\nconnection: close\r\n/i);
+    expect(answer).toMatch(/\r\nauthmesh-decision: /i);
+    expect(answer).toMatch(/"error":"ambiguous_request"/);
+  });
+
+  it("that is none is answered once", async () => {
+    served = await serve();
+    const answer = await raw(served.port, "GET / HTTP/1.1\r\nHost : a.example\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer.match(/HTTP\/1\.1 \d/g)).toHaveLength(1);
+    expect(answer).toMatch(/ambiguous_request/);
+  });
+
+  it("with too many headers, or too long ones, gets a 431", async () => {
+    served = await serve();
+    const many = Array.from({ length: 101 }, (_, i) => `X-${i}: 1\r\n`).join("");
+    const head = "GET / HTTP/1.1\r\nHost: a.example\r\n";
+    expect(await raw(served.port, `${head}${many}\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
+    expect(await raw(served.port, `${head}X: ${"x".repeat(20_000)}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
+  });
+
+  it("for which there is no route, or none for its method, is told so", async () => {
+    served = await serve({ routes: [routeOf({ path: "/api", methods: ["PUT", "GET"] })] });
+    const none = await fetch(`${served.url}/other`);
+    expect(none.status).toBe(404);
+    expect(await none.json()).toMatchObject({ error: "no_route" });
+    const other = await fetch(`${served.url}/api/x`, { method: "DELETE" });
+    expect(other.status).toBe(405);
+    expect(other.headers.get("allow")).toBe("GET, PUT");
+    expect(await other.json()).toMatchObject({ error: "method_not_routed" });
+  });
+
+  it("that asks for h2c is answered as if it had not, with its body, and as the last one on its connection", async () => {
+    served = await serve();
+    const offer =
+      "Host: a.example\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+    const next = "GET /b HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    const post = await raw(served.port, `POST /a HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhello${next}`);
+    expect(post).toMatch(/\r\nconnection: close\r\n[\s\S]*"url":"\/a".*"bytes":5/i);
+    expect(await raw(served.port, `GET /a HTTP/1.1\r\n${offer}\r\n${next}`)).toMatch(/"url":"\/a"/);
+  });
+
+  it("of CONNECT or TRACE is refused", async () => {
+    served = await serve();
+    const connecting = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    expect(await raw(served.port, connecting)).toMatch(/^HTTP\/1\.1 400 [\s\S]*ambiguous_request/);
+    const trace = "TRACE / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    expect(await raw(served.port, trace)).toMatch(/^HTTP\/1\.1 400 [\s\S]*ambiguous_request/);
+  });
+
+  it("gets its own answer when it is pipelined, and keeps its connection", async () => {
+    served = await serve();
+    const requests = [..."abcdefgh"].map(
+      (name, i) =>
+        `GET /${name} HTTP/1.1\r\nHost: a.example\r\n${i === 7 ? "Connection: close\r\n" : ""}\r\n`,
+    );
+    const answers = await raw(served.port, requests.join(""));
+    expect([...answers.matchAll(/"url":"\/(.)"/g)].map(([, name]) => name).join("")).toBe("abcdefgh");
+  });
+
+  it("begins when those before it on its connection are over, and never when that has ended", async () => {
+    const asked: (string | undefined)[] = [];
+    const service = createServer(({ url }) => asked.push(url)); // answers nobody
+    served = await serve({ drainSeconds: 0 }, { service });
+    const socket = connect(served.port, "127.0.0.1");
+    socket.write("GET /1 HTTP/1.1\r\nHost: a.example\r\n\r\nGET /2 HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    await once(service, "request");
+    expect(served.gateway.underWay).toBe(1);
+    socket.destroy();
+    await served.close();
+    served = undefined;
+    expect(asked).toEqual(["/1"]);
+  });
+
+  it("is one of a hundred on its connection, or the connection ends", async () => {
+    const service = createServer(() => {});
+    served = await serve({ drainSeconds: 0 }, { service });
+    const many = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".repeat(150);
+    expect(await raw(served.port, many)).toBe("");
+  });
+});
+
+describe("a body that is verified first", () => {
+  const post = (url: string, body: Uint8Array, hash = sha256(body)) =>
+    fetch(url, { method: "POST", body, headers: { "x-hash": hash } });
+
+  it.each([0, 5, 65_536, 65_537, 10_000_000])("of %i bytes comes whole", async (bytes) => {
+    served = await serve({ routes: [routeOf({ bodyBytes: 20_000_000 })] });
+    const response = await post(served.url, randomBytes(bytes));
+    expect(await response.json()).toMatchObject({ bytes });
+    expect(served.gateway.spoolBytes).toBe(0);
+  });
+
+  it("reaches nobody when it is another", async () => {
+    let asked = 0;
+    served = await serve({}, { service: createServer(() => asked++) });
+    const response = await post(served.url, randomBytes(100_000), sha256("another"));
+    expect(response.status).toBe(401);
+    expect(asked).toBe(0);
+    expect(served.gateway.spoolBytes).toBe(0);
+  });
+
+  it("is refused beyond the route's limit, announced or not", async () => {
+    served = await serve({ routes: [routeOf({ bodyBytes: 1000 })] });
+    const announced = await post(served.url, randomBytes(1001));
+    expect(announced.status).toBe(413);
+    const pieces = new ReadableStream({
+      pull(controller) {
+        controller.enqueue(new Uint8Array(600));
+      },
+    });
+    const init = { method: "POST", body: pieces, headers: { "x-hash": "0" }, duplex: "half" } as const;
+    expect((await fetch(served.url, init)).status).toBe(413);
+    expect(served.gateway.spoolBytes).toBe(0);
+  });
+
+  it("is refused where too many bytes wait already", async () => {
+    served = await serve({ spoolBytes: 100_000 });
+    const response = await post(served.url, randomBytes(100_001));
+    expect(response.status).toBe(503);
+    expect(await response.text()).toBe("gateway_busy");
+    expect(served.gateway.spoolBytes).toBe(0);
+  });
+
+  it("that is too slow is refused", async () => {
+    served = await serve({ routes: [routeOf({ bodyTimeoutMs: 50 })] });
+    const answer = await raw(
+      served.port,
+      "POST / HTTP/1.1\r\nHost: a.example\r\nX-Hash: 0\r\nContent-Length: 10\r\n\r\nhello",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*body_timeout/);
+  });
+});
