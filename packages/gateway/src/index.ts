@@ -17,3 +17,17 @@ export type {
   TokensConfig,
   UpstreamConfig,
 } from "./config/gateway-config.js";
+export type {
+  ContextSettings,
+  GatewaySettings,
+  RouteSettings,
+  TlsFiles,
+  UpstreamSettings,
+  VerificationSettings,
+} from "./config/settings.js";
+export {
+  createGateway,
+  type Gateway,
+  type GatewayAddress,
+  type GatewayOptions,
+} from "./create-gateway.js";
