@@ -4,6 +4,7 @@ import { createAdmitter } from "./admit/create-admitter.js";
 import type { GatewaySettings } from "./config/settings.js";
 import { createForwarder } from "./forward/create-forwarder.js";
 import { GatewayServer } from "./inbound/gateway-server.js";
+import { passagesTo } from "./inbound/pipeline.js";
 
 export interface GatewayOptions {
   readonly logger: Logger;
@@ -58,7 +59,7 @@ export async function createGateway(settings: GatewaySettings, options: GatewayO
   try {
     const forwarder = createForwarder(forwarding, { logger });
     closing.unshift(() => forwarder.close());
-    const server = new GatewayServer(settings, { admitter, forwarder, logger });
+    const server = new GatewayServer(settings, { admitter, passages: passagesTo(forwarder), logger });
     return {
       async listen() {
         const { port } = await server.listen();

@@ -8,6 +8,7 @@ import type { RouteSettings } from "../config/settings.js";
 import type { ForwardedBody } from "../forward/forwarder.js";
 import { LiveBody } from "./live-body.js";
 import type { RequestHead } from "./request-checks.js";
+import { announcesBody, valuesOf } from "./request-head.js";
 import { Spool, type SpoolRoom } from "./spool.js";
 
 /** A request and the answer to it, of `node:http` or of the compatible half of `node:http2`. */
@@ -53,21 +54,11 @@ export class GatewayRequest implements IncomingRequest {
     const [length] = this.headers("content-length");
     this.#announced = length === undefined ? undefined : Number(length);
     const { request } = exchange;
-    this.hasBody =
-      "stream" in request
-        ? !request.stream.endAfterHeaders
-        : this.headers("transfer-encoding").length > 0 || (this.#announced ?? 0) > 0;
+    this.hasBody = "stream" in request ? !request.stream.endAfterHeaders : announcesBody(head.rawHeaders);
   }
 
   headers(name: string): readonly string[] {
-    const { rawHeaders } = this.#head;
-    const values: string[] = [];
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      const candidate = rawHeaders[i] as string;
-      if (candidate.length === name.length && candidate.toLowerCase() === name)
-        values.push(rawHeaders[i + 1] as string);
-    }
-    return values;
+    return valuesOf(this.#head.rawHeaders, name);
   }
 
   async bodyHash({ maxBytes }: BodyLimits, algorithm: BodyHashAlgorithm = "sha256"): Promise<string> {

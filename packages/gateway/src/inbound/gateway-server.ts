@@ -2,16 +2,15 @@ import type { Socket } from "node:net";
 import type { Logger } from "@authmesh/oath/logger";
 import type { Admitter } from "../admit/admission.js";
 import type { GatewaySettings } from "../config/settings.js";
-import type { Forwarder } from "../forward/forwarder.js";
 import { Generation } from "./generation.js";
 import { Listener } from "./listener.js";
-import { type Passage, passRequest, passUpgrade } from "./pipeline.js";
+import type { Passage, Passages } from "./passages.js";
 import { Refusals } from "./refusals.js";
 import { SpoolRoom } from "./spool.js";
 
 export interface GatewayServerParts {
   readonly admitter: Admitter;
-  readonly forwarder: Forwarder;
+  readonly passages: Passages;
   readonly logger: Logger;
   /** Told of each request that is over: the name of its route, or "" for none, its status, and its seconds. */
   readonly observe?: (route: string, status: number, seconds: number) => void;
@@ -19,7 +18,7 @@ export interface GatewayServerParts {
 
 /** The front of a gateway: connections, the requests on them, and the configuration that these pass through. */
 export class GatewayServer {
-  readonly #forwarder: Forwarder;
+  readonly #passages: Passages;
   readonly #refusals: Refusals;
   readonly #room: SpoolRoom;
   readonly #listener: Listener;
@@ -29,20 +28,20 @@ export class GatewayServer {
   #closing: Promise<void> | undefined;
 
   /** @throws AmeshError `gateway_cannot_listen` for a certificate that cannot be used */
-  constructor(settings: GatewaySettings, { admitter, forwarder, logger }: GatewayServerParts) {
+  constructor(settings: GatewaySettings, { admitter, passages, logger }: GatewayServerParts) {
     this.#generation = new Generation(settings, admitter);
-    this.#forwarder = forwarder;
+    this.#passages = passages;
     this.#refusals = new Refusals(logger);
     this.#room = new SpoolRoom(settings.spoolBytes);
     this.#listener = new Listener(
       settings,
       {
         request: (exchange, expectsContinue) =>
-          this.#run((passage) => passRequest(passage, exchange, expectsContinue)),
+          this.#run((passage) => passages.request(passage, exchange, expectsContinue)),
         upgrade: (request, socket, first) => {
           this.#upgraded.add(socket);
           socket.once("close", () => this.#upgraded.delete(socket));
-          this.#run((passage) => passUpgrade(passage, request, socket, first));
+          this.#run((passage) => passages.upgrade(passage, request, socket, first));
         },
       },
       logger,
@@ -104,19 +103,14 @@ export class GatewayServer {
     await this.#listener.close(this.#generation.settings.drainSeconds * 1000);
     await this.#generation.settled();
     await Promise.all(this.#replaced.values());
-    await this.#forwarder.close();
+    await this.#passages.close?.();
     await this.#generation.admitter.close();
     await this.#room.close();
   }
 
   #run(work: (passage: Passage) => Promise<void>): void {
     const generation = this.#generation;
-    const passage = {
-      generation,
-      forwarder: this.#forwarder,
-      refusals: this.#refusals,
-      room: this.#room,
-    };
+    const passage = { generation, refusals: this.#refusals, room: this.#room };
     void generation.run(() => work(passage));
   }
 }

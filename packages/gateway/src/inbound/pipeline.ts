@@ -1,56 +1,44 @@
 import type { IncomingMessage } from "node:http";
 import { constants } from "node:http2";
-import type { Socket } from "node:net";
 import { failure } from "@authmesh/core";
 import { discardUnread } from "@authmesh/sdk/guard";
 import type { Forwarded, Forwarder } from "../forward/forwarder.js";
 import { responseOn } from "../forward/web-socket.js";
 import { originOf } from "./forwarded-for.js";
 import { type Exchange, GatewayRequest } from "./gateway-request.js";
-import type { Generation } from "./generation.js";
-import { type Refusals, sendAnswer } from "./refusals.js";
+import type { Passage, Passages } from "./passages.js";
+import { sendAnswer } from "./refusals.js";
 import { ambiguityOf, pathOf } from "./request-checks.js";
-import { headOf } from "./request-head.js";
-import type { SpoolRoom } from "./spool.js";
-
-/** What a request passes through. */
-export interface Passage {
-  readonly generation: Generation;
-  readonly forwarder: Forwarder;
-  readonly refusals: Refusals;
-  readonly room: SpoolRoom;
-}
+import { headOf, valuesOf } from "./request-head.js";
 
 /** More are answered with 431. */
 const mostHeaders = 100;
 
 type SendOn = (forwarded: Forwarded, request: GatewayRequest) => Promise<void>;
 
-/** Checks a request, chooses its route, admits it, and sends it on (docs/protocol.md, section 14). Never rejects. */
-export const passRequest = (passage: Passage, exchange: Exchange, expectsContinue: boolean): Promise<void> =>
-  pass(passage, exchange, expectsContinue, async (forwarded, request) => {
-    await passage.forwarder.forward(forwarded, request.takeBody(), exchange);
-    await endUnread(exchange);
-  });
-
-/** Likewise of an upgrade. What is refused gets an answer of HTTP, the last one on its connection. */
-export function passUpgrade(
-  passage: Passage,
-  request: IncomingMessage,
-  socket: Socket,
-  first: Buffer,
-): Promise<void> {
-  const response = responseOn(socket, request.method ?? "");
-  const exchange = { request, response };
-  return pass(passage, exchange, false, async (forwarded) => {
-    const { forwarder } = passage;
-    // Like any other request where the route does not follow upgrades.
-    if (!forwarded.route.webSocket || forwarded.method !== "GET")
-      return forwarder.forward(forwarded, undefined, exchange);
-    response.detachSocket(socket);
-    await forwarder.upgrade(forwarded, socket, first);
-  });
-}
+/**
+ * Checks requests, chooses their routes, admits them, and sends them on (docs/protocol.md, section 14). An upgrade that is
+ * refused gets an answer of HTTP, the last one on its connection.
+ */
+export const passagesTo = (forwarder: Forwarder): Passages => ({
+  request: (passage, exchange, expectsContinue) =>
+    pass(passage, exchange, expectsContinue, async (forwarded, request) => {
+      await forwarder.forward(forwarded, request.takeBody(), exchange);
+      await endUnread(exchange);
+    }),
+  upgrade(passage, request, socket, first) {
+    const response = responseOn(socket, request.method ?? "");
+    const exchange = { request, response };
+    return pass(passage, exchange, false, async (forwarded) => {
+      // Like any other request where the route does not follow upgrades.
+      if (!forwarded.route.webSocket || forwarded.method !== "GET")
+        return forwarder.forward(forwarded, undefined, exchange);
+      response.detachSocket(socket);
+      await forwarder.upgrade(forwarded, socket, first);
+    });
+  },
+  close: () => forwarder.close(),
+});
 
 async function pass(
   passage: Passage,
@@ -68,7 +56,7 @@ async function pass(
     const ambiguity = ambiguityOf(head);
     if (ambiguity !== undefined) return refusals.refuse(exchange, ambiguity, { Connection: "close" });
     const { method, target, rawHeaders } = head;
-    const host = hostOf(rawHeaders);
+    const [host = ""] = valuesOf(rawHeaders, "host");
     const found = routes.find(host, pathOf(target), method);
     if (found === undefined) return refusals.refuse(exchange, failure("no_route"));
     const { route, allow } = found;
@@ -93,11 +81,6 @@ async function pass(
   } finally {
     request?.release();
   }
-}
-
-function hostOf(rawHeaders: readonly string[]): string {
-  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
-  return at < 0 ? "" : (rawHeaders[at + 1] ?? "");
 }
 
 const isGone = ({ response }: Exchange): boolean =>

@@ -4,6 +4,9 @@ import { RefusalLog, sendRefusal } from "@authmesh/sdk/guard";
 import type { Answer } from "../admit/admission.js";
 import { failureAnswer } from "../failure-answer.js";
 import type { Exchange } from "./gateway-request.js";
+import type { RequestHead } from "./request-checks.js";
+
+type Refused = Pick<RequestHead, "method" | "target">;
 
 /** What the gateway itself refuses: problem documents (docs/protocol.md, section 14.6), and lines in the log. */
 export class Refusals {
@@ -14,16 +17,26 @@ export class Refusals {
   }
 
   refuse(exchange: Exchange, why: Failure, more: Answer["headers"] = {}): void {
-    const id = newDecisionId();
-    const { method = "", url = "" } = exchange.request;
-    this.#log.write({ id, failure: why, step: "gateway", proven: false }, method, url);
-    const answer = failureAnswer(why, id);
-    sendAnswer(exchange, { ...answer, headers: { ...answer.headers, ...more } });
+    const { method = "", url: target = "" } = exchange.request;
+    sendAnswer(exchange, this.answer({ method, target }, why, more));
   }
 
-  /** Of what was thrown: what has no name in the catalogue is told to nobody but the log. */
+  /** Of what was thrown. */
   refuseFor(exchange: Exchange, error: unknown): void {
-    this.refuse(exchange, error instanceof AmeshError ? error.failure : unexpected(error));
+    this.refuse(exchange, failureOf(error));
+  }
+
+  /** Writes the refusal of a request down, and gives what is to be answered. */
+  answer({ method, target }: Refused, why: Failure, more: Answer["headers"] = {}): Answer {
+    const id = newDecisionId();
+    this.#log.write({ id, failure: why, step: "gateway", proven: false }, method, target);
+    const answer = failureAnswer(why, id);
+    return { ...answer, headers: { ...answer.headers, ...more } };
+  }
+
+  /** Likewise of what was thrown. */
+  answerFor(request: Refused, error: unknown): Answer {
+    return this.answer(request, failureOf(error));
   }
 }
 
@@ -33,5 +46,8 @@ export function sendAnswer({ request, response }: Exchange, { headers, ...answer
   sendRefusal(response, { ...answer, headers: { ...headers, ...rest } });
 }
 
-const unexpected = (error: unknown): Failure =>
-  failure("unexpected_error", error instanceof Error ? error.message : undefined);
+/** What has no name in the catalogue is told to nobody but the log. */
+function failureOf(error: unknown): Failure {
+  if (error instanceof AmeshError) return error.failure;
+  return failure("unexpected_error", error instanceof Error ? error.message : undefined);
+}

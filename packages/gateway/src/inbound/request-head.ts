@@ -12,6 +12,22 @@ export function headOf({ request }: Pick<Exchange, "request">): RequestHead {
   };
 }
 
+/** Every value of a header, in order. @param name in lower case */
+export function valuesOf(rawHeaders: readonly string[], name: string): readonly string[] {
+  const values: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i] as string;
+    if (candidate.length === name.length && candidate.toLowerCase() === name)
+      values.push(rawHeaders[i + 1] as string);
+  }
+  return values;
+}
+
+/** Whether a body follows such headers in HTTP/1. */
+export const announcesBody = (rawHeaders: readonly string[]): boolean =>
+  valuesOf(rawHeaders, "transfer-encoding").length > 0 ||
+  Number(valuesOf(rawHeaders, "content-length")[0] ?? 0) > 0;
+
 /** HTTP/2 has `:authority`; a `host` beside it may only say the same (RFC 9113, section 8.3.1). */
 function withHost(rawHeaders: readonly string[]): readonly string[] {
   const fields: string[] = [];
