@@ -28,6 +28,10 @@ export function contextHeaders(
   return headers;
 }
 
+/** Every name that such a header can have, with that of the context token. */
+export const contextHeaderNames = (prefixes: readonly Prefix[]): readonly string[] =>
+  prefixes.flatMap((prefix) => [...Object.keys(contents), "Context"].map((name) => `${prefix}${name}`));
+
 /** Other than "!" to "~" and a space between two words; and "%", so that it can be decoded. */
 const written = /[^ !-$&-~]|(?<=^| ) | (?=$| )/gu;
 
