@@ -4,6 +4,8 @@
  *
  * @module
  */
+
+export { gatewaySchema } from "./config/config-document.js";
 export type {
   AdminConfig,
   AuthorityConfig,

@@ -1,0 +1,56 @@
+import { dirname, extname, resolve } from "node:path";
+import { AmeshError } from "@authmesh/core";
+import {
+  checkDocument,
+  type DocumentFormat,
+  formatTextProblem,
+  type TextProblem,
+} from "@authmesh/oath/document";
+import { type FileKind, readBoundedFile, type SeenFile, textOf } from "@authmesh/oath/node";
+import { configShape } from "./config-document.js";
+import type { GatewayConfig } from "./gateway-config.js";
+import type { GatewaySettings } from "./settings.js";
+import { type Surroundings, settingsOf } from "./settings-of.js";
+
+const kind: FileKind = { name: "The configuration", code: "gateway_config_invalid", maxBytes: 1_048_576 };
+
+const formats: Readonly<Record<string, DocumentFormat>> = {
+  ".json": "json",
+  ".yaml": "yaml",
+  ".yml": "yaml",
+};
+
+/** A configuration as its file says it, before anything from elsewhere takes the place of a member. */
+export type Amend = (config: GatewayConfig) => GatewayConfig;
+
+export interface ReadConfigOptions extends Pick<Surroundings, "env" | "role"> {
+  readonly amend: Amend;
+}
+
+/** @throws AmeshError `gateway_config_invalid`, `storage_failed` */
+export const readConfigFile = (path: string): Promise<SeenFile> => readBoundedFile(path, kind);
+
+/**
+ * What a file says, checked, with defaults filled in and its files looked at. Relative paths start from the file's folder.
+ *
+ * @throws AmeshError `gateway_config_invalid` that names everything that is wrong, a line each: "gateway.yaml:3:5: …"
+ */
+export async function settingsOfFile(file: SeenFile, options: ReadConfigOptions): Promise<GatewaySettings> {
+  const { path } = file;
+  const format = formats[extname(path)];
+  if (format === undefined)
+    throw new AmeshError(kind.code, `${path}: its name does not end in ${Object.keys(formats).join(", ")}.`);
+  const checked = checkDocument<GatewayConfig>(textOf(file, kind.code), format, {
+    shape: configShape,
+    maxBytes: kind.maxBytes,
+  });
+  if (checked.problems !== undefined) throw invalid(path, checked.problems);
+  const { env, role, amend } = options;
+  const scene = { env, role, folder: dirname(resolve(path)) };
+  const { settings, problems } = await settingsOf(amend(checked.value), scene);
+  if (settings !== undefined) return settings;
+  throw invalid(path, problems.map(checked.locate));
+}
+
+const invalid = (path: string, problems: readonly TextProblem[]): AmeshError =>
+  new AmeshError(kind.code, problems.map((problem) => formatTextProblem(path, problem)).join("\n"));
