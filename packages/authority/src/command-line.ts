@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import { readInteger } from "@authmesh/core/server-program";
+import { asUsage, readInteger } from "@authmesh/core/server-program";
 import type { Environment } from "@authmesh/keystore";
 import type { TokenAlgorithm } from "@authmesh/oath";
 import type { RegistrationMode } from "./accounts/registration.js";
@@ -144,20 +144,6 @@ function readAttestation(
   if (roots !== undefined) return { roots, require };
   if (require) throw new AmeshError("invalid_option", "--require-attestation needs --attestation-roots.");
   return undefined;
-}
-
-/** What is a programmer's mistake in a call is a person's on the command line. */
-export function asUsage<Result>(work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    const [firstSentence] = error.message.split(/\.(?:\s|$)/);
-    throw new AmeshError("invalid_option", `${firstSentence}.`, {
-      fix: "--help explains the options.",
-      cause: error,
-    });
-  }
 }
 
 function readLimit(text: string): [name: string, value: number] {

@@ -1,8 +1,8 @@
 import type { Writable } from "node:stream";
-import { type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
+import { asUsage, type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
 import type { Environment } from "@authmesh/keystore";
 import { completeOptions } from "./authority-options.js";
-import { asUsage, helpText, readArguments } from "./command-line.js";
+import { helpText, readArguments } from "./command-line.js";
 import { type Authority, createAuthority } from "./create-authority.js";
 import { servedAudit } from "./served-audit.js";
 

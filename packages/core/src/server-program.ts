@@ -5,10 +5,10 @@ export interface Output {
   write(text: string): unknown;
 }
 
-/** What tells a program to stop: `process`, in a program. */
+/** What tells a program to stop, or to read its configuration again: `process`, in a program. */
 export interface Signals {
-  on(name: SignalName, listener: () => void): unknown;
-  off(name: SignalName, listener: () => void): unknown;
+  on(name: SignalName | "SIGHUP", listener: () => void): unknown;
+  off(name: SignalName | "SIGHUP", listener: () => void): unknown;
 }
 
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
@@ -61,4 +61,20 @@ export function tellFailure(
 export function readInteger(name: string, text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new AmeshError("invalid_option", `${name} takes a number, not ${quoteForeign(text)}.`);
+}
+
+/**
+ * What is a programmer's mistake in a call is a person's on the command line.
+ *
+ * @param fix what helps
+ * @throws AmeshError `invalid_option` in the place of a TypeError
+ */
+export function asUsage<Result>(work: () => Result, fix = "--help explains the options."): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const [firstSentence] = error.message.split(/\.(?:\s|$)/);
+    throw new AmeshError("invalid_option", `${firstSentence}.`, { fix, cause: error });
+  }
 }

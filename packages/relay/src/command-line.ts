@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import { readInteger } from "@authmesh/core/server-program";
+import { asUsage, readInteger } from "@authmesh/core/server-program";
 import { defaultLimits, type RelayLimits } from "./limits.js";
 import type { RelayOptions } from "./relay-options.js";
 
@@ -55,12 +55,17 @@ export interface Arguments {
   readonly help: boolean;
 }
 
+/** What helps whoever gave an option that there is not. */
+export const usage = `The options are ${Object.keys(flags)
+  .map((name) => `--${name}`)
+  .join(", ")}; --help explains them.`;
+
 /** Reads flags, and the environment where they are silent. @throws AmeshError `invalid_option` */
 export function readArguments(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Arguments {
-  const { values } = asUsage(() => parseArgs({ args: [...argv], options: flags }));
+  const { values } = asUsage(() => parseArgs({ args: [...argv], options: flags }), usage);
   const options = {
     host: values.host ?? (env["HOST"] || "0.0.0.0"),
     port: readInteger("--port", values.port ?? (env["PORT"] || "3001")),
@@ -69,21 +74,6 @@ export function readArguments(
     limits: Object.fromEntries((values.limit ?? []).map(readLimit)) as Partial<RelayLimits>,
   };
   return { options, json: values.json ?? false, help: values.help ?? false };
-}
-
-/** What is a programmer's mistake in a call is a person's on the command line. */
-export function asUsage<Result>(work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    const names = Object.keys(flags).map((name) => `--${name}`);
-    const [firstSentence] = error.message.split(/\.(?:\s|$)/);
-    throw new AmeshError("invalid_option", `${firstSentence}.`, {
-      fix: `The options are ${names.join(", ")}; --help explains them.`,
-      cause: error,
-    });
-  }
 }
 
 function readLimit(text: string): [name: string, value: number] {

@@ -1,6 +1,6 @@
-import { type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
+import { asUsage, type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
 import { pino } from "pino";
-import { asUsage, helpText, readArguments } from "./command-line.js";
+import { helpText, readArguments, usage } from "./command-line.js";
 import type { RelayAddress } from "./listen-on.js";
 import { createRelay } from "./server.js";
 
@@ -34,7 +34,7 @@ export async function runRelay(argv: readonly string[], run: RelayRun = {}): Pro
       return 0;
     }
     const logger = pino({ base: null }, { write: (line: string) => void stderr.write(line) });
-    const relay = asUsage(() => createRelay({ ...options, logger }));
+    const relay = asUsage(() => createRelay({ ...options, logger }), usage);
     const address = await relay.listen();
     if (json) {
       const { url, port } = address;
