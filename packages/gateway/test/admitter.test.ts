@@ -3,8 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AmeshError, IncomingRequest } from "@authmesh/core";
 import { addDevice, createIdentity, type OpenIdentity, openIdentity, revokeDevice } from "@authmesh/keystore";
+import { feedStatuses } from "@authmesh/sdk/feed";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { RedisServer } from "../../../test/fixtures/redis-server.js";
+import { FeedAuthority } from "../../oath/test/fixtures/feed-authority.js";
+import { feedDevice } from "../../oath/test/fixtures/feed-devices.js";
+import { HttpServer } from "../../oath/test/fixtures/http-server.js";
 import type { Admitter } from "../src/admit/admission.js";
 import { createAdmitter } from "../src/admit/create-admitter.js";
 import { SharedParts } from "../src/admit/shared-parts.js";
@@ -295,6 +299,35 @@ describe("a change of the configuration", () => {
     await list.update((draft) => revokeDevice(draft, { deviceId, now: 1_800_000_001 }));
     expect((await lost).code).toBe("device_revoked");
     await trust();
+  });
+});
+
+describe("an authority", () => {
+  it("says who is enrolled and who was revoked, to one admitter after the other, and is followed no longer than that", async () => {
+    const enrolled = makeDevice();
+    const { added, revoked } = feedDevice("shop/till-2", { key: enrolled.publicKey.bytes });
+    const authority = new FeedAuthority("@acme", Date.now);
+    onTestFinished(() => authority.cut());
+    const http = await HttpServer.start(authority.answer, onTestFinished);
+    authority.iss = http.url;
+    await authority.change(added);
+    const given = { authority: { url: http.url, key: authority.first.publicJwk.kid, account: "@acme" } };
+    const parts = new SharedParts();
+    const route = routeOf();
+    const { admitter: first } = await open([route], given, parts);
+    expect(await ask(first, await enrolled.signed(), route)).toMatchObject({
+      subject: enrolled.publicKey.deviceId,
+    });
+    const { admitter: next } = await open([route, routeOf({ name: "further" })], given, parts);
+    await first.close();
+    expect(feedStatuses()).toHaveLength(1);
+    await expect.poll(() => authority.streams.size, { timeout: 10_000 }).toBe(1);
+    await authority.change(revoked);
+    await expect
+      .poll(async () => ask(next, await enrolled.signed(), route), { timeout: 10_000 })
+      .toBe("401 unauthorized");
+    await next.close();
+    expect(feedStatuses()).toEqual([]);
   });
 });
 
