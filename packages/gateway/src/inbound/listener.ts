@@ -59,6 +59,8 @@ export class Listener {
   readonly #settings: GatewaySettings;
   readonly #logger: Logger;
   readonly #lines = new Map<Duplex, PipelinedRequests>();
+  /** Connections of HTTP/1 that have not asked for anything yet; Node.js does not count them as idle. */
+  readonly #silent = new Set<Socket>();
   #closing = false;
   #stopRenewing = () => {};
 
@@ -71,6 +73,7 @@ export class Listener {
     this.#server.maxConnections = settings.maxConnections;
     this.#server.maxHeadersCount = 0; // none is dropped in silence: they are counted, and bounded by their bytes
     this.#server.setTimeout(0);
+    if (tls === undefined) this.#server.on("connection", (socket: Socket) => this.#greet(socket));
     this.#serve(this.#server, requests);
     this.#server.on("upgrade", requests.upgrade);
     this.#server.on("connect", requests.upgrade);
@@ -125,6 +128,7 @@ export class Listener {
     const server = this.#server;
     if (!server.listening) return;
     for (const line of this.#lines.values()) line.last();
+    for (const socket of this.#silent) socket.destroy();
     const closed = once(server, "close");
     server.close();
     for (const session of this.#sessions) session.close();
@@ -152,10 +156,16 @@ export class Listener {
     server.on("checkContinue", entered(true));
   }
 
+  #greet(socket: Socket): void {
+    this.#silent.add(socket);
+    socket.once("close", () => this.#silent.delete(socket));
+  }
+
   #lineOf(socket: Socket): PipelinedRequests {
     const present = this.#lines.get(socket);
     if (present !== undefined) return present;
     const line = new PipelinedRequests(socket);
+    this.#silent.delete(socket);
     this.#lines.set(socket, line);
     socket.once("close", () => this.#lines.delete(socket));
     return line;
@@ -183,7 +193,10 @@ export class Listener {
     server.removeAllListeners("secureConnection");
     server.on("secureConnection", (socket) => {
       if (socket.alpnProtocol === "h2") http2.emit("connection", socket);
-      else http1.call(server, socket);
+      else {
+        this.#greet(socket);
+        http1.call(server, socket);
+      }
     });
     return server;
   }

@@ -19,5 +19,7 @@ export function limitResets(session: ServerHttp2Session): void {
 }
 
 function endSession(session: Http2Session): void {
-  if (!session.destroyed) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  if (session.destroyed) return;
+  session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  session.destroy();
 }
