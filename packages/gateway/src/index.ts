@@ -4,6 +4,8 @@
  *
  * @module
  */
+export { type Authz, type AuthzOptions, createAuthz } from "./authz/create-authz.js";
+export type { ProxyName } from "./authz/proxy-dialects.js";
 
 export { gatewaySchema } from "./config/config-document.js";
 export type {

@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { freePort } from "../../../test/fixtures/free-port.js";
 import { startNginx } from "../../../test/fixtures/nginx.js";
 import { caddy } from "../../sdk/test/fixtures/proxies.js";
@@ -14,12 +14,13 @@ import {
   byHttpSignature,
   caller,
   client,
+  type Ended,
+  type Order,
   signatureFor,
   startAuthz,
   startService,
+  startTrust,
   stranger,
-  tokenFor,
-  trust,
 } from "./fixtures/authz-stage.js";
 import { routeOf } from "./fixtures/settings.js";
 
@@ -27,7 +28,6 @@ const routes = [
   routeOf({ name: "health", path: "/health", below: false, public: true }),
   routeOf({ path: "/api", accept: new Set(["device", "http-signature", "token"]) }),
 ];
-type Ended = (stop: () => Promise<void>) => void;
 type Start = (ended: Ended, ports: { readonly service: number; readonly authz: number }) => Promise<number>;
 
 /** The very configurations that the pages print, on other ports. Each gives its own. */
@@ -74,10 +74,12 @@ describe.each(["nginx", "caddy"] as const)("behind %s, as its page says", (proxy
   const ended: Ended = (stop) => void stops.unshift(stop);
   let service: Awaited<ReturnType<typeof startService>>;
   let port: number;
+  let trusted: Awaited<ReturnType<typeof startTrust>>;
 
   beforeAll(async () => {
     service = await startService(ended);
-    const authz = await startAuthz(ended, { proxy, host, routes });
+    trusted = await startTrust(ended);
+    const authz = await startAuthz(ended, { proxy }, { verification: trusted.verification, routes });
     port = await proxies[proxy](ended, { service: service.port, authz });
   });
   afterAll(async () => {
@@ -137,10 +139,14 @@ describe.each(["nginx", "caddy"] as const)("behind %s, as its page says", (proxy
   });
 
   test("a device that was revoked reaches nobody", async () => {
-    trust.revoked.add(caller.publicKey.deviceId);
-    onTestFinished(() => void trust.revoked.clear());
-    expect((await send("/api", { headers: await signed("/api") })).status).toBe(401);
+    const status = async () => (await send("/api", { headers: await signed("/api") })).status;
+    await trusted.revoke();
+    await vi.waitUntil(async () => (await status()) === 401, { timeout: 5000, interval: 20 });
+    service.seen.splice(0);
+    expect(await status()).toBe(401);
     expect(service.seen).toEqual([]);
+    await trusted.trust();
+    await vi.waitUntil(async () => (await status()) === 200, { timeout: 5000, interval: 20 });
   });
 
   test("a path without a route reaches nobody", async () => {
@@ -165,7 +171,7 @@ describe.each(["nginx", "caddy"] as const)("behind %s, as its page says", (proxy
 
   test.each([
     ["a signature", signatureFor],
-    ["a token", tokenFor],
+    ["a token", (order: Order) => trusted.tokenFor(order)],
   ])("%s that covers the body is refused, since the proxy does not show it", async (_, proofOf) => {
     const order = { url: new URL(`${origin}/api`), contentType: "text/plain", body: "order" };
     const headers = { authorization: await proofOf(order), "content-type": "text/plain" };
@@ -192,10 +198,14 @@ describe.each(["nginx", "caddy"] as const)("behind %s, as its page says", (proxy
   );
 
   test("a token passes with a body that it is not bound to, and once", async () => {
-    const order = { method: "POST", headers: { authorization: await tokenFor() }, body: '{"amount":1}' };
+    const order = {
+      method: "POST",
+      headers: { authorization: await trusted.tokenFor() },
+      body: '{"amount":1}',
+    };
     expect((await send("/api", order)).status).toBe(200);
     expect(service.seen[0]?.headers).toMatchObject({
-      "x-authmesh-subject": "svc://billing",
+      "x-authmesh-subject": "svc://billing/worker",
       "x-authmesh-kind": "token",
     });
     expect((await send("/api", order)).status).toBe(401);
