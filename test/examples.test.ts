@@ -44,6 +44,7 @@ test.each([
   ["nextjs", "nextjs/app/api/edge/route.ts"],
   ["protect-an-api-with-tokens", "token-api/server.js"],
   ["protect-an-api-with-tokens", "token-api/client.js"],
+  ["authz-nginx", "nginx-auth-request/amesh.conf"],
   ["websockets", "websockets/server.js"],
   ["websockets", "websockets/client.js"],
 ])("the guide %s shows the example %s as it is", (page, file) => {

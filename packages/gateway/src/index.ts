@@ -6,7 +6,6 @@
  */
 export { type Authz, type AuthzOptions, createAuthz } from "./authz/create-authz.js";
 export type { ProxyName } from "./authz/proxy-dialects.js";
-
 export { gatewaySchema } from "./config/config-document.js";
 export type {
   AdminConfig,
