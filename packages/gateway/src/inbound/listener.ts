@@ -188,12 +188,13 @@ export class Listener {
     http2.on("request", (incoming, response) => request({ request: incoming, response }, false));
     http2.on("checkContinue", (incoming, response) => request({ request: incoming, response }, true));
     http2.on("connect", (incoming, response) => request({ request: incoming, response }, false));
-    http2.on("session", (session) => this.#follow(session));
     const [http1] = server.listeners("secureConnection") as [(socket: TLSSocket) => void];
     server.removeAllListeners("secureConnection");
     server.on("secureConnection", (socket) => {
-      if (socket.alpnProtocol === "h2") http2.emit("connection", socket);
-      else {
+      if (socket.alpnProtocol === "h2") {
+        http2.once("session", (session) => this.#follow(session, socket));
+        http2.emit("connection", socket);
+      } else {
         this.#greet(socket);
         http1.call(server, socket);
       }
@@ -201,11 +202,14 @@ export class Listener {
     return server;
   }
 
-  #follow(session: ServerHttp2Session): void {
+  #follow(session: ServerHttp2Session, socket: Socket): void {
     this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
+    session.once("close", () => {
+      this.#sessions.delete(session);
+      socket.destroySoon();
+    });
     session.setTimeout(idleSessionMs, () => session.close());
-    limitResets(session);
+    limitResets(session, socket);
   }
 }
 
