@@ -184,7 +184,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       method: request.method,
       headers: [
         "Host",
-        upstream.settings.host === "caller" ? request.host : server.url.host,
+        // HTTP/1.0 knows requests without one.
+        (upstream.settings.host === "caller" && request.host) || server.url.host,
         ...(length === undefined || length === 0 ? [] : ["Content-Length", String(length)]),
         ...headers,
       ],

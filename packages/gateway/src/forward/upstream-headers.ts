@@ -51,7 +51,8 @@ export function upstreamHeaders(request: Forwarded): string[] {
     if (plain === "cookie") cookieAt = headers.length - 1;
   }
   if (forwardedFor.length > 0) headers.push("X-Forwarded-For", forwardedFor.join(", "));
-  headers.push("X-Forwarded-Host", host, "X-Forwarded-Proto", scheme);
+  if (host !== "") headers.push("X-Forwarded-Host", host);
+  headers.push("X-Forwarded-Proto", scheme);
   return headers;
 }
 

@@ -129,6 +129,14 @@ describe("bodies", () => {
     const stage = await stageBefore(await saying("HTTP/1.0 200 OK\r\nServer: old\r\n\r\nhello"));
     expect(await ask(stage.port)).toMatchObject({ status: 200, body: "hello", headers: { server: "old" } });
     expect(await askRaw(stage.port, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")).toMatch(/\r\n\r\nhello$/);
+    const seen: string[] = [];
+    const upstream = await serve((request, response) => {
+      seen.push(...request.rawHeaders.slice(0, 2));
+      response.end();
+    });
+    const second = await stageBefore(upstream);
+    await askRaw(second.port, "GET / HTTP/1.0\r\n\r\n");
+    expect(seen).toEqual(["host", `127.0.0.1:${upstream.port}`]);
   });
 
   it.each([
@@ -287,15 +295,19 @@ describe("an upstream", () => {
     expect([first.body, second.body]).toEqual(["hi", "hi"]);
   });
 
-  it("that closes before it answers is a 502, and is not asked twice", async () => {
+  it("that closes before it answers is a 502, and nobody is asked in its place", async () => {
     let asked = 0;
-    const stage = await stageBefore(
-      await serveRaw((socket) =>
-        socket.once("data", () => {
-          asked += 1;
-          socket.destroy();
-        }),
-      ),
+    const closing = async () =>
+      opened(
+        await serveRaw((socket) =>
+          socket.once("data", () => {
+            asked += 1;
+            socket.destroy();
+          }),
+        ),
+      ).url;
+    const stage = opened(
+      await setStage({ upstreams: [upstreamSettings([await closing(), await closing()])] }),
     );
     expect(JSON.parse((await ask(stage.port)).body).error).toBe("upstream_unreachable");
     expect(asked).toBe(1);
@@ -348,7 +360,7 @@ describe("a caller", () => {
       request.resume();
       request.socket.once("close", left);
     });
-    const stage = await stageBefore(upstream);
+    const stage = await stageBefore(upstream, { route: { answerTimeoutMs: 60_000 } });
     const request = httpRequest({ port: stage.port, method, agent: false });
     request.on("error", () => {});
     if (method === "PUT") request.write("a beginning");

@@ -183,6 +183,23 @@ describe("health checks", () => {
     expect(checks).toBe(before);
   });
 
+  it("let those go on who wait, once a server is well again", async () => {
+    let status = 500;
+    const service = opened(await named("one", (_, response) => void response.writeHead(status).end()));
+    const settings = upstreamSettings([service.url, await deadUrl()], { health, maxConnections: 1 });
+    const upstream = new Upstream(settings, undefined, { logger: silent });
+    await until(() => upstream.status().every(({ healthy }) => !healthy));
+    let turns = 0;
+    upstream.wait(() => {
+      turns += 1;
+      return upstream.take(none) !== undefined;
+    });
+    status = 200;
+    await until(() => turns === 1);
+    expect(upstream.status().map(({ pending }) => pending)).toEqual([1, 0]);
+    await upstream.destroy();
+  });
+
   it("leave nobody to ask where all fail: by their status, by refusing, by silence", async () => {
     const failing = [
       opened(await named("500", (_, response) => void response.writeHead(500).end())).url,
