@@ -245,6 +245,31 @@ export const verbs: readonly VerbRow[] = [
     load: () => import("./verbs/relay.js"),
   },
   {
+    name: "gateway",
+    summary: "verify requests for a service that knows nothing of amesh",
+    load: () => import("./verbs/gateway.js"),
+  },
+  {
+    name: "gateway check",
+    summary: "find what is wrong with a gateway's configuration",
+    load: () => import("./verbs/gateway-check.js"),
+  },
+  {
+    name: "gateway authz",
+    summary: "answer a proxy that asks whom to let in",
+    load: () => import("./verbs/gateway-authz.js"),
+  },
+  {
+    name: "gateway schema",
+    summary: "print the JSON Schema of a gateway's configuration",
+    load: () => import("./verbs/gateway-schema.js"),
+  },
+  {
+    name: "serve",
+    summary: "run the gateway, as `serve --gateway`",
+    load: () => import("./verbs/serve.js"),
+  },
+  {
     name: "authority init",
     summary: "make an issuer of tokens in a folder",
     load: () => import("./verbs/authority-init.js"),

@@ -34,3 +34,4 @@ export {
   type GatewayAddress,
   type GatewayOptions,
 } from "./create-gateway.js";
+export { type GatewayRun, runGateway } from "./main.js";

@@ -1,5 +1,5 @@
 import { dirname, extname, resolve } from "node:path";
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, type JsonObject } from "@authmesh/core";
 import {
   checkDocument,
   type DocumentFormat,
@@ -20,11 +20,9 @@ const formats: Readonly<Record<string, DocumentFormat>> = {
   ".yml": "yaml",
 };
 
-/** A configuration as its file says it, before anything from elsewhere takes the place of a member. */
-export type Amend = (config: GatewayConfig) => GatewayConfig;
-
 export interface ReadConfigOptions extends Pick<Surroundings, "env" | "role"> {
-  readonly amend: Amend;
+  /** Puts what counts more in the place of what the file says. */
+  readonly amend?: (config: JsonObject) => JsonObject;
 }
 
 /** @throws AmeshError `gateway_config_invalid`, `storage_failed` */
@@ -40,14 +38,14 @@ export async function settingsOfFile(file: SeenFile, options: ReadConfigOptions)
   const format = formats[extname(path)];
   if (format === undefined)
     throw new AmeshError(kind.code, `${path}: its name does not end in ${Object.keys(formats).join(", ")}.`);
-  const checked = checkDocument<GatewayConfig>(textOf(file, kind.code), format, {
+  const checked = checkDocument<JsonObject>(textOf(file, kind.code), format, {
     shape: configShape,
     maxBytes: kind.maxBytes,
   });
   if (checked.problems !== undefined) throw invalid(path, checked.problems);
-  const { env, role, amend } = options;
+  const { env, role, amend = (config) => config } = options;
   const scene = { env, role, folder: dirname(resolve(path)) };
-  const { settings, problems } = await settingsOf(amend(checked.value), scene);
+  const { settings, problems } = await settingsOf(amend(checked.value) as unknown as GatewayConfig, scene);
   if (settings !== undefined) return settings;
   throw invalid(path, problems.map(checked.locate));
 }

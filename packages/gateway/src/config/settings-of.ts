@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { checkAudience } from "@authmesh/core";
+import { checkAudience, quoteForeign } from "@authmesh/core";
 import type { Environment } from "@authmesh/keystore";
 import type { Place, Problem } from "@authmesh/oath/document";
 import { defaults } from "./defaults.js";
@@ -10,6 +10,8 @@ import { redisUrlOf } from "./redis-url.js";
 import { routesOf } from "./routes-of.js";
 import type { ContextSettings, GatewaySettings, TlsFiles, VerificationSettings } from "./settings.js";
 import { upstreamsOf } from "./upstreams-of.js";
+
+const defaultPort = { proxy: defaults.listen.port, authz: 8089 } as const;
 
 /** What a configuration is read in. */
 export interface Surroundings {
@@ -35,10 +37,11 @@ export async function settingsOf(config: GatewayConfig, scene: Surroundings): Pr
   const report: Report = (at, message) => problems.push({ at, message });
   const { folder } = scene;
   const redisUrl = redisUrlOf(config.redis, scene, report);
+  const listen = listenOf(config, scene, report);
   const upstreams = upstreamsOf(config, folder);
   const settings: GatewaySettings = {
-    listen: listenOf(config, scene, report),
-    admin: adminOf(config, report),
+    listen,
+    admin: adminOf(config, listen, report),
     verification: { ...verificationOf(config, folder), redisUrl },
     context: contextOf(config.context, folder),
     trustProxy: config.trustProxy ?? defaults.trustProxy,
@@ -60,7 +63,9 @@ function listenOf(
   scene: Surroundings,
   report: Report,
 ): GatewaySettings["listen"] {
-  const { host = defaults.listen.host, port = defaults.listen.port, tls } = listen;
+  const { env } = scene;
+  const { host = env["HOST"] || defaults.listen.host, tls } = listen;
+  const port = listen.port ?? portOf(env["PORT"] || String(defaultPort[scene.role]), report);
   if (tls === undefined) return { host, port, tls: undefined };
   if (tls.requireClientCert && tls.clientCa === undefined)
     report(["listen", "tls", "requireClientCert"], "means nothing without clientCa.");
@@ -73,11 +78,22 @@ function listenOf(
   return { host, port, tls: files };
 }
 
-function adminOf({ admin = {}, listen = {} }: GatewayConfig, report: Report): GatewaySettings["admin"] {
+/** @param text of the variable PORT */
+function portOf(text: string, report: Report): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535))
+    report(["listen", "port"], `is left to PORT, which is no port: ${quoteForeign(text)}.`);
+  return port;
+}
+
+function adminOf(
+  { admin = {} }: GatewayConfig,
+  listen: GatewaySettings["listen"],
+  report: Report,
+): GatewaySettings["admin"] {
   if (admin === false) return undefined;
   const { host = defaults.admin.host, port = defaults.admin.port } = admin;
-  const { host: mainHost = defaults.listen.host, port: mainPort = defaults.listen.port } = listen;
-  if (port !== 0 && port === mainPort && host === mainHost)
+  if (port !== 0 && port === listen.port && host === listen.host)
     report(["admin", "port"], `is the port that callers connect to: ${port}.`);
   return { host, port };
 }

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { GatewayConfig } from "../../src/config/gateway-config.js";
 import { settingsOfFile } from "../../src/config/read-config.js";
 import { folderOf, having, keyOf, problemsOfText, routing, smallest, tokens } from "./written-config.js";
 
@@ -356,7 +355,7 @@ describe("a configuration is refused, and the place is named,", () => {
     );
     const text = fc.array(piece, { maxLength: 12 }).map((parts) => parts.join(""));
     const folder = folderOf({});
-    const options = { env: {}, role: "proxy", amend: (config: GatewayConfig) => config } as const;
+    const options = { env: {}, role: "proxy" } as const;
     await fc.assert(
       fc.asyncProperty(fc.oneof(text, fc.string({ unit: "binary" })), async (text) => {
         const file = { path: join(folder, "gateway.yaml"), content: Buffer.from(text) };

@@ -29,7 +29,7 @@ export async function settingsOfText(
 ): Promise<GatewaySettings & { readonly folder: string }> {
   const folder = folderOf({ ...files, [name]: text });
   const file = await readConfigFile(join(folder, name));
-  return { ...(await settingsOfFile(file, { env, role, amend: (config) => config })), folder };
+  return { ...(await settingsOfFile(file, { env, role })), folder };
 }
 
 /** What is wrong with it, a line each, without the folder; empty for nothing. */

@@ -1,0 +1,22 @@
+import type { GatewaySettings } from "../config/settings.js";
+import type { Arguments } from "./command-line.js";
+import type { ServedAddress } from "./served.js";
+
+/** What a person is told when everything is open, with the next step. */
+export function greeting(
+  { command, values }: Arguments,
+  { url, adminPort }: ServedAddress,
+  { admin }: GatewaySettings,
+): string {
+  if (command === "authz")
+    return `The gateway answers ${values.get("proxy")} at ${url}
+Next: have the proxy ask there, as docs/guide/authz-${values.get("proxy")}.md says
+`;
+  const watched =
+    admin === undefined || adminPort === undefined
+      ? ""
+      : `Health and metrics are at http://${admin.host.includes(":") ? `[${admin.host}]` : admin.host}:${adminPort}\n`;
+  return `The gateway listens at ${url}
+${watched}Next: amesh listen, to let a machine in; then there: amesh request GET ${url}/
+`;
+}
