@@ -114,7 +114,7 @@ describe("a request", () => {
 });
 
 describe("a body that is verified first", () => {
-  const post = (url: string, body: Uint8Array, hash = sha256(body)) =>
+  const post = (url: string, body: Uint8Array<ArrayBuffer>, hash = sha256(body)) =>
     fetch(url, { method: "POST", body, headers: { "x-hash": hash } });
 
   it.each([0, 5, 65_536, 65_537, 10_000_000])("of %i bytes comes whole", async (bytes) => {

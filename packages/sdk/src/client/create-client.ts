@@ -68,9 +68,12 @@ export interface Client {
   readonly fetch: typeof globalThis.fetch;
   /**
    * The headers that make such a request good, once, for what sends it by other means than fetch: a WebSocket's
-   * handshake, a GET by default, whose URL may begin with `ws`.
+   * handshake, a GET by default, whose URL may begin with `ws`, or a body that is sent as it is given here.
    */
-  headers(url: string | URL, init?: Pick<RequestInit, "method" | "signal">): Promise<Record<string, string>>;
+  headers(
+    url: string | URL,
+    init?: Pick<RequestInit, "method" | "signal" | "body" | "headers">,
+  ): Promise<Record<string, string>>;
   /** Lets go of the key. A fetch that is called afterwards is refused. */
   close(): Promise<void>;
 }
