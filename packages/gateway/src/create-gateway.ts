@@ -1,4 +1,7 @@
+import type { ErrorCode } from "@authmesh/core";
 import { harmless, type Logger } from "@authmesh/oath/logger";
+import { createGatewayMetrics } from "./admin/gateway-metrics.js";
+import { openAdmin } from "./admin/open-admin.js";
 import { openCallerContext } from "./admit/caller-context.js";
 import { createAdmitter } from "./admit/create-admitter.js";
 import type { GatewaySettings } from "./config/settings.js";
@@ -50,32 +53,56 @@ export interface Gateway {
  */
 export async function createGateway(settings: GatewaySettings, options: GatewayOptions): Promise<Gateway> {
   const logger = harmless(options.logger);
+  const metrics = createGatewayMetrics();
+  const onRefused = (code: ErrorCode) => metrics.add("refusals_total", code);
   const open = async ({ context, verification, routes, upstreams, maxWebSockets }: GatewaySettings) => ({
     forwarding: { upstreams, maxWebSockets, context: await openCallerContext(context) },
-    admitter: await createAdmitter(verification, routes, { logger }),
+    admitter: await createAdmitter(verification, routes, { logger, onRefused }),
   });
-  const { forwarding, admitter } = await open(settings);
+  const opened = await open(settings);
+  let { forwarding } = opened;
+  const { admitter } = opened;
   const closing: (() => Promise<void>)[] = [() => admitter.close()];
   try {
-    const forwarder = createForwarder(forwarding, { logger });
+    const observe = (route: string, seconds: number) => metrics.observe("upstream_seconds", seconds, [route]);
+    const forwarder = createForwarder(forwarding, { logger, observe, failed: onRefused });
     closing.unshift(() => forwarder.close());
-    const server = new GatewayServer(settings, { admitter, passages: passagesTo(forwarder), logger });
+    const server = new GatewayServer(settings, {
+      admitter,
+      passages: passagesTo(forwarder),
+      metrics,
+      logger,
+    });
+    const admin = openAdmin({ server, metrics, keys: () => forwarding.context.keys, forwarder });
     return {
       async listen() {
+        // Before the first request, so that nothing goes unwatched.
+        const told = settings.admin && (await admin.listen(settings.admin));
         const { port } = await server.listen();
-        return { url: urlOf(settings, port), port, adminPort: undefined };
+        return { url: urlOf(settings, port), port, adminPort: told?.port };
       },
       async reload(next) {
-        const opened = await open(next);
         try {
-          forwarder.reload(opened.forwarding);
+          const fresh = await open(next);
+          try {
+            forwarder.reload(fresh.forwarding);
+          } catch (error) {
+            await fresh.admitter.close();
+            throw error;
+          }
+          forwarding = fresh.forwarding;
+          server.replace({ ...next, listen: settings.listen, admin: settings.admin }, fresh.admitter);
         } catch (error) {
-          await opened.admitter.close();
+          metrics.add("config_reloads_total", "refused");
           throw error;
         }
-        server.replace({ ...next, listen: settings.listen, admin: settings.admin }, opened.admitter);
+        metrics.add("config_reloads_total", "taken");
       },
-      close: () => server.close(),
+      // Whoever looks at the admin port sees the drain to its end.
+      async close() {
+        await server.close();
+        await admin.close();
+      },
     };
   } catch (error) {
     for (const close of closing) await close();

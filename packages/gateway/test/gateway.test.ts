@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { GatewaySettings } from "../src/config/settings.js";
-import { createGateway } from "../src/create-gateway.js";
+import { createGateway, type GatewayAddress } from "../src/create-gateway.js";
 import { makeDevice, silent, startIssuer } from "./fixtures/callers.js";
 import { expected, listening, tellWhatCame } from "./fixtures/served.js";
 import { routeOf, settingsOf } from "./fixtures/settings.js";
@@ -77,6 +77,7 @@ async function open(
 ): Promise<{
   readonly gateway: Awaited<ReturnType<typeof createGateway>>;
   readonly settings: GatewaySettings;
+  readonly address: GatewayAddress;
   readonly url: string;
   readonly port: number;
 }> {
@@ -114,13 +115,13 @@ async function open(
     ...(given.listen === undefined ? {} : { listen: { ...given.listen, port } }),
   };
   const gateway = await createGateway(settings, { logger: silent });
-  const { url: own } = await gateway.listen();
   onTestFinished(async () => {
     await gateway.close();
     service.closeAllConnections();
     await new Promise((resolve) => service.close(resolve));
   });
-  return { gateway, settings, url: own, port };
+  const address = await gateway.listen();
+  return { gateway, settings, address, url: address.url, port };
 }
 
 const { client } = device;
@@ -399,5 +400,72 @@ describe("a gateway that changes or ends", () => {
     await arrived.came;
     await gateway.close();
     expect(await asked).toBe("cut off");
+  });
+});
+
+describe("the admin port", () => {
+  const watched = { admin: { host: "127.0.0.1", port: 0 } };
+
+  const told = (of: GatewayAddress) => (path: string) => fetch(`http://127.0.0.1:${of.adminPort}${path}`);
+
+  it("counts what became of requests, by route and by code", async () => {
+    const { url, address } = await open(watched);
+    await client.fetch(`${url}/orders`);
+    await fetch(`${url}/orders`);
+    await fetch(`${url}/a//b`);
+    const ask = told(address);
+    await expect
+      .poll(async () => (await (await ask("/metrics")).text()).split("\n"))
+      .toEqual(
+        expect.arrayContaining([
+          'amesh_gateway_requests_total{route="/*",outcome="2xx"} 1',
+          'amesh_gateway_requests_total{route="/*",outcome="4xx"} 1',
+          'amesh_gateway_requests_total{route="",outcome="4xx"} 1',
+          'amesh_gateway_refusals_total{code="missing_header"} 1',
+          'amesh_gateway_refusals_total{code="ambiguous_request"} 1',
+          'amesh_gateway_upstream_seconds_count{route="/*"} 1',
+          "amesh_gateway_in_flight 0",
+        ]),
+      );
+    expect(await (await ask("/.well-known/jwks.json")).json()).toMatchObject({ keys: [{ crv: "P-256" }] });
+  });
+
+  it("counts upstreams that fail, and configurations", async () => {
+    const { url, address, gateway, settings } = await open(watched, (request) => request.socket.destroy());
+    expect((await fetch(`${url}/open`)).status).toBe(502);
+    const context = { ...settings.context, token: { ...settings.context.token, keyFile: "/nowhere" } };
+    await expect(gateway.reload({ ...settings, context })).rejects.toThrow();
+    await gateway.reload(settings);
+    const ask = told(address);
+    const text = await (await ask("/metrics")).text();
+    expect(text).toContain('amesh_gateway_refusals_total{code="upstream_unreachable"} 1');
+    expect(text).toContain('amesh_gateway_config_reloads_total{result="refused"} 1');
+    expect(text).toContain('amesh_gateway_config_reloads_total{result="taken"} 1');
+  });
+
+  it("says until the end that the gateway is draining, and who cannot be let in", async () => {
+    const waiting = expected<() => void>();
+    const listener: RequestListener = (_, response) => waiting.come(() => response.end("late"));
+    const { url, address, gateway } = await open(watched, listener);
+    const ask = told(address);
+    expect((await ask("/ready")).status).toBe(200);
+    const asked = fetch(`${url}/open`);
+    const answer = await waiting.came;
+    const closed = gateway.close();
+    const ready = await ask("/ready");
+    expect([ready.status, await ready.json()]).toEqual([503, { status: "not_ready", reason: "draining" }]);
+    answer();
+    expect(await (await asked).text()).toBe("late");
+    await closed;
+    await expect(ask("/health")).rejects.toThrow();
+  });
+
+  it("keeps a gateway from starting where something else listens", async () => {
+    const taken = createServer();
+    const port = await listening(taken);
+    onTestFinished(() => void taken.close());
+    await expect(open({ admin: { host: "127.0.0.1", port } })).rejects.toMatchObject({
+      code: "gateway_cannot_listen",
+    });
   });
 });

@@ -22,13 +22,22 @@ export async function answerQuestion(
   passage: Passage,
   exchange: Exchange,
   expectsContinue: boolean,
-): Promise<Answer> {
+): Promise<AnsweredQuestion> {
   const { dialect } = questions;
   const head = headOf(exchange);
-  const answer = await decide(questions, passage, { head, exchange, expectsContinue }).catch(
-    (error: unknown) => passage.refusals.answerFor(head, error),
+  const { route, answer } = await decide(questions, passage, { head, exchange, expectsContinue }).catch(
+    (error: unknown) => ({ route: "", answer: passage.refusals.answerFor(head, error) }),
   );
-  return answer.status === 200 ? admitting(answer, dialect, passage) : refusing(answer, dialect);
+  return {
+    route,
+    answer: answer.status === 200 ? admitting(answer, dialect, passage) : refusing(answer, dialect),
+  };
+}
+
+export interface AnsweredQuestion {
+  /** Name of the route; "" where it came to none. */
+  readonly route: string;
+  readonly answer: Answer;
 }
 
 interface Asked {
@@ -41,23 +50,27 @@ async function decide(
   { dialect, pathPrefix, context }: Questions,
   { generation, refusals, room }: Passage,
   { head, exchange, expectsContinue }: Asked,
-): Promise<Answer> {
+): Promise<AnsweredQuestion> {
+  const nowhere = (answer: Answer): AnsweredQuestion => ({ route: "", answer });
   const told = toldRequest(questionOf(head), dialect, pathPrefix);
   const { method, target, host } = told;
   const ambiguity = ambiguityOf({ method, target, httpVersion: "1.1", rawHeaders: ["host", host] });
-  if (ambiguity !== undefined) return refusals.answer(told, ambiguity);
+  if (ambiguity !== undefined) return nowhere(refusals.answer(told, ambiguity));
   const found = generation.routes.find(host, pathOf(target), method);
-  if (found === undefined) return refusals.answer(told, failure("no_route"));
+  if (found === undefined) return nowhere(refusals.answer(told, failure("no_route")));
   const { route, allow } = found;
   if (route === undefined)
-    return refusals.answer(told, failure("method_not_routed"), { Allow: allow.join(", ") });
+    return nowhere(refusals.answer(told, failure("method_not_routed"), { Allow: allow.join(", ") }));
   const question = new GatewayRequest(head, exchange, { route, room, expectsContinue });
   try {
     const request = new OriginalRequest(question, told, dialect);
     const { admitted, answer } = await generation.admitter.admit(request, route);
-    if (answer !== undefined) return answer;
+    if (answer !== undefined) return { route: route.name, answer };
     const headers = await context.headersFor({ route, method, target }, admitted);
-    return { status: 200, headers: Object.fromEntries(headers), body: "" };
+    return {
+      route: route.name,
+      answer: { status: 200, headers: Object.fromEntries(headers), body: "" },
+    };
   } finally {
     question.release();
   }

@@ -1,7 +1,11 @@
+import type { ErrorCode } from "@authmesh/core";
 import { consoleLogger, harmless, type Logger } from "@authmesh/oath/logger";
+import { createGatewayMetrics } from "../admin/gateway-metrics.js";
+import { openAdmin } from "../admin/open-admin.js";
 import { openCallerContext } from "../admit/caller-context.js";
 import { createAdmitter } from "../admit/create-admitter.js";
 import type { GatewaySettings } from "../config/settings.js";
+import type { GatewayAddress } from "../create-gateway.js";
 import { GatewayServer } from "../inbound/gateway-server.js";
 import { type ProxyName, proxyDialects } from "./proxy-dialects.js";
 import { passagesOf } from "./question-passages.js";
@@ -24,7 +28,7 @@ export interface AuthzOptions {
 /** Answers a proxy that asks whether requests may pass (docs/protocol.md, section 14.8). */
 export interface Authz {
   /** @throws AmeshError `gateway_cannot_listen` */
-  listen(): Promise<{ readonly url: string; readonly port: number }>;
+  listen(): Promise<GatewayAddress>;
   /**
    * Goes over to other settings: questions that come from now on are answered by them.
    *
@@ -52,25 +56,44 @@ export async function createAuthz(options: AuthzOptions): Promise<Authz> {
   const dialect = proxyDialects[proxy];
   if (pathPrefix !== "" && dialect.told !== undefined)
     throw new TypeError(`pathPrefix makes no sense with ${proxy}, which tells the target in a header.`);
+  const metrics = createGatewayMetrics();
+  const onRefused = (code: ErrorCode) => metrics.add("refusals_total", code);
   const open = async ({ context, verification, routes }: GatewaySettings) => ({
     context: await openCallerContext(context),
-    admitter: await createAdmitter(verification, routes, { logger }),
+    admitter: await createAdmitter(verification, routes, { logger, onRefused }),
   });
   const listening = (given: GatewaySettings) => ({ ...given, listen: { host, port, tls: undefined } });
   const opened = await open(settings);
   let { context } = opened;
   const passages = passagesOf(() => ({ dialect, pathPrefix, context }));
-  const server = new GatewayServer(listening(settings), { admitter: opened.admitter, passages, logger });
+  const server = new GatewayServer(listening(settings), {
+    admitter: opened.admitter,
+    passages,
+    metrics,
+    logger,
+  });
+  const admin = openAdmin({ server, metrics, keys: () => context.keys, forwarder: undefined });
   return {
     async listen() {
+      const told = settings.admin && (await admin.listen(settings.admin));
       const { port } = await server.listen();
-      return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, port };
+      const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+      return { url, port, adminPort: told?.port };
     },
     async reload(next) {
-      const fresh = await open(next);
-      context = fresh.context;
-      server.replace(listening(next), fresh.admitter);
+      try {
+        const fresh = await open(next);
+        context = fresh.context;
+        server.replace({ ...listening(next), admin: settings.admin }, fresh.admitter);
+      } catch (error) {
+        metrics.add("config_reloads_total", "refused");
+        throw error;
+      }
+      metrics.add("config_reloads_total", "taken");
     },
-    close: () => server.close(),
+    async close() {
+      await server.close();
+      await admin.close();
+    },
   };
 }

@@ -1,5 +1,6 @@
 import { responseOn } from "../forward/web-socket.js";
-import type { Passages } from "../inbound/passages.js";
+import type { Exchange } from "../inbound/gateway-request.js";
+import type { Passage, Passages, Passed } from "../inbound/passages.js";
 import { sendAnswer } from "../inbound/refusals.js";
 import { answerQuestion, type Questions } from "./answer-question.js";
 
@@ -10,11 +11,20 @@ import { answerQuestion, type Questions } from "./answer-question.js";
  * @param questions how they come at this moment
  */
 export const passagesOf = (questions: () => Questions): Passages => ({
-  async request(passage, exchange, expectsContinue) {
-    sendAnswer(exchange, await answerQuestion(questions(), passage, exchange, expectsContinue));
-  },
-  async upgrade(passage, request, socket) {
+  request: (passage, exchange, expectsContinue) => answer(questions(), passage, exchange, expectsContinue),
+  upgrade(passage, request, socket) {
     const exchange = { request, response: responseOn(socket, request.method ?? "") };
-    sendAnswer(exchange, await answerQuestion(questions(), passage, exchange, false));
+    return answer(questions(), passage, exchange, false);
   },
 });
+
+async function answer(
+  questions: Questions,
+  passage: Passage,
+  exchange: Exchange,
+  expectsContinue: boolean,
+): Promise<Passed> {
+  const { route, answer } = await answerQuestion(questions, passage, exchange, expectsContinue);
+  sendAnswer(exchange, answer);
+  return { route, status: answer.status };
+}

@@ -71,9 +71,9 @@ export const flags = {
   "admin-port": {
     value: "N",
     number: true,
-    about: "port of /health, /ready and /metrics (default 9090)",
+    about: "port of /health, /ready and /metrics (default 9090, of authz none)",
     at: ["admin", "port"],
-    for: proxying,
+    for: verifying,
   },
   "no-admin": { about: "do not serve these", at: ["admin"], says: false, for: proxying },
   identity: {

@@ -8,14 +8,14 @@ export function greeting(
   { url, adminPort }: ServedAddress,
   { admin }: GatewaySettings,
 ): string {
-  if (command === "authz")
-    return `The gateway answers ${values.get("proxy")} at ${url}
-Next: have the proxy ask there, as docs/guide/authz-${values.get("proxy")}.md says
-`;
   const watched =
     admin === undefined || adminPort === undefined
       ? ""
       : `Health and metrics are at http://${admin.host.includes(":") ? `[${admin.host}]` : admin.host}:${adminPort}\n`;
+  if (command === "authz")
+    return `The gateway answers ${values.get("proxy")} at ${url}
+${watched}Next: have the proxy ask there, as docs/guide/authz-${values.get("proxy")}.md says
+`;
   return `The gateway listens at ${url}
 ${watched}Next: amesh listen, to let a machine in; then there: amesh request GET ${url}/
 `;

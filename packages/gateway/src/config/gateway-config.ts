@@ -7,7 +7,10 @@ export interface GatewayConfig {
   /** For editors; says nothing. */
   readonly $schema?: string;
   readonly listen?: ListenConfig;
-  /** Where `/health`, `/ready`, `/metrics` and the keys of context tokens are. Default 127.0.0.1:9090; false: nowhere. */
+  /**
+   * Where `/health`, `/ready`, `/metrics` and the keys of context tokens are. Default 127.0.0.1:9090, and nowhere for
+   * external authorization; false: nowhere.
+   */
   readonly admin?: AdminConfig | false;
   /** The hosts that callers name. Default: AMESH_AUDIENCE, else what `amesh init --audience` sealed. */
   readonly audience?: string | readonly string[];

@@ -41,7 +41,7 @@ export async function settingsOf(config: GatewayConfig, scene: Surroundings): Pr
   const upstreams = upstreamsOf(config, folder);
   const settings: GatewaySettings = {
     listen,
-    admin: adminOf(config, listen, report),
+    admin: adminOf(config, scene.role, listen, report),
     verification: { ...verificationOf(config, folder), redisUrl },
     context: contextOf(config.context, folder),
     trustProxy: config.trustProxy ?? defaults.trustProxy,
@@ -86,13 +86,15 @@ function portOf(text: string, report: Report): number {
   return port;
 }
 
+/** Beside a gateway external authorization has none, unless it is given one of its own. */
 function adminOf(
-  { admin = {} }: GatewayConfig,
+  { admin }: GatewayConfig,
+  role: Surroundings["role"],
   listen: GatewaySettings["listen"],
   report: Report,
 ): GatewaySettings["admin"] {
-  if (admin === false) return undefined;
-  const { host = defaults.admin.host, port = defaults.admin.port } = admin;
+  if (admin === false || (admin === undefined && role === "authz")) return undefined;
+  const { host = defaults.admin.host, port = defaults.admin.port } = admin ?? {};
   if (port !== 0 && port === listen.port && host === listen.host)
     report(["admin", "port"], `is the port that callers connect to: ${port}.`);
   return { host, port };

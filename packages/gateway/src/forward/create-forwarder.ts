@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { AmeshError } from "@authmesh/core";
+import { AmeshError, type ErrorCode } from "@authmesh/core";
 import { harmless, type Logger } from "@authmesh/oath/logger";
 import { type Schedule, unreferencedTimer } from "@authmesh/oath/timing";
 import { type Response, sendFailure } from "./answer-writer.js";
@@ -16,6 +16,8 @@ export interface ForwarderScene {
   readonly logger: Logger;
   /** Told of each answer of an upstream: the name of the route, and the seconds until its head. */
   readonly observe?: (route: string, seconds: number) => void;
+  /** Told of each request that could not be sent on, or whose answer could not. */
+  readonly failed?: (code: ErrorCode) => void;
   /** Milliseconds that only grow. Default `performance.now`. */
   readonly now?: () => number;
   /** From 0 to 1. Default `Math.random`. */
@@ -32,7 +34,7 @@ export interface ForwarderScene {
 export function createForwarder(given: ForwarderSettings, scene: ForwarderScene): Forwarder {
   const { observe = () => {}, now = () => performance.now(), schedule = unreferencedTimer } = scene;
   const logger = harmless(scene.logger);
-  const log = new FailureLog(logger, now);
+  const log = new FailureLog(logger, { now, count: scene.failed });
   let settings = given;
   const upstreams = new Upstreams(given.upstreams, { ...scene, logger, now, schedule });
   const tunnels = new Set<Tunnel>();
@@ -81,10 +83,13 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
     });
   }
 
-  async function upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<void> {
+  async function upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<number | undefined> {
     const response = responseOn(socket, request.method);
-    if (tunnels.size + upgrading >= settings.maxWebSockets)
-      return refuse(new AmeshError("gateway_busy"), request, response);
+    const answered = () => (response.headersSent ? response.statusCode : undefined);
+    if (tunnels.size + upgrading >= settings.maxWebSockets) {
+      refuse(new AmeshError("gateway_busy"), request, response);
+      return answered();
+    }
     upgrading += 1;
     let over: Promise<void> | undefined;
     const upgraded: ExchangeParts["upgraded"] = (raw, upstream) => {
@@ -95,7 +100,9 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
     };
     await exchange(request, response, { body: undefined, upgraded });
     upgrading -= 1;
+    if (over === undefined) return answered();
     await over;
+    return 101;
   }
 
   return {

@@ -45,8 +45,8 @@ export interface Forwarder {
       readonly response: ServerResponse | Http2ServerResponse;
     },
   ): Promise<void>;
-  /** Likewise of an upgrade to WebSocket: resolves when the connection is over. */
-  upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<void>;
+  /** Likewise of an upgrade to WebSocket: resolves when the connection is over, with the status that was answered. */
+  upgrade(request: Forwarded, socket: Duplex, head: Buffer): Promise<number | undefined>;
   /**
    * Goes over to a new configuration: requests that come from now on follow it, those under way finish as they began. The
    * connections of upstreams that it leaves as they are stay.

@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import type { Logger } from "@authmesh/oath/logger";
+import { type GatewayMetrics, outcomeOf } from "../admin/gateway-metrics.js";
 import type { Admitter } from "../admit/admission.js";
 import type { GatewaySettings } from "../config/settings.js";
 import { Generation } from "./generation.js";
 import { Listener } from "./listener.js";
-import type { Passage, Passages } from "./passages.js";
+import type { Passage, Passages, Passed } from "./passages.js";
 import { Refusals } from "./refusals.js";
 import { SpoolRoom } from "./spool.js";
 
@@ -12,13 +13,13 @@ export interface GatewayServerParts {
   readonly admitter: Admitter;
   readonly passages: Passages;
   readonly logger: Logger;
-  /** Told of each request that is over: the name of its route, or "" for none, its status, and its seconds. */
-  readonly observe?: (route: string, status: number, seconds: number) => void;
+  readonly metrics: GatewayMetrics;
 }
 
 /** The front of a gateway: connections, the requests on them, and the configuration that these pass through. */
 export class GatewayServer {
   readonly #passages: Passages;
+  readonly #metrics: GatewayMetrics;
   readonly #refusals: Refusals;
   readonly #room: SpoolRoom;
   readonly #listener: Listener;
@@ -28,10 +29,11 @@ export class GatewayServer {
   #closing: Promise<void> | undefined;
 
   /** @throws AmeshError `gateway_cannot_listen` for a certificate that cannot be used */
-  constructor(settings: GatewaySettings, { admitter, passages, logger }: GatewayServerParts) {
+  constructor(settings: GatewaySettings, { admitter, passages, metrics, logger }: GatewayServerParts) {
     this.#generation = new Generation(settings, admitter);
     this.#passages = passages;
-    this.#refusals = new Refusals(logger);
+    this.#metrics = metrics;
+    this.#refusals = new Refusals(logger, (code) => metrics.add("refusals_total", code));
     this.#room = new SpoolRoom(settings.spoolBytes);
     this.#listener = new Listener(
       settings,
@@ -48,9 +50,9 @@ export class GatewayServer {
     );
   }
 
-  /** Of the configuration that new requests pass through. */
-  get admitter(): Admitter {
-    return this.#generation.admitter;
+  /** What new requests pass through. */
+  get generation(): Pick<Generation, "settings" | "admitter"> {
+    return this.#generation;
   }
 
   /** Requests and WebSockets, of whatever configuration. */
@@ -108,9 +110,17 @@ export class GatewayServer {
     await this.#room.close();
   }
 
-  #run(work: (passage: Passage) => Promise<void>): void {
+  #run(work: (passage: Passage) => Promise<Passed>): void {
     const generation = this.#generation;
     const passage = { generation, refusals: this.#refusals, room: this.#room };
-    void generation.run(() => work(passage));
+    const started = performance.now();
+    void generation
+      .run(() => work(passage))
+      .then(({ route, status }) => {
+        this.#metrics.add("requests_total", [route, outcomeOf(status)]);
+        // A WebSocket lasts as long as it is wanted.
+        if (status !== 101)
+          this.#metrics.observe("request_seconds", (performance.now() - started) / 1000, [route]);
+      });
   }
 }

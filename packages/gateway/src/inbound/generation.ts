@@ -21,10 +21,10 @@ export class Generation {
     return this.#underWay;
   }
 
-  async run(work: () => Promise<void>): Promise<void> {
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#underWay++;
     try {
-      await work();
+      return await work();
     } finally {
       this.#underWay--;
       if (this.#underWay === 0) this.#settled();

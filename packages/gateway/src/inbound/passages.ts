@@ -12,10 +12,18 @@ export interface Passage {
   readonly room: SpoolRoom;
 }
 
+/** What became of a request. */
+export interface Passed {
+  /** Name of its route; "" where it came to none. */
+  readonly route: string;
+  /** That was answered; undefined where the caller left before it had the whole answer. */
+  readonly status: number | undefined;
+}
+
 /** What becomes of requests: they are sent on, or answered here. Neither rejects. */
 export interface Passages {
-  request(passage: Passage, exchange: Exchange, expectsContinue: boolean): Promise<void>;
-  upgrade(passage: Passage, request: IncomingMessage, socket: Socket, first: Buffer): Promise<void>;
+  request(passage: Passage, exchange: Exchange, expectsContinue: boolean): Promise<Passed>;
+  upgrade(passage: Passage, request: IncomingMessage, socket: Socket, first: Buffer): Promise<Passed>;
   /** Called when no request is under way any more. */
   close?(): Promise<void>;
 }

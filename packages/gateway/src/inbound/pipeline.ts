@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { constants } from "node:http2";
-import { failure } from "@authmesh/core";
+import { type Failure, failure } from "@authmesh/core";
 import { discardUnread } from "@authmesh/sdk/guard";
 import type { Forwarded, Forwarder } from "../forward/forwarder.js";
 import { responseOn } from "../forward/web-socket.js";
 import { originOf } from "./forwarded-for.js";
 import { type Exchange, GatewayRequest } from "./gateway-request.js";
-import type { Passage, Passages } from "./passages.js";
+import type { Passage, Passages, Passed } from "./passages.js";
 import { sendAnswer } from "./refusals.js";
 import { ambiguityOf, pathOf } from "./request-checks.js";
 import { headOf, valuesOf } from "./request-head.js";
@@ -14,7 +14,8 @@ import { headOf, valuesOf } from "./request-head.js";
 /** More are answered with 431. */
 const mostHeaders = 100;
 
-type SendOn = (forwarded: Forwarded, request: GatewayRequest) => Promise<void>;
+/** Resolves with the status that was answered; undefined where the caller left without one. */
+type SendOn = (forwarded: Forwarded, request: GatewayRequest) => Promise<number | undefined>;
 
 /**
  * Checks requests, chooses their routes, admits them, and sends them on (docs/protocol.md, section 14). An upgrade that is
@@ -25,43 +26,53 @@ export const passagesTo = (forwarder: Forwarder): Passages => ({
     pass(passage, exchange, expectsContinue, async (forwarded, request) => {
       await forwarder.forward(forwarded, request.takeBody(), exchange);
       await endUnread(exchange);
+      return answered(exchange);
     }),
   upgrade(passage, request, socket, first) {
     const response = responseOn(socket, request.method ?? "");
     const exchange = { request, response };
     return pass(passage, exchange, false, async (forwarded) => {
       // Like any other request where the route does not follow upgrades.
-      if (!forwarded.route.webSocket || forwarded.method !== "GET")
-        return forwarder.forward(forwarded, undefined, exchange);
+      if (!forwarded.route.webSocket || forwarded.method !== "GET") {
+        await forwarder.forward(forwarded, undefined, exchange);
+        return answered(exchange);
+      }
       response.detachSocket(socket);
-      await forwarder.upgrade(forwarded, socket, first);
+      return forwarder.upgrade(forwarded, socket, first);
     });
   },
   close: () => forwarder.close(),
 });
 
 async function pass(
-  passage: Passage,
+  { generation, refusals, room }: Passage,
   exchange: Exchange,
   expectsContinue: boolean,
   sendOn: SendOn,
-): Promise<void> {
-  const { generation, refusals, room } = passage;
+): Promise<Passed> {
   const { settings, admitter, routes } = generation;
   let request: GatewayRequest | undefined;
+  let name = "";
+  const over = (): Passed => ({ route: name, status: answered(exchange) });
+  const refuse = (why: Failure, more?: Readonly<Record<string, string>>): Passed => {
+    refusals.refuse(exchange, why, more);
+    return over();
+  };
   try {
     const head = headOf(exchange);
-    if (head.rawHeaders.length > 2 * mostHeaders)
-      return sendAnswer(exchange, { status: 431, headers: { Connection: "close" }, body: "" });
+    if (head.rawHeaders.length > 2 * mostHeaders) {
+      sendAnswer(exchange, { status: 431, headers: { Connection: "close" }, body: "" });
+      return over();
+    }
     const ambiguity = ambiguityOf(head);
-    if (ambiguity !== undefined) return refusals.refuse(exchange, ambiguity, { Connection: "close" });
+    if (ambiguity !== undefined) return refuse(ambiguity, { Connection: "close" });
     const { method, target, rawHeaders } = head;
     const [host = ""] = valuesOf(rawHeaders, "host");
     const found = routes.find(host, pathOf(target), method);
-    if (found === undefined) return refusals.refuse(exchange, failure("no_route"));
+    if (found === undefined) return refuse(failure("no_route"));
     const { route, allow } = found;
-    if (route === undefined)
-      return refusals.refuse(exchange, failure("method_not_routed"), { Allow: allow.join(", ") });
+    if (route === undefined) return refuse(failure("method_not_routed"), { Allow: allow.join(", ") });
+    name = route.name;
     request = new GatewayRequest(head, exchange, { route, room, expectsContinue });
     const origin = originOf(
       {
@@ -73,14 +84,26 @@ async function pass(
       settings.trustProxy,
     );
     const { admitted, answer } = await admitter.admit(request, route);
-    if (isGone(exchange)) return;
-    if (answer !== undefined) return sendAnswer(exchange, answer);
-    await sendOn({ route, admitted, method, target, host, rawHeaders, ...origin }, request);
+    if (isGone(exchange)) return over();
+    if (answer !== undefined) {
+      sendAnswer(exchange, answer);
+      return over();
+    }
+    const status = await sendOn({ route, admitted, method, target, host, rawHeaders, ...origin }, request);
+    return { route: name, status };
   } catch (error) {
     refusals.refuseFor(exchange, error);
+    return over();
   } finally {
     request?.release();
   }
+}
+
+/** The status that was answered; undefined where the caller left before it had the whole answer. */
+function answered(exchange: Exchange): number | undefined {
+  const { response } = exchange;
+  const whole = response.headersSent && (response.writableEnded || !isGone(exchange));
+  return whole ? response.statusCode : undefined;
 }
 
 const isGone = ({ response }: Exchange): boolean =>

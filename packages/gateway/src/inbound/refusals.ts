@@ -1,4 +1,4 @@
-import { AmeshError, type Failure, failure, newDecisionId } from "@authmesh/core";
+import { AmeshError, type ErrorCode, type Failure, failure, newDecisionId } from "@authmesh/core";
 import type { Logger } from "@authmesh/oath/logger";
 import { RefusalLog, sendRefusal } from "@authmesh/sdk/guard";
 import type { Answer } from "../admit/admission.js";
@@ -11,9 +11,12 @@ type Refused = Pick<RequestHead, "method" | "target">;
 /** What the gateway itself refuses: problem documents (docs/protocol.md, section 14.6), and lines in the log. */
 export class Refusals {
   readonly #log: RefusalLog;
+  readonly #count: (code: ErrorCode) => void;
 
-  constructor(logger: Logger) {
+  /** @param count told of each refusal, for metrics */
+  constructor(logger: Logger, count: (code: ErrorCode) => void) {
     this.#log = new RefusalLog(logger);
+    this.#count = count;
   }
 
   refuse(exchange: Exchange, why: Failure, more: Answer["headers"] = {}): void {
@@ -29,6 +32,7 @@ export class Refusals {
   /** Writes the refusal of a request down, and gives what is to be answered. */
   answer({ method, target }: Refused, why: Failure, more: Answer["headers"] = {}): Answer {
     const id = newDecisionId();
+    this.#count(why.code);
     this.#log.write({ id, failure: why, step: "gateway", proven: false }, method, target);
     const answer = failureAnswer(why, id);
     return { ...answer, headers: { ...answer.headers, ...more } };

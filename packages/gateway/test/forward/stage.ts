@@ -109,8 +109,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     { upstreams: options.upstreams, maxWebSockets: options.maxWebSockets ?? 100, context },
     { logger, observe: (route, seconds) => void observed.push([route, seconds]), ...options.scene },
   );
-  const running = new Set<Promise<void>>();
-  const track = (promise: Promise<void>) => {
+  const running = new Set<Promise<unknown>>();
+  const track = (promise: Promise<unknown>) => {
     running.add(promise);
     void promise.finally(() => running.delete(promise));
   };
