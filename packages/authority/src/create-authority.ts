@@ -26,7 +26,7 @@ import { addressBehind } from "./http/address-of.js";
 import { createApp } from "./http/app.js";
 import { dialledOrigin } from "./http/dialled-origin.js";
 import { EventStreams } from "./http/event-streams.js";
-import { createServer, listenOn, followCertificate } from "./http/listen-on.js";
+import { createServer, followCertificate, listenOn } from "./http/listen-on.js";
 import { RateLimit } from "./http/rate-limit.js";
 import { KeyRing } from "./keys/key-ring.js";
 import { createAuthorityMetrics } from "./metrics.js";

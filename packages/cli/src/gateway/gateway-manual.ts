@@ -44,15 +44,16 @@ export const proxyingOptions: readonly OptionManual[] = [
   { flags: "--web-socket", about: "follow upgrades to WebSocket" },
 ];
 
-export const gatewayEnvironment: readonly Row[] = [
+export const configEnvironment: readonly Row[] = [
   ["HOST", "used where neither --host nor the configuration says"],
   ["PORT", "used where neither --port nor the configuration says"],
   ["AMESH_GATEWAY_CONFIG", "the configuration"],
   ["AMESH_AUDIENCE", "used where no audience is named"],
   ["AMESH_REDIS_URL", "redis://…: where nonces and used tokens are shared"],
   ["AMESH_REDIS_URL_FILE", "file with that URL"],
-  ...keyStoreEnvironment,
 ];
+
+export const gatewayEnvironment: readonly Row[] = [...configEnvironment, ...keyStoreEnvironment];
 
 export const servingExit: readonly Row[] = [
   ["0", "stopped by a signal"],

@@ -1,6 +1,6 @@
 import {
+  configEnvironment,
   fileArgument,
-  gatewayEnvironment,
   proxyingOptions,
   verifyingOptions,
 } from "../gateway/gateway-manual.js";
@@ -18,7 +18,7 @@ export const verb: Verb = {
       ...proxyingOptions,
       ...verifyingOptions,
     ],
-    environment: gatewayEnvironment,
+    environment: configEnvironment,
     examples: [
       ["amesh gateway check gateway.yaml", "before it is put in force"],
       ["amesh gateway check --json gateway.yaml", "for a program"],

@@ -20,10 +20,7 @@ export const manual: Manual = {
   examples: [
     ["amesh gateway --upstream http://127.0.0.1:8080 --audience api.example.com", "one service"],
     ["amesh gateway gateway.yaml", "with routes, upstreams and limits"],
-    [
-      "amesh gateway --upstream http://127.0.0.1:8080 --issuer https://issuer.example.com --token-audience api.example.com --policy policy.yaml",
-      "tokens too",
-    ],
+    ["amesh gateway --upstream http://127.0.0.1:8080 --cert api.pem --key api-key.pem", "with TLS"],
   ],
   exit: servingExit,
 };

@@ -1,3 +1,4 @@
+import { foldCase } from "../inbound/routes.js";
 import type { RouteSettings } from "./settings.js";
 
 /** A route of which nothing says whether it or another one is chosen (docs/protocol.md, section 14.2). */
@@ -25,7 +26,7 @@ export function findAlike(routes: readonly RouteSettings[]): readonly Alike[] {
 
 /** One for each kind of request that a route is named for. */
 function keysOf({ hosts, methods, path, below, caseSensitive }: RouteSettings): readonly string[] {
-  const folded = `${caseSensitive ? path : path.toLowerCase()}${below ? "/*" : path === "" ? "/" : ""}`;
+  const folded = `${caseSensitive ? path : foldCase(path)}${below ? "/*" : path === "" ? "/" : ""}`;
   return (methods.length === 0 ? ["every method"] : methods).flatMap((method) =>
     (hosts.length === 0 ? ["every host"] : hosts).map((host) => `${method}, ${host}, ${folded}`),
   );

@@ -228,7 +228,11 @@ const members = {
     flag,
     defaults.caseSensitive,
   ),
-  spoolBytes: about("Largest sum of bodies that wait on disk.", bytes, defaults.spoolBytes),
+  spoolBytes: about(
+    "Largest sum of bodies that wait to be verified, in memory and on disk, in bytes.",
+    bytes,
+    defaults.spoolBytes,
+  ),
   maxConnections: about("Connections of callers.", count, defaults.maxConnections),
   maxWebSockets: about("Of these, WebSockets.", number(0, 1_000_000), defaults.maxWebSockets),
   drainSeconds: about(

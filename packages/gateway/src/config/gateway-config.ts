@@ -22,7 +22,7 @@ export interface GatewayConfig {
   /** Tokens are verified where this is given. */
   readonly tokens?: TokensConfig;
   readonly authority?: AuthorityConfig;
-  /** Where nonces, used tokens and revocations of the fleet are shared. Default: the memory of this process. */
+  /** Where nonces, used tokens and revocations of the fleet are shared. Default: AMESH_REDIS_URL, else the memory of this process. */
   readonly redis?: RedisConfig;
   /** A file for audit events, or "-" for standard output. Default: nowhere. */
   readonly audit?: string;

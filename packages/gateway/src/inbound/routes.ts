@@ -85,6 +85,6 @@ function comparablePath(path: string): string {
 }
 
 /** Over capitals, since some letters have more than one small form. */
-const foldCase = (path: string): string => path.toUpperCase().toLowerCase().normalize("NFC");
+export const foldCase = (path: string): string => path.toUpperCase().toLowerCase().normalize("NFC");
 
 const hostName = (host: string): string => host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
