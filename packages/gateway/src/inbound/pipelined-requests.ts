@@ -18,6 +18,8 @@ export class PipelinedRequests {
   readonly #socket: Socket;
   readonly #waiting: (() => void)[] = [];
   #present: Http1Exchange | undefined;
+  /** Bytes of earlier answers. */
+  #writtenBefore = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -27,12 +29,14 @@ export class PipelinedRequests {
   get owesAnswers(): boolean {
     if (this.#present === undefined) return false;
     const { request, response } = this.#present;
-    return this.#waiting.length > 0 || request.complete || response.headersSent;
+    const began = response.headersSent && this.#socket.bytesWritten > this.#writtenBefore;
+    return this.#waiting.length > 0 || request.complete || began;
   }
 
   add(exchange: Http1Exchange, begin: (exchange: Http1Exchange) => void): void {
     const start = () => {
       this.#present = exchange;
+      this.#writtenBefore = this.#socket.bytesWritten;
       exchange.response.once("close", () => this.#next());
       begin(exchange);
     };
