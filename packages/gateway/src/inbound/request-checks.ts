@@ -6,7 +6,7 @@ export interface RequestHead {
   readonly method: string;
   /** As received. */
   readonly target: string;
-  /** "1.0", "1.1" or "2.0". */
+  /** "1.0", "1.1", or "2" for what was not read as HTTP/1. */
   readonly httpVersion: string;
   /** Names and values in turn, as received; of HTTP/2 without pseudo-headers, and `:authority` as Host. */
   readonly rawHeaders: readonly string[];
@@ -40,7 +40,15 @@ const methodForm = /^[A-Z]{1,32}(?:-[A-Z]{1,32})?$/;
 const echoing: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
 const mayBeNamed: ReadonlySet<string> = new Set(["close", "keep-alive", "upgrade", "te", "http2-settings"]);
 
+const versions: ReadonlySet<string> = new Set(["1.0", "1.1", "2"]);
+
 const checks: readonly Check[] = [
+  function versionIsKnown({ httpVersion }) {
+    // The parser takes HTTP/0.9 and HTTP/2.0 for versions of what it reads.
+    return versions.has(httpVersion)
+      ? undefined
+      : `There is no HTTP/${httpVersion} that is written like this.`;
+  },
   function methodIsPlain({ method }) {
     if (echoing.has(method)) return `The method ${method} is not passed on.`;
     return methodForm.test(method) ? undefined : `The method ${quoteForeign(method)} is not in capitals.`;
@@ -60,7 +68,7 @@ const checks: readonly Check[] = [
     if (host.length > 1) return "There is more than one Host.";
     const [name] = host;
     if (name === undefined) return httpVersion === "1.0" ? undefined : "There is no Host.";
-    return normalizeHost(name) === undefined
+    return normalizeHost(name) === undefined || !/^[!-~]+$/.test(name)
       ? `The Host ${quoteForeign(name)} is not a host with an optional port.`
       : undefined;
   },

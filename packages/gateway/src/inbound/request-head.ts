@@ -4,12 +4,9 @@ import type { RequestHead } from "./request-checks.js";
 /** The head of a request, of HTTP/2 as HTTP/1.1 would have it. */
 export function headOf({ request }: Pick<Exchange, "request">): RequestHead {
   const { method = "", url: target = "", httpVersion, rawHeaders } = request;
-  return {
-    method,
-    target,
-    httpVersion,
-    rawHeaders: "stream" in request ? withHost(rawHeaders) : rawHeaders,
-  };
+  return "stream" in request
+    ? { method, target, httpVersion: "2", rawHeaders: withHost(rawHeaders) }
+    : { method, target, httpVersion, rawHeaders };
 }
 
 /** Every value of a header, in order. @param name in lower case */
