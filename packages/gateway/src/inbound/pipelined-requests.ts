@@ -52,6 +52,7 @@ export class PipelinedRequests {
 
   #next(): void {
     this.#present = undefined;
-    if (!this.#socket.destroyed) this.#waiting.shift()?.();
+    // After the last answer of a connection nothing is begun: what was sent ahead of it could be anything.
+    if (this.#socket.writable) this.#waiting.shift()?.();
   }
 }
