@@ -17,6 +17,12 @@ const removedNames: ReadonlySet<string> = new Set([
   "content-length",
   "forwarded",
   "x-real-ip",
+  // Some services take these for the path or the method, behind the back of the route; of others they become HTTP_PROXY.
+  "x-rewrite-url",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "proxy",
 ]);
 const removedPrefixes = ["x-authmesh-", "x-oathmesh-", "x-forwarded-", "x-original-"];
 const proofNames: ReadonlySet<string> = new Set([
