@@ -23,6 +23,7 @@ describe("a request that reads in one way", () => {
     ["of HTTP/2", { ...plain, httpVersion: "2", rawHeaders: ["host", "a.example", "content-length", "3"] }],
     ["for an address of IPv6", { ...plain, rawHeaders: ["Host", "[::1]:8088"] }],
     ["with what needs escapes", withTarget("/a%20b/%C3%BC?q=%2F;")],
+    ["with a letter that has compatible ones", withTarget("/%EF%BD%81/%C2%BD/a%C2%A0b")],
     ["that offers h2c", withHeaders("Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c")],
     ["of another method", { ...plain, method: "VERSION-CONTROL" }],
   ])("is let through: %s", (_, head) => {
@@ -85,6 +86,10 @@ describe("a request that could be read in two ways", () => {
     ["an escaped letter", withTarget("/%61dmin"), /segments/],
     ["an escape of an escape", withTarget("/%2561dmin"), /segments/],
     ["small hexadecimal", withTarget("/%c3%bc"), /segments/],
+    ["a fullwidth slash", withTarget("/a/..%EF%BC%8Fb"), /segments/],
+    ["fullwidth dots", withTarget("/a/%EF%BC%8E%EF%BC%8E/b"), /segments/],
+    ["two dots in one character", withTarget("/a/%E2%80%A5/b"), /segments/],
+    ["a fullwidth percent sign", withTarget("/a/%EF%BC%852e"), /segments/],
     ["no UTF-8", withTarget("/%C0%AF"), /segments/],
   ])("is refused: %s", (_, head, detail) => {
     expect(ambiguityOf(head)).toMatchObject({ code: "ambiguous_request", status: 400 });

@@ -53,6 +53,7 @@ describe("a route is chosen", () => {
     expect(find(routes, "/M%C3%9CNCHEN/x")).toBe("/münchen/*");
     expect(find(routes, "/mu%CC%88nchen")).toBe("/münchen/*");
     expect(find(routes, "/STRASSE")).toBe("/straße/*");
+    expect(find(routes, "/%EF%BD%81dmin")).toBe("/admin");
   });
 
   it("with regard to case where it says so", () => {

@@ -33,7 +33,7 @@ function settingsOf(route: RouteConfig, config: GatewayConfig, { folder }: Surro
   return {
     name: route.name ?? route.path,
     hosts: listed(route.hosts).map((host) => normalizeHost(host) ?? host),
-    path: decodeURIComponent(route.path.replace(/\/\*?$/, "")).normalize("NFC"),
+    path: decodeURIComponent(route.path.replace(/\/\*?$/, "")).normalize("NFKC"),
     below,
     caseSensitive: config.caseSensitive ?? defaults.caseSensitive,
     methods: listed(route.methods),

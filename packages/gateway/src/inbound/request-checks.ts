@@ -60,7 +60,8 @@ const checks: readonly Check[] = [
       : "The target holds a `#`, a control character, or a byte beyond ASCII.";
   },
   function pathIsPlain({ target }) {
-    return isPlainPath(pathOf(target))
+    const path = pathOf(target);
+    return isPlainPath(path) && isPlainPath(compatible(path))
       ? undefined
       : "The path has dot segments, empty ones, `;`, or escapes that could be read in two ways.";
   },
@@ -99,6 +100,10 @@ const checks: readonly Check[] = [
     return other === undefined ? undefined : `The header Connection names ${quoteForeign(other)}.`;
   },
 ];
+
+/** As services see it that take a character for the one it looks like: a fullwidth slash for a slash. */
+const compatible = (path: string): string =>
+  path.includes("%") ? encodeURI(decodeURIComponent(path).normalize("NFKC")) : path;
 
 function fieldsThatMatter(rawHeaders: readonly string[]): Fields {
   const fields: Record<(typeof looked)[number], string[]> = {

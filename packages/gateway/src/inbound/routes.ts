@@ -59,7 +59,7 @@ export class RouteTable {
 function byPath(routes: readonly RouteSettings[]): ReadonlyMap<string, readonly RouteSettings[]> {
   const paths = new Map<string, RouteSettings[]>();
   for (const route of routes) {
-    const key = foldCase(route.path.normalize("NFC"));
+    const key = foldCase(route.path.normalize("NFKC"));
     const same = paths.get(key);
     if (same === undefined) paths.set(key, [route]);
     else same.push(route);
@@ -74,17 +74,17 @@ const rank = ({ hosts, methods }: RouteSettings): number =>
 
 function casesFit({ caseSensitive, path, below }: RouteSettings, asked: string): boolean {
   if (!caseSensitive) return true;
-  const own = path.normalize("NFC");
+  const own = path.normalize("NFKC");
   return asked === own || (below && asked.startsWith(`${own}/`));
 }
 
-/** Decoded, in NFC, without the slash at its end. */
+/** Decoded, in the form in which compatible characters are one, without the slash at its end. */
 function comparablePath(path: string): string {
   const decoded = path.includes("%") ? decodeURIComponent(path) : path;
-  return decoded.normalize("NFC").replace(/\/$/, "");
+  return decoded.normalize("NFKC").replace(/\/$/, "");
 }
 
 /** Over capitals, since some letters have more than one small form. */
-export const foldCase = (path: string): string => path.toUpperCase().toLowerCase().normalize("NFC");
+export const foldCase = (path: string): string => path.toUpperCase().toLowerCase().normalize("NFKC");
 
 const hostName = (host: string): string => host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
