@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
+import { addDevice, createIdentity, openIdentity, setMaxControllers } from "@authmesh/keystore";
 import { vi } from "vitest";
 import type { GatewaySettings, RouteSettings, UpstreamSettings } from "../../src/config/settings.js";
 import { createGateway, type Gateway } from "../../src/create-gateway.js";
@@ -52,6 +52,7 @@ export async function trustedDevices() {
     argon2: { memoryKiB: 19 * 1024, passes: 1, lanes: 1 },
   });
   const list = await (await openIdentity({ dir, env })).openAllowList();
+  await list.update((draft) => setMaxControllers(draft, 2));
   const [till, boss] = [makeDevice(), makeDevice()];
   const scopes = new Map([
     [till, { orders: "r" as const }],
@@ -85,15 +86,14 @@ export async function trustedDevices() {
 
 type Device = ReturnType<typeof makeDevice>;
 
-/** The lines of a proof for a request. */
-export async function proofLines(
-  device: Device,
-  target: string,
-  { method = "GET", body }: { readonly method?: string; readonly body?: string } = {},
-): Promise<string> {
-  const init = body === undefined ? { method } : { method, body };
-  const proof = await device.client.headers(new URL(`http://${host}${target}`), init);
+/** The lines of a proof for a request without a body. */
+export async function proofLines(device: Device, target: string, method = "GET"): Promise<string> {
+  const proof = await device.client.headers(new URL(`http://${host}${target}`), { method });
   return Object.entries(proof)
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join("");
 }
+
+/** A request of a device, with more headers or without. */
+export const signedRequest = async (device: Device, target: string, more = ""): Promise<string> =>
+  `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${await proofLines(device, target)}${more}\r\n`;
