@@ -40,12 +40,15 @@ export interface AnswerHeaders {
  * @param raw names and values in turn, as they came
  * @throws AmeshError `upstream_garbled` for a transfer coding that nobody would take off
  */
-export function answerHeaders(raw: readonly Uint8Array[]): AnswerHeaders {
-  const named = connectionNames(raw);
+export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
+  const fields = decoded(raw);
+  const named = connectionNames(fields);
   const headers: string[] = [];
   let chunked = false;
   let trailers: string | undefined;
-  for (const [name, value] of fields(raw)) {
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
     const plain = name.toLowerCase();
     if (plain === "transfer-encoding") {
       if (value.trim().toLowerCase() !== "chunked" || chunked)
@@ -58,9 +61,9 @@ export function answerHeaders(raw: readonly Uint8Array[]): AnswerHeaders {
 }
 
 /** What the caller gets of an upstream's trailers: each name with its values. */
-export function answerTrailers(raw: readonly Uint8Array[]): Record<string, string[]> {
-  const kept = [...fields(raw)].filter(([name]) => !neverAfterBody.has(name.toLowerCase()));
-  return grouped(kept.flat());
+export function answerTrailers(raw: readonly Buffer[]): Record<string, string[]> {
+  const fields = decoded(raw);
+  return grouped(fields.filter((_, i) => !neverAfterBody.has((fields[i & ~1] as string).toLowerCase())));
 }
 
 /** Names in lower case, each with its values: as HTTP/2 takes them. */
@@ -73,17 +76,17 @@ export function grouped(headers: readonly string[]): Record<string, string[]> {
   return groups;
 }
 
-function connectionNames(raw: readonly Uint8Array[]): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const [name, value] of fields(raw))
-    if (name.toLowerCase() === "connection")
-      for (const token of value.split(",")) names.add(token.trim().toLowerCase());
-  return names;
+function connectionNames(fields: readonly string[]): ReadonlySet<string> {
+  let names: Set<string> | undefined;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if ((fields[i] as string).toLowerCase() !== "connection") continue;
+    names ??= new Set();
+    for (const token of (fields[i + 1] as string).split(",")) names.add(token.trim().toLowerCase());
+  }
+  return names ?? none;
 }
 
-function* fields(raw: readonly Uint8Array[]): Generator<readonly [string, string]> {
-  for (let i = 0; i < raw.length; i += 2) yield [latin1(raw[i]), latin1(raw[i + 1])];
-}
+const none: ReadonlySet<string> = new Set();
 
 /** As bytes of headers are written and read by Node.js. */
-const latin1 = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("latin1");
+const decoded = (raw: readonly Buffer[]): readonly string[] => raw.map((bytes) => bytes.toString("latin1"));

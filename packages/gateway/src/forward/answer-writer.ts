@@ -13,6 +13,9 @@ export const isHttp2 = (response: Response): response is Http2ServerResponse => 
 export const isClosed = (response: Response): boolean =>
   isHttp2(response) ? response.stream.destroyed : response.destroyed;
 
+/** Whether nothing of what was written waits here. */
+export const isTaken = (response: Response): boolean => !isHttp2(response) && response.writableLength === 0;
+
 /** Whether the caller has not sent its whole body yet. */
 const isUploading = (response: Response): boolean =>
   isHttp2(response)

@@ -3,7 +3,7 @@ import { AmeshError } from "@authmesh/core";
 import type { Schedule } from "@authmesh/oath/timing";
 import type { Dispatcher } from "undici";
 import { answerHeaders, answerTrailers } from "./answer-headers.js";
-import { isClosed, isHttp2, type Response, sendFailure, writeHead } from "./answer-writer.js";
+import { isClosed, isHttp2, isTaken, type Response, sendFailure, writeHead } from "./answer-writer.js";
 import type { FailureLog } from "./failure-log.js";
 import type { Forwarded, ForwardedBody } from "./forwarder.js";
 import type { Upstream } from "./upstream.js";
@@ -27,7 +27,7 @@ export interface ExchangeParts {
   readonly log: FailureLog;
   readonly schedule: Schedule;
   /** Takes over a connection that the upstream switched to WebSocket. Without it none is asked for. */
-  readonly upgraded?: (rawHeaders: readonly Uint8Array[], socket: Duplex) => void;
+  readonly upgraded: ((rawHeaders: readonly Buffer[], socket: Duplex) => void) | undefined;
   /** Called with the head of the answer. */
   readonly answered: () => void;
 }
@@ -42,6 +42,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #body: Readable | undefined;
   #interim = 0;
   #began = false;
+  /** Nothing of its body has come yet, and it was not sent. */
+  #headIsAlone = false;
   /** Whether the caller has its answer, as far as this exchange goes. */
   #over = false;
   #leaveQueue = () => {};
@@ -95,11 +97,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     answered();
     if (!hasBody) this.#end();
     // Pieces that came with the head are written before; a head that comes alone is sent alone.
-    else process.nextTick(flush, response);
+    else {
+      this.#headIsAlone = true;
+      process.nextTick(() => this.#sendHead());
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const sink: Writable = this.#parts.response;
+    this.#headIsAlone = false;
     if (sink.write(chunk)) return;
     controller.pause();
     this.#awaitReader();
@@ -207,9 +213,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #end(): void {
+    const { response } = this.#parts;
     this.#over = true;
-    this.#parts.response.end();
-    this.#awaitReader();
+    this.#headIsAlone = false;
+    response.end();
+    if (!isTaken(response)) this.#awaitReader();
+  }
+
+  /** That of HTTP/2 is sent when it is written. */
+  #sendHead(): void {
+    const { response } = this.#parts;
+    if (this.#headIsAlone && !isHttp2(response) && !isClosed(response)) response.flushHeaders();
   }
 
   /** A caller that does not read holds its connection for so long and no longer. */
@@ -248,9 +262,4 @@ export class Exchange implements Dispatcher.DispatchHandler {
 function open(body: ForwardedBody | undefined): Readable | undefined {
   // What undici has let go of may still break.
   return body?.open().on("error", () => {});
-}
-
-/** That of HTTP/2 is sent when it is written. */
-function flush(response: Response): void {
-  if (!isHttp2(response) && !isClosed(response)) response.flushHeaders();
 }

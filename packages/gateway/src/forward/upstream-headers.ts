@@ -33,7 +33,7 @@ const proofNames: ReadonlySet<string> = new Set([
 ]);
 
 /** What services may take a name for: each of them has its own rule for what is no letter. */
-const normalized = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "-");
+const normalized = (name: string): string => name.toLowerCase().replace(/[^a-z0-9-]/g, "-");
 
 /**
  * What the upstream gets of the caller's headers, and who it came for (docs/protocol.md, section 14.4): names and values in
