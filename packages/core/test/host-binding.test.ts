@@ -74,6 +74,38 @@ describe("a host has one spelling", () => {
       { numRuns: 500 },
     );
   });
+
+  it("writes a name as the parser of URLs does, whether or not it asks that", () => {
+    const piece = fc.constantFrom(
+      "a",
+      "z",
+      "0",
+      "9",
+      "0x",
+      "-",
+      "xn--",
+      "xn--a",
+      ".",
+      ":",
+      "80",
+      ":8088",
+      ":0080",
+    );
+    const name = fc.array(piece, { minLength: 1, maxLength: 80 }).map((pieces) => pieces.join(""));
+    const byParser = (host: string) => {
+      try {
+        return new URL(`http://${host}`).host.replace(/\.(?=$|:\d+$)/, "") || undefined;
+      } catch {
+        return undefined;
+      }
+    };
+    fc.assert(
+      fc.property(name, (host) => {
+        expect(normalizeHost(host)).toBe(byParser(host));
+      }),
+      { numRuns: 3000 },
+    );
+  });
 });
 
 describe("a nonce", () => {

@@ -74,7 +74,7 @@ async function pass(
     if (route === undefined) return refuse(failure("method_not_routed"), { Allow: allow.join(", ") });
     name = route.name;
     request = new GatewayRequest(head, exchange, { route, room, expectsContinue });
-    const origin = originOf(
+    const { clientAddress, forwardedFor, scheme } = originOf(
       {
         forwardedFor: request.headers("x-forwarded-for"),
         forwardedProto: request.headers("x-forwarded-proto"),
@@ -89,7 +89,10 @@ async function pass(
       sendAnswer(exchange, answer);
       return over();
     }
-    const status = await sendOn({ route, admitted, method, target, host, rawHeaders, ...origin }, request);
+    const status = await sendOn(
+      { route, admitted, method, target, host, rawHeaders, clientAddress, forwardedFor, scheme },
+      request,
+    );
     return { route: name, status };
   } catch (error) {
     refusals.refuseFor(exchange, error);
