@@ -16,17 +16,23 @@ const notQuestions = [
   "enrolling-authority",
   "feed-verifiers",
   "first-request",
+  "gateway-processes",
+  "gateway-stage",
   "http-load",
   "incoming-request",
   "key-object",
   "slow-tpm",
   "starting-authority",
   "trusted-devices",
+  "wrk",
 ];
 /** Packages of the components that a question needs. */
 const needs = {
   "authority-start": ["postgresql"],
   enrollment: ["postgresql"],
+  gateway: ["nginx-light", "wrk"],
+  "gateway-soak": ["nginx-light", "wrk"],
+  "gateway-web-sockets": ["nginx-light"],
   "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"],
   "redis-nonce-store": ["redis-server"],
 };

@@ -82,6 +82,11 @@ const components = [
     present: () => runs("nginx", "-v") && runs("caddy", "version"),
   },
   {
+    name: "wrk (load for servers)",
+    packages: ["wrk"],
+    present: () => spawnSync("wrk", ["-v"]).error === undefined,
+  },
+  {
     name: "ip, nft and libfaketime (networks that part, and clocks that are wrong)",
     packages: ["iproute2", "nftables", "libfaketime"],
     present: () =>
