@@ -86,7 +86,7 @@ export interface Stage {
   readonly log: LogLine[];
   readonly observed: [route: string, seconds: number][];
   /** Upgrades and requests whose promise is still open. */
-  readonly running: Set<Promise<void>>;
+  readonly running: Set<Promise<unknown>>;
   close(): Promise<void>;
 }
 
