@@ -14,12 +14,12 @@ afterAll(() => devices.close());
 /** One is for all, one for few; what no route names is for nobody. */
 const routes = [
   routeOf({ name: "public", path: "/public", public: true }),
-  routeOf({ name: "admin", path: "/admin", scopes: ["admin:rw"] }),
+  routeOf({ name: "admin", path: "/admin", scopes: ["admin:w"] }),
 ];
 /** All is for all but what one route names: the harder case. */
 const openRoutes = [
   routeOf({ name: "all", public: true }),
-  routeOf({ name: "admin", path: "/admin", scopes: ["admin:rw"] }),
+  routeOf({ name: "admin", path: "/admin", scopes: ["admin:w"] }),
 ];
 
 describe.each(Object.entries(lenientServices))("before %s", (_, start) => {
