@@ -11,6 +11,7 @@ const entries: Readonly<Record<string, string>> = {
   "@authmesh/core/enrollment": join(packages, "core/src/enrollment/index.ts"),
   "@authmesh/core/records": join(packages, "core/src/records.ts"),
   "@authmesh/oath/audit": join(packages, "oath/src/audit/index.ts"),
+  "@authmesh/oath/caller": join(packages, "oath/src/caller/index.ts"),
   "@authmesh/oath/feed": join(packages, "oath/src/feed/index.ts"),
   "@authmesh/oath/logger": join(packages, "oath/src/logger.ts"),
   "@authmesh/oath/timing": join(packages, "oath/src/timing/index.ts"),

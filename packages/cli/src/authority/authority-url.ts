@@ -1,5 +1,5 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import { trustworthyUrl } from "@authmesh/oath";
+import { trustworthyUrl } from "@authmesh/oath/caller";
 import type { Call } from "../call.js";
 import type { OptionManual, Row } from "../manual.js";
 

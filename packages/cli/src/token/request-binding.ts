@@ -1,5 +1,5 @@
 import { AmeshError } from "@authmesh/core";
-import { requestHashOf } from "@authmesh/oath";
+import { requestHashOf } from "@authmesh/oath/caller";
 import type { Call } from "../call.js";
 import { readRequestParts, requestOptions } from "./request-parts.js";
 

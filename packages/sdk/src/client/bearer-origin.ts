@@ -1,5 +1,5 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import { trustworthyUrl } from "@authmesh/oath";
+import { trustworthyUrl } from "@authmesh/oath/caller";
 
 /**
  * Where tokens go that are good for whoever has them: over TLS, or on this machine, and to one origin, the first that

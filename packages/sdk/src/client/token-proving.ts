@@ -1,5 +1,5 @@
 import { jwkOf, type OutgoingRequest, PublicKey, signHttpRequest } from "@authmesh/core";
-import { requestHashOf, thumbprint } from "@authmesh/oath";
+import { requestHashOf, thumbprint } from "@authmesh/oath/caller";
 import type { Clocks } from "@authmesh/oath/timing";
 import type { Logger } from "../logger.js";
 import { BearerOrigin } from "./bearer-origin.js";

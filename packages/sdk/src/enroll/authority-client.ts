@@ -1,5 +1,5 @@
 import { AmeshError, type JsonObject } from "@authmesh/core";
-import { trustworthyUrl } from "@authmesh/oath";
+import { trustworthyUrl } from "@authmesh/oath/caller";
 import { within } from "@authmesh/oath/timing";
 import { authorityRefusal } from "../authority/authority-refusal.js";
 import { type Answer, ask, readAnswer, unreachable } from "../authority/json-answer.js";

@@ -1,6 +1,6 @@
 import { AmeshError, parseStrictJson } from "@authmesh/core";
 import type { Reader } from "@authmesh/core/records";
-import { EventStreamReader } from "@authmesh/oath/feed";
+import { EventStreamReader } from "@authmesh/oath/caller";
 import { within } from "@authmesh/oath/timing";
 import { unreachable } from "../authority/json-answer.js";
 import { readTold } from "./told.js";

@@ -1,5 +1,5 @@
 import { AmeshError, type JsonObject } from "@authmesh/core";
-import { trustworthyUrl } from "@authmesh/oath";
+import { trustworthyUrl } from "@authmesh/oath/caller";
 import { authorityRefusal } from "../authority/authority-refusal.js";
 import { ask } from "../authority/json-answer.js";
 

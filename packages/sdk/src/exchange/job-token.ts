@@ -1,5 +1,5 @@
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import { trustworthyUrl } from "@authmesh/oath";
+import { trustworthyUrl } from "@authmesh/oath/caller";
 import { ask } from "../authority/json-answer.js";
 
 export interface JobTokenOptions {

@@ -1,5 +1,5 @@
 import { accountForm } from "@authmesh/core/enrollment";
-import { originProblem } from "@authmesh/oath";
+import { originProblem } from "@authmesh/oath/caller";
 
 /** Which authority, and how its feed key is known. */
 export interface AuthorityOption {
