@@ -172,7 +172,7 @@ async function start(options: Options, { state, keys, audit }: Parts): Promise<A
 
   const log = await store.settle("revocations_log", randomBytes(12).toString("base64url"));
   const audience = checkAudience(options.audience);
-  const registering = openRegistration(
+  const registering = await openRegistration(
     {
       mode: options.registration,
       mailFrom: options.mailFrom,

@@ -14,7 +14,6 @@ export type {
   RevocationRemoval,
   StandingRevocation,
 } from "./authority-store.js";
-export { authorityFolder } from "./command-line.js";
 export { type Authority, createAuthority } from "./create-authority.js";
 export type { SharedDevices } from "./devices/shared-devices.js";
 export {
@@ -29,9 +28,8 @@ export {
 export { type ExchangeConfig, readExchangeConfig } from "./exchange/exchange-config.js";
 export { type ExchangeRouteOptions, exchangeRoute } from "./exchange/exchange-route.js";
 export { KeyRing, type KeyRingOptions } from "./keys/key-ring.js";
-export { openKeyRing } from "./keys/open-key-ring.js";
 export { type KeyState, keyStates, type SigningKey } from "./keys/signing-key.js";
 export { type AuthorityRun, runAuthority } from "./main.js";
 export { type AuthorityPolicy, readAuthorityPolicy } from "./mint/authority-policy.js";
 export type { MintQuestion, MintRules, MintVerdict } from "./mint/mint-rules.js";
-export { type AuthorityState, openAuthorityState, type StateOptions } from "./open-state.js";
+export * from "./state.js";

@@ -2,7 +2,6 @@ import { AmeshError } from "@authmesh/core";
 import type { Environment } from "@authmesh/keystore";
 import type { Logger } from "@authmesh/sdk";
 import { MailQueue } from "./mail-queue.js";
-import { openMailer, smtpSource } from "./mailer.js";
 import { Registration, type RegistrationMode, type RegistrationOptions } from "./registration.js";
 
 export interface OpenRegistration {
@@ -16,16 +15,17 @@ export interface OpenRegistration {
  *
  * @throws AmeshError `invalid_option` where there is no mail server
  */
-export function openRegistration(
+export async function openRegistration(
   options: Omit<RegistrationOptions, "mode" | "mails"> & {
     readonly mode: RegistrationMode;
     readonly mailFrom: string | undefined;
     readonly logger: Logger;
   },
   env: Environment = process.env,
-): OpenRegistration | undefined {
+): Promise<OpenRegistration | undefined> {
   const { mode, mailFrom, logger } = options;
   if (mode === "closed" || mailFrom === undefined) return undefined;
+  const { openMailer, smtpSource } = await import("./mailer.js");
   const mailer = openMailer(mailFrom, env);
   if (mailer === undefined)
     throw new AmeshError("invalid_option", "Registration needs a mail server, and none is named.", {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { PostgresAdapter, type QueryExecutorProvider, sql } from "kysely";
-import pg from "pg";
+import type { Client } from "pg";
 import type { DatabasePlace } from "./open-database.js";
 
 const channel = "amesh_feeds";
@@ -23,7 +23,7 @@ export async function announceChange(work: QueryExecutorProvider): Promise<void>
 export class ChangeListener {
   readonly #place: DatabasePlace;
   readonly #heard = new Set<() => void>();
-  #client: pg.Client | undefined;
+  #client: Client | undefined;
   #isClosed = false;
 
   constructor(place: DatabasePlace) {
@@ -48,6 +48,7 @@ export class ChangeListener {
   }
 
   async #connect(connectionString: string): Promise<void> {
+    const { default: pg } = await import("pg");
     while (!this.#isClosed) {
       const client = new pg.Client({ connectionString, keepAlive: true, connectionTimeoutMillis: 5000 });
       this.#client = client;

@@ -1,5 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Client, type InArgs, LibsqlError, type ResultSet, type Transaction } from "@libsql/client";
+import {
+  type Client,
+  type InArgs,
+  LibsqlError,
+  type ResultSet,
+  type Transaction,
+} from "@libsql/client/sqlite3";
 import {
   type CompiledQuery,
   type DatabaseConnection,

@@ -1,8 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { createClient } from "@libsql/client";
+import { createClient } from "@libsql/client/sqlite3";
 import { Kysely, Migrator, PostgresDialect } from "kysely";
-import pg from "pg";
+import type { CustomTypesConfig } from "pg";
 import { attempt, databaseUnavailable } from "./database-failure.js";
 import { LibsqlDialect } from "./libsql-dialect.js";
 import { migrations } from "./migrations.js";
@@ -21,7 +21,7 @@ const patienceMs = 5000;
  * @throws AmeshError `database_unavailable`
  */
 export async function openDatabase(place: DatabasePlace, committed = () => {}): Promise<Database> {
-  const database = "file" in place ? await openFile(place.file, committed) : openPostgres(place.url);
+  const database = "file" in place ? await openFile(place.file, committed) : await openPostgres(place.url);
   try {
     await migrate(database);
     return database;
@@ -38,7 +38,11 @@ async function openFile(file: string, committed: () => void): Promise<Database> 
   return new Kysely<Tables>({ dialect: new LibsqlDialect(client, patienceMs, committed) });
 }
 
-function openPostgres(connectionString: string): Database {
+async function openPostgres(connectionString: string): Promise<Database> {
+  const { default: pg } = await import("pg");
+  // Generations and times are far below 2^53; pg would give them as text.
+  const getTypeParser: CustomTypesConfig["getTypeParser"] = (oid, format) =>
+    oid === pg.types.builtins.INT8 && format !== "binary" ? Number : pg.types.getTypeParser(oid, format);
   const pool = new pg.Pool({
     connectionString,
     max: 10,
@@ -55,10 +59,6 @@ function openPostgres(connectionString: string): Database {
   pool.on("connect", (client) => void client.on("error", () => {}));
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
-
-/** Generations and times are far below 2^53; pg would give them as text. */
-const getTypeParser: pg.CustomTypesConfig["getTypeParser"] = (oid, format) =>
-  oid === pg.types.builtins.INT8 && format !== "binary" ? Number : pg.types.getTypeParser(oid, format);
 
 async function migrate(database: Database): Promise<void> {
   const migrator = new Migrator({ db: database, provider: migrations });

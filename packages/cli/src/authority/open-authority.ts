@@ -1,7 +1,7 @@
 import type { AuthorityState } from "@authmesh/authority";
 import type { Call } from "../call.js";
 import type { OptionManual, Row } from "../manual.js";
-import { loadAuthority } from "./load-authority.js";
+import { loadAuthorityState } from "./load-authority.js";
 
 export const dirOption: OptionManual = {
   flags: "--dir DIR",
@@ -26,7 +26,7 @@ export const authorityEnvironment: readonly Row[] = [
  * @throws AmeshError `authority_not_found`, `database_unavailable`, `key_mismatch`, `package_missing`
  */
 export async function openAuthority(call: Call, dir = call.text("dir")): Promise<AuthorityState> {
-  const { authorityFolder, openAuthorityState } = await loadAuthority();
+  const { authorityFolder, openAuthorityState } = await loadAuthorityState();
   return openAuthorityState({
     dir: authorityFolder(dir),
     promptSecret: call.terminal.questions.secret,

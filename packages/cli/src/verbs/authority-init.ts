@@ -1,5 +1,5 @@
 import { keyStoreDrivers } from "@authmesh/keystore";
-import { loadAuthority } from "../authority/load-authority.js";
+import { loadAuthorityState } from "../authority/load-authority.js";
 import { authorityEnvironment, dirOption } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done, fields, identityDocument } from "../layout.js";
@@ -28,7 +28,7 @@ export const verb: Verb = {
 
   async run(call) {
     const { terminal } = call;
-    const { authorityFolder, openAuthorityState } = await loadAuthority();
+    const { authorityFolder, openAuthorityState } = await loadAuthorityState();
     const dir = authorityFolder(call.text("dir"));
     const state = await openAuthorityState({
       dir,

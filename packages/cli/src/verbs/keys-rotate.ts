@@ -1,4 +1,4 @@
-import { loadAuthority } from "../authority/load-authority.js";
+import { loadAuthorityState } from "../authority/load-authority.js";
 import { authorityEnvironment, dirOption, openAuthority } from "../authority/open-authority.js";
 import { keyStoreEnvironment } from "../key-store-environment.js";
 import { done } from "../layout.js";
@@ -27,7 +27,7 @@ export const verb: Verb = {
   },
 
   async run(call) {
-    const { openKeyRing } = await loadAuthority();
+    const { openKeyRing } = await loadAuthorityState();
     const state = await openAuthority(call);
     const keys = openKeyRing(state, { algorithm: call.text("algorithm") });
     await keys.rotate({ force: call.flag("force") });
