@@ -9,15 +9,21 @@ const resolve = { conditions: ["@authmesh/source"] };
 const conditions = ["@authmesh/source", ...("bun" in process.versions ? ["bun"] : []), "node"];
 const ssr = { resolve: { conditions, externalConditions: conditions } };
 
-// The files of tests that a worker runs share one copy of the modules: to load them anew for each costs more than most of these
-// files take. So their fixtures set up and tear down in functions that tests call, not by hooks at their top.
-const shared = { isolate: false };
-
 const project = (name: string, include: string[], extra: object = {}, test: object = {}) => ({
   resolve,
   ssr,
   ...extra,
-  test: { name, include, testTimeout: 30_000, hookTimeout: 60_000, ...test },
+  test: {
+    name,
+    include,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // The files that a worker runs share one copy of the modules: to load them anew for each costs more than most files
+    // take. So fixtures set up and tear down in functions that tests call, not by hooks at their top.
+    isolate: false,
+    setupFiles: path("./test/fixtures/clean-worker.ts"),
+    ...test,
+  },
 });
 
 const portable = {
@@ -29,17 +35,12 @@ export default defineConfig({
     // On two cores Vitest would take one for itself; most tests wait for a server or a timer half of their time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
-      project("core", ["packages/core/test/**/*.test.ts"], {}, shared),
-      project("core-portable", ["packages/core/test/**/*.test.ts"], portable, shared),
+      project("core", ["packages/core/test/**/*.test.ts"]),
+      project("core-portable", ["packages/core/test/**/*.test.ts"], portable),
       project("keystore", ["packages/keystore/test/**/*.test.ts"]),
-      project("oath", ["packages/oath/test/**/*.test.ts"], {}, shared),
-      project(
-        "oath-portable",
-        ["packages/oath/test/{bad-tokens,jose,mutations,token-*}.test.ts"],
-        portable,
-        shared,
-      ),
-      project("relay", ["packages/relay/test/**/*.test.ts"], {}, shared),
+      project("oath", ["packages/oath/test/**/*.test.ts"]),
+      project("oath-portable", ["packages/oath/test/{bad-tokens,jose,mutations,token-*}.test.ts"], portable),
+      project("relay", ["packages/relay/test/**/*.test.ts"]),
       project("sdk", ["packages/sdk/test/**/*.test.ts"]),
       project("authority", ["packages/authority/test/**/*.test.ts"]),
       project("gateway", ["packages/gateway/test/**/*.test.ts"]),

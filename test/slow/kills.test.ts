@@ -4,7 +4,7 @@ import { backends } from "../../packages/authority/test/stores.js";
 
 const kills = 40;
 
-describe.each(backends)("an authority over $name that is killed many times", (backend) => {
+describe.each(backends())("an authority over $name that is killed many times", (backend) => {
   it(
     "loses nothing that it acknowledged, and shows nothing that is half done",
     async () => {

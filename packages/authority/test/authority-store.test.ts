@@ -34,7 +34,9 @@ const entry = (value: string, expiresAt?: number) =>
 
 const removal = (value: string) => ({ by: "jti", value, actor: "am_x", at: now }) as const;
 
-describe.each(backends)("the state in $name", (backend) => {
+const databases = backends();
+
+describe.each(databases)("the state in $name", (backend) => {
   it("has a schema that several processes may bring up to date at once, and again", async () => {
     const place = await backend.place();
     const databases = await Promise.all([1, 2, 3].map(() => openDatabase(place)));
@@ -196,7 +198,7 @@ describe.each(backends)("the state in $name", (backend) => {
   });
 });
 
-for (const backend of backends)
+for (const backend of databases)
   nonceStoreConformance(`DatabaseNonceStore over ${backend.name}`, async () => {
     let time = 1_800_000_000_000;
     const store = await openStore(await backend.place());

@@ -22,7 +22,7 @@ function answerTo(
   return { device, challenge, counter, signature: toBase64Url(by.sign(signed)) };
 }
 
-describe.each(backends)("challenges over $name", ({ place }) => {
+describe.each(backends())("challenges over $name", ({ place }) => {
   let now = 1_800_000_000_000;
   let one: Challenges;
   let other: Challenges;

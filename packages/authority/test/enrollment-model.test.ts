@@ -317,7 +317,7 @@ function agree(model: Answer, answer: string): boolean {
   return model.done.startsWith("locked") ? answer === locked : model.done === answer;
 }
 
-describe.each(backends)("enrollments in $name", (backend) => {
+describe.each(backends())("enrollments in $name", (backend) => {
   const clock = new Clock();
   const replicas: Replica[] = [];
   const stops: (() => Promise<void> | void)[] = [];

@@ -50,7 +50,7 @@ const decisions: Readonly<Record<EnrollmentDecision["type"] | "compromise", Deci
   delete: { type: "delete" },
 };
 
-describe.each(backends)("enrollments in $name", (backend) => {
+describe.each(backends())("enrollments in $name", (backend) => {
   it("take every transition of the table, and refuse every other one", async () => {
     const { decide, asks, root, enrollments, clock } = await opened(backend);
     const reach: Readonly<Record<EnrollmentStatus, (id: string) => Promise<unknown>>> = {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { approved, Clock, feedState, onboarded, openReplica, requested } from "./enrolling.js";
 import { backends } from "./stores.js";
 
-describe.each(backends)("enrollments in $name", (backend) => {
+describe.each(backends())("enrollments in $name", (backend) => {
   it("go from request to approval, revocation and back, and the feeds follow", async () => {
     const clock = new Clock();
     const { enrollments, database, state } = await openReplica(await backend.place(), clock);

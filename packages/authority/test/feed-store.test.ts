@@ -33,7 +33,7 @@ const change = fc.tuple(
   fc.option(fc.record({ at: fc.nat() }), { nil: null }),
 ) as fc.Arbitrary<FeedChange>;
 
-describe.each(backends)("trust feeds in $name", (backend) => {
+describe.each(backends())("trust feeds in $name", (backend) => {
   it("are told by a snapshot as by the deltas before it, from every point on", async () => {
     const { store, publish, linesOf } = await openFeeds(backend);
     let drawn = 0;

@@ -3,11 +3,12 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openKeyRing } from "../src/keys/open-key-ring.js";
 import { publishedAfter, publishedAhead } from "../src/keys/rotation.js";
 import { Device, RunningAuthority, secret } from "./running-authority.js";
-import { backends } from "./stores.js";
+import { postgres } from "./stores.js";
 
 const wish = { aud: "api.example.com", act: "orders.write" };
 
 describe("two replicas over one PostgreSQL", () => {
+  const server = postgres();
   let env: Record<string, string>;
   let clock: number;
   let replicas: readonly [RunningAuthority, RunningAuthority];
@@ -15,8 +16,7 @@ describe("two replicas over one PostgreSQL", () => {
 
   beforeAll(async () => {
     clock = Date.now();
-    const postgres = backends.find(({ name }) => name === "PostgreSQL");
-    const place = (await postgres?.place()) as { readonly url: string };
+    const place = await server.place();
     env = { DATABASE_URL: place.url, AMESH_AUTHORITY_SECRET: secret, AUTH_MESH_PASSPHRASE: secret };
     const options = { env, issuer: "http://localhost:4000", now };
     replicas = [

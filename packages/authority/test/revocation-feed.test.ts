@@ -8,9 +8,10 @@ import { raiseGeneration } from "../src/database/generation-rows.js";
 import { type DatabasePlace, openDatabase } from "../src/database/open-database.js";
 import { receiver } from "./receiver.js";
 import { type Device, RunningAuthority, secret, silent } from "./running-authority.js";
-import { backends } from "./stores.js";
+import { postgres } from "./stores.js";
 
 const env = { AMESH_AUTHORITY_SECRET: secret, AUTH_MESH_PASSPHRASE: secret };
+const server = postgres();
 const json = { "Content-Type": "application/json" };
 const subject = "svc://billing/worker";
 const soon = { timeout: 1000, interval: 20 };
@@ -177,8 +178,7 @@ describe("two replicas that keep one list in Redis", () => {
     const redis = await RedisServer.start(onTestFinished);
     const control = new Redis(redis.url);
     onTestFinished(() => control.disconnect());
-    const postgres = backends.find(({ name }) => name === "PostgreSQL");
-    const place = (await postgres?.place()) as { readonly url: string };
+    const place = await server.place();
     const clock = clockwork();
     const issuer = "http://localhost:4000";
     const shared = { issuer, audience: ["localhost"], now: clock.now };

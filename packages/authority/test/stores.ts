@@ -13,27 +13,30 @@ export interface Backend {
   place(ended?: Ended): Promise<DatabasePlace>;
 }
 
-let server: Promise<PostgresServer> | undefined;
-let stopServer = async () => {};
-let drawn = 0;
-afterAll(() => stopServer());
+const sqlite: Backend = {
+  name: "SQLite",
+  place: async (ended) => ({ file: join(temporaryFolder(ended), "authority.db") }),
+};
 
-/** Both, real. PostgreSQL is started when it is first asked for, and once a file. */
-export const backends: readonly Backend[] = [
-  {
-    name: "SQLite",
-    place: async (ended) => ({ file: join(temporaryFolder(ended), "authority.db") }),
-  },
-  {
+/** Started when it is first asked for, once a file. To be called where its tests are declared. */
+export function postgres() {
+  let server: Promise<PostgresServer> | undefined;
+  let stopServer = async () => {};
+  let drawn = 0;
+  afterAll(() => stopServer());
+  return {
     name: "PostgreSQL",
-    async place() {
+    async place(): Promise<{ readonly url: string }> {
       server ??= PostgresServer.start((stop) => {
         stopServer = stop;
       });
       return { url: await (await server).database(`test${drawn++}`) };
     },
-  },
-];
+  };
+}
+
+/** Both, real. To be called where the tests of a file are declared. */
+export const backends = (): readonly Backend[] => [sqlite, postgres()];
 
 /** When what a test made goes away. */
 export type Ended = (stop: () => Promise<void> | void) => void;

@@ -8,7 +8,7 @@ import { openDatabase } from "../src/database/open-database.js";
 import { SqlStore } from "../src/database/sql-store.js";
 import { CopiedState, FeedReader } from "./feed-reader.js";
 import { Device, RunningAuthority, secret } from "./running-authority.js";
-import { backends } from "./stores.js";
+import { postgres } from "./stores.js";
 
 const seconds = () => Math.floor(Date.now() / 1000);
 const entry = (value: string) =>
@@ -265,11 +265,11 @@ describe("a database that was restored from a backup", () => {
   });
 });
 
-/** An empty database of it, and what has an authority use that. */
-async function postgres() {
-  const place = (await backends.find(({ name }) => name === "PostgreSQL")?.place()) as {
-    readonly url: string;
-  };
+const server = postgres();
+
+/** An empty database, and what has an authority use that. */
+async function onPostgres() {
+  const place = await server.place();
   return {
     place,
     env: { DATABASE_URL: place.url, AMESH_AUTHORITY_SECRET: secret, AUTH_MESH_PASSPHRASE: secret },
@@ -278,7 +278,7 @@ async function postgres() {
 
 it("ends its streams, and begins none, while it does not see its database", async () => {
   let later = 0;
-  const { env, place } = await postgres();
+  const { env, place } = await onPostgres();
   const running = await RunningAuthority.start({
     env,
     publicTokensFeed: true,
@@ -304,7 +304,7 @@ it("ends its streams, and begins none, while it does not see its database", asyn
 
 describe("two replicas over one PostgreSQL", () => {
   it("tell what the other one wrote well within a second, with the same statements", async () => {
-    const { env } = await postgres();
+    const { env } = await onPostgres();
     const options = { env, issuer: "http://localhost:4000", publicTokensFeed: true };
     const [one, other] = [await RunningAuthority.start(options), await RunningAuthority.start(options)];
     const readers = [await FeedReader.open(one.url), await FeedReader.open(other.url)] as const;

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => end());
 
-describe.each(backends)("registration over $name", ({ place }) => {
+describe.each(backends())("registration over $name", ({ place }) => {
   async function open(mode: "invited" | "open" = "open") {
     const clock = new Clock();
     const { enrollments, database } = await openReplica(await place(), clock);

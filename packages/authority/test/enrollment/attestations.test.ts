@@ -33,7 +33,7 @@ async function evidence(by: Attestations, of = key): Promise<AttestationEvidence
   return { claim, challenge, answer: await attestation.answer(question) };
 }
 
-describe.each(backends)("what a TPM says of a key, over $name", ({ place }) => {
+describe.each(backends())("what a TPM says of a key, over $name", ({ place }) => {
   let now = Date.now();
   let one: Attestations;
   let other: Attestations;
