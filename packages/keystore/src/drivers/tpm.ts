@@ -7,8 +7,6 @@ import { notAvailable } from "../internal/trouble.js";
 import { verifiedSignature } from "../internal/verified-signature.js";
 import type { KeyAttestation, KeyStore, KeyStoreDetection, KeyStoreInfo } from "../key-store.js";
 import { describeAddress, tpmAddress } from "../tpm/address.js";
-import { type Answer, type Claim, readChallenge, writeMessage } from "../tpm/attestation/messages.js";
-import { answerChallenge, makeClaim } from "../tpm/attestation/prover.js";
 import { create, createStorageRoot, load, sign, unseal, type WrappedObject } from "../tpm/commands.js";
 import { describeTpm } from "../tpm/description.js";
 import { sealedDataTemplate, signingKeyTemplate } from "../tpm/public-area.js";
@@ -105,16 +103,13 @@ export class TpmKeyStore implements KeyStore {
   }
 
   attestation(alias: string): KeyAttestation {
-    const prove = async (work: (tpm: Tpm, key: WrappedObject) => Promise<Claim | Answer>) => {
+    const prove = (work: (tpm: Tpm, key: WrappedObject) => Promise<string>) => {
       const { key } = parseTpmFile(this.#files.read(alias));
-      return writeMessage(await this.#use((tpm) => work(tpm, key), this.#attestationTimeoutMs));
+      return this.#use((tpm) => work(tpm, key), this.#attestationTimeoutMs);
     };
     return {
-      claim: () => prove(makeClaim),
-      answer: async (text) => {
-        const challenge = readChallenge(text);
-        return prove((tpm, key) => answerChallenge(tpm, key, challenge));
-      },
+      claim: async () => prove((await proving()).claimText),
+      answer: async (text) => prove((await proving()).answerTo(text)),
     };
   }
 
@@ -138,6 +133,9 @@ export class TpmKeyStore implements KeyStore {
     }
   }
 }
+
+/** Loaded by whoever proves something with it: most never do. */
+const proving = () => import("../tpm/attestation/proof-texts.js");
 
 /** The key is held to what was asked of the TPM, and tried out, before anybody relies on it. */
 function makeIn(tpm: Tpm, secret: Uint8Array): Promise<{ content: string; publicKey: PublicKey }> {
