@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { PublicKey } from "@authmesh/core";
 import { runGateway } from "@authmesh/gateway";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { freePort } from "../../../test/fixtures/free-port.js";
 import { manual as ofServe } from "../src/verbs/gateway.js";
 import { verb as authz } from "../src/verbs/gateway-authz.js";
 import { verb as check } from "../src/verbs/gateway-check.js";
@@ -40,19 +40,9 @@ async function unawareService(): Promise<string> {
   return `http://127.0.0.1:${String(port).trim()}`;
 }
 
-/** The audience has the port in it, so that it is known before. */
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return String(port);
-}
-
 describe.each([[["gateway"]], [["serve", "--gateway"]]])("amesh %j", (command) => {
   it("puts a service that knows nothing behind a gateway", async () => {
-    const port = await freePort();
+    const port = String(await freePort()); // the audience has it in it, so that it is known before
     const flags = ["--audience", `127.0.0.1:${port}`, "--port", port, "--no-admin", "--json"];
     const gateway = callee.start([...command, "--upstream", await unawareService(), ...flags]);
     onTestFinished(() => gateway.stop());
