@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { AmeshError } from "@authmesh/core";
 import type { Place } from "@authmesh/oath/document";
-import { loadPolicy } from "@authmesh/oath/node";
+import { loadPolicy, readCertificate } from "@authmesh/oath/node";
 import type { GatewaySettings } from "./settings.js";
 import type { Report } from "./settings-of.js";
 
@@ -33,8 +33,8 @@ function checksOf({ listen: { tls }, context, upstreams }: GatewaySettings): Fil
   if (tls !== undefined)
     checks.push({
       at: ["listen", "tls"],
-      paths: [tls.cert, tls.key],
-      use: (cert, key) => createSecureContext({ cert, key }),
+      paths: [],
+      use: () => createSecureContext(readCertificate({ cert: tls.cert, key: tls.key })),
     });
   if (tls?.clientCa !== undefined)
     checks.push({ at: ["listen", "tls", "clientCa"], paths: [tls.clientCa], use: asAuthority });

@@ -104,6 +104,7 @@ export class Listener {
         failed: unusable(tls),
         tell: ({ message, fix }) =>
           this.#logger.error(`the certificate stays as it was: ${message}`, { fix }),
+        recovered: () => this.#logger.warn("the renewed certificate is in use", { cert: tls.cert }),
         everyMs: certificateLookMs,
       });
     return server.address() as AddressInfo;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -279,6 +280,17 @@ describe("a configuration is refused, and the place is named,", () => {
     ],
   ])("that names %s", async (_, files, members, problem) => {
     expect(await problemsOfText(having(members), { files })).toEqual([`gateway.yaml:${problem}`]);
+  });
+
+  it("that names a certificate and a key of another type", async () => {
+    const folder = folderOf({ "k.pem": keyOf("P-256") });
+    const rsa = ["-newkey", "rsa:2048", "-nodes", "-keyout", join(folder, "other.pem")];
+    const made = ["req", "-x509", ...rsa, "-subj", "/CN=x", "-out", join(folder, "c.pem")];
+    execFileSync("openssl", made, { stdio: "ignore" });
+    const members = `listen: { tls: { cert: ${folder}/c.pem, key: ${folder}/k.pem } }`;
+    expect(await problemsOfText(having(members))).toEqual([
+      "gateway.yaml:5:16: listen.tls cannot be used: the key is not that of the certificate.",
+    ]);
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { AmeshError } from "@authmesh/core";
 
@@ -17,8 +18,12 @@ export interface CertificatePair {
   readonly ca?: Buffer;
 }
 
+/** @throws Error for files that cannot be read, and for a key that is not that of the first certificate */
 export function readCertificate({ cert, key, clientCa }: CertificateFiles): CertificatePair {
   const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+  // A key of another type is taken by OpenSSL without a word, and then every handshake fails.
+  if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key)))
+    throw Object.assign(new Error("the key is not that of the certificate"), { code: "KEY_MISMATCH" });
   return clientCa === undefined ? pair : { ...pair, ca: readFileSync(clientCa) };
 }
 
@@ -26,6 +31,8 @@ export interface RenewalOptions {
   /** What is told of a certificate that cannot be used, with the reason that the system gives. */
   readonly failed: (reason: string, cause: unknown) => AmeshError;
   readonly tell: (error: AmeshError) => void;
+  /** Called when a renewed certificate is in use after one that could not be used. */
+  readonly recovered?: () => void;
   /** Milliseconds between two looks. */
   readonly everyMs: number;
 }
@@ -37,16 +44,20 @@ export interface RenewalOptions {
 export function renewCertificate(
   server: { setSecureContext(pair: CertificatePair): void },
   files: CertificateFiles,
-  { failed, tell, everyMs }: RenewalOptions,
+  { failed, tell, recovered = () => {}, everyMs }: RenewalOptions,
 ): () => void {
   let stamp = stampOf(files);
+  let failing = false;
   const timer = setInterval(() => {
     try {
       const present = stampOf(files);
       if (present === stamp) return;
       server.setSecureContext(readCertificate(files));
       stamp = present;
+      if (failing) recovered();
+      failing = false;
     } catch (cause) {
+      failing = true;
       tell(failed(reasonOf(cause), cause));
     }
   }, everyMs);
