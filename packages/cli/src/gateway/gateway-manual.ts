@@ -9,6 +9,10 @@ export const fileArgument: ArgumentManual = {
 
 /** How callers are verified, and what a service is told of them. */
 export const verifyingOptions: readonly OptionManual[] = [
+  {
+    flags: "--admin-port N",
+    about: "port of /health, /ready and /metrics (default 9090, of authz none)",
+  },
   { flags: "--config FILE", about: "the configuration, as FILE (AMESH_GATEWAY_CONFIG)" },
   { flags: "--audience HOST", about: "host that callers name (AMESH_AUDIENCE)", repeatable: true },
   { flags: "--host ADDRESS", about: "address to listen on (HOST; default 127.0.0.1)" },
@@ -37,7 +41,6 @@ export const proxyingOptions: readonly OptionManual[] = [
     about: "server to send requests on to: http://127.0.0.1:8080",
     repeatable: true,
   },
-  { flags: "--admin-port N", about: "port of /health, /ready and /metrics (default 9090)" },
   { flags: "--no-admin", about: "do not serve these" },
   { flags: "--cert FILE", about: "PEM file with the certificate and its chain: speak TLS and HTTP/2" },
   { flags: "--key FILE", about: "PEM file with the certificate's private key" },
