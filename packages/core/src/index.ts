@@ -153,5 +153,11 @@ export { type ProofName, presentedProofs } from "./verify/proof-kinds.js";
 export { checkAudience, type RequestOptions } from "./verify/request-options.js";
 export { type KeyProof, type RequestParts, RequestReader } from "./verify/request-reader.js";
 export { type CheckStep, runSteps, type StepRefusal } from "./verify/run-steps.js";
-export { keptLonger, type SpendSettings, type SpentNonce, spendNonce } from "./verify/spend-nonce.js";
+export {
+  keptLonger,
+  type SpendSettings,
+  type SpentNonce,
+  spendingProblem,
+  spendNonce,
+} from "./verify/spend-nonce.js";
 export { createVerifier, type Verifier, type VerifierOptions } from "./verify/verifier.js";

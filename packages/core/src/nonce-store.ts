@@ -1,3 +1,5 @@
+import type { Failure } from "./errors.js";
+
 /** Remembers nonces, so that a request is accepted once. */
 export interface NonceStore {
   /**
@@ -16,5 +18,7 @@ export interface NonceStore {
    * instances whose clocks differ. Read again after every check, for it is by a check that a store finds out.
    */
   readonly forgotAt?: number | undefined;
+  /** Why nothing can be recorded now, as far as is known without asking; undefined when all is well. */
+  check?(): Failure | undefined;
   close?(): Promise<void>;
 }

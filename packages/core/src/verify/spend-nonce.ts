@@ -56,13 +56,21 @@ export async function spendNonce(
   return undefined;
 }
 
+/** Why a request that is signed at this moment would be refused, whatever its nonce: `replay_store_unavailable`. */
+export const spendingProblem = (settings: SpendSettings): Failure | undefined =>
+  settings.nonces.check?.() ?? maybeLost(Math.floor(settings.now() / 1000), settings);
+
 /** Whether the store may have accepted a request of this time and not know it any more. */
-function maybeForgotten(
-  signedAt: number,
-  { nonces, clockSkewSeconds, now }: SpendSettings,
-): Failure | undefined {
-  const { acceptsFrom, forgotAt } = nonces;
+function maybeForgotten(signedAt: number, settings: SpendSettings): Failure | undefined {
+  const { acceptsFrom } = settings.nonces;
   if (acceptsFrom !== undefined && signedAt <= acceptsFrom) return failure("replay_epoch");
+  return maybeLost(signedAt, settings);
+}
+
+function maybeLost(
+  signedAt: number,
+  { nonces: { forgotAt }, clockSkewSeconds, now }: SpendSettings,
+): Failure | undefined {
   if (forgotAt === undefined) return undefined;
   const last = forgotAt + clockSkewSeconds + instancesDiffer;
   if (signedAt > last) return undefined;

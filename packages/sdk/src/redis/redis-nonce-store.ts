@@ -2,6 +2,8 @@ import {
   AmeshError,
   CircuitBreaker,
   type CircuitState,
+  type Failure,
+  failure,
   InMemoryNonceStore,
   isoTime,
   type NonceStore,
@@ -97,6 +99,8 @@ export class RedisNonceStore implements NonceStore {
   readonly #lookout: Lookout;
   #memory: SharedMemory | undefined;
   #reason = "it was not asked yet";
+  /** Why the last look at Redis failed. */
+  #away: string | undefined = "it was not asked yet";
   /** Nothing was known of Redis when this process began to accept: neither is what a process before it accepted. */
   #beganBlind = false;
 
@@ -124,8 +128,15 @@ export class RedisNonceStore implements NonceStore {
     this.#ready = this.#open();
     this.#ready
       .then(({ memory }) => within(10 * settings.timeoutMs, memory.establish()))
-      .catch((error: unknown) =>
-        this.#logger.warn(`the nonce store cannot be asked: ${outageReason(error)}`),
+      .then(
+        () => {
+          this.#away = undefined;
+        },
+        (error: unknown) => {
+          this.#away = outageReason(error);
+          this.#logger.warn(`the nonce store cannot be asked: ${this.#away}`);
+          this.#lookout.call();
+        },
       );
   }
 
@@ -152,6 +163,12 @@ export class RedisNonceStore implements NonceStore {
     } finally {
       this.#observe({ type: "check", outcome, milliseconds: performance.now() - started });
     }
+  }
+
+  check(): Failure | undefined {
+    return this.#away === undefined || this.#local !== undefined
+      ? undefined
+      : failure("replay_store_unavailable", unasked(this.#away));
   }
 
   /** Closes the connection, unless it is the application's. */
@@ -191,7 +208,14 @@ export class RedisNonceStore implements NonceStore {
 
   /** Beside the circuit: that decides for requests, and a loss is to be dated as soon as there is an answer. */
   async #look(): Promise<boolean> {
-    return within(10 * this.#settings.timeoutMs, this.#notOverloaded(await this.#ready).look());
+    try {
+      const calm = await within(10 * this.#settings.timeoutMs, this.#notOverloaded(await this.#ready).look());
+      this.#away = undefined;
+      return calm;
+    } catch (error) {
+      this.#away = outageReason(error);
+      throw error;
+    }
   }
 
   #notOverloaded({ memory }: Opened): SharedMemory {
@@ -202,10 +226,7 @@ export class RedisNonceStore implements NonceStore {
   #withoutRedis(): "local" {
     if (this.#local === undefined) {
       // No cause goes along: the libraries' errors carry commands, and with them passwords.
-      throw new AmeshError(
-        "replay_store_unavailable",
-        `The nonce store cannot be asked: ${this.#reason.replace(/\.$/, "")}.`,
-      );
+      throw new AmeshError("replay_store_unavailable", unasked(this.#reason));
     }
     if (!this.#memory?.established) this.#beganBlind = true;
     this.#memory?.acceptedElsewhere(this.#second());
@@ -231,9 +252,10 @@ export class RedisNonceStore implements NonceStore {
       this.#local === undefined
         ? "requests are refused until it is back"
         : "this process remembers alone until it is back";
-    if (from === "closed")
+    if (from === "closed") {
       this.#logger.warn(`the nonce store cannot be asked: ${this.#reason}; ${meanwhile}`);
-    else if (to === "closed") this.#logger.warn("the nonce store is back");
+      this.#lookout.call();
+    } else if (to === "closed") this.#logger.warn("the nonce store is back");
     else this.#logger.debug(`the nonce store's circuit is ${to}`);
     this.#observe({ type: "circuit", from, to });
   }
@@ -257,3 +279,5 @@ export class RedisNonceStore implements NonceStore {
     return Math.floor(this.#settings.now() / 1000);
   }
 }
+
+const unasked = (reason: string): string => `The nonce store cannot be asked: ${reason.replace(/\.$/, "")}.`;

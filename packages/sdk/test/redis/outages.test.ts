@@ -18,8 +18,9 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
   it("that is killed refuses, in bounded time, and is used again once it is back", async () => {
     const server = await RedisServer.start(onTestFinished);
     const watched = openStore({ ...(await options(server.url)), timeoutMs: 100 });
-    const { check, log, events } = watched;
+    const { check, log, events, store } = watched;
     await until(watched, "fresh");
+    expect(store.check()).toBeUndefined();
     await server.kill();
     expect(
       await duration(async () => {
@@ -28,10 +29,14 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
     ).toBeLessThan(5000);
     expect(log).toHaveLength(1);
     expect(log[0]).toMatch(/^the nonce store cannot be asked: .*; requests are refused until it is back$/);
+    await expect
+      .poll(() => store.check(), { timeout: 5000 })
+      .toMatchObject({ code: "replay_store_unavailable" });
     await server.start();
     const nonce = await until(watched, "fresh");
     expect(await check(nonce)).toBe("seen");
     expect(log.at(-1)).toBe("the nonce store is back");
+    await expect.poll(() => store.check(), { timeout: 5000 }).toBeUndefined();
     const changes = events.flatMap((event) =>
       event.type === "circuit" ? [`${event.from} ${event.to}`] : [],
     );
