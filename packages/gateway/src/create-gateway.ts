@@ -4,7 +4,7 @@ import { createGatewayMetrics } from "./admin/gateway-metrics.js";
 import { openAdmin } from "./admin/open-admin.js";
 import { openCallerContext } from "./admit/caller-context.js";
 import { createAdmitter } from "./admit/create-admitter.js";
-import type { GatewaySettings } from "./config/settings.js";
+import type { GatewaySettings, VerificationSettings } from "./config/settings.js";
 import { createForwarder } from "./forward/create-forwarder.js";
 import { GatewayServer } from "./inbound/gateway-server.js";
 import { passagesTo } from "./inbound/pipeline.js";
@@ -55,11 +55,15 @@ export async function createGateway(settings: GatewaySettings, options: GatewayO
   const logger = harmless(options.logger);
   const metrics = createGatewayMetrics();
   const onRefused = (code: ErrorCode) => metrics.add("refusals_total", code);
-  const open = async ({ context, verification, routes, upstreams, maxWebSockets }: GatewaySettings) => ({
+  const open = async (
+    { context, verification, routes, upstreams, maxWebSockets }: GatewaySettings,
+    before?: VerificationSettings,
+  ) => ({
     forwarding: { upstreams, maxWebSockets, context: await openCallerContext(context) },
-    admitter: await createAdmitter(verification, routes, { logger, onRefused }),
+    admitter: await createAdmitter(verification, routes, { logger, onRefused, before }),
   });
   const opened = await open(settings);
+  let inForce = settings;
   let { forwarding } = opened;
   const { admitter } = opened;
   const closing: (() => Promise<void>)[] = [() => admitter.close()];
@@ -83,7 +87,7 @@ export async function createGateway(settings: GatewaySettings, options: GatewayO
       },
       async reload(next) {
         try {
-          const fresh = await open(next);
+          const fresh = await open(next, inForce.verification);
           try {
             forwarder.reload(fresh.forwarding);
           } catch (error) {
@@ -91,6 +95,7 @@ export async function createGateway(settings: GatewaySettings, options: GatewayO
             throw error;
           }
           forwarding = fresh.forwarding;
+          inForce = next;
           server.replace({ ...next, listen: settings.listen, admin: settings.admin }, fresh.admitter);
         } catch (error) {
           metrics.add("config_reloads_total", "refused");

@@ -71,15 +71,18 @@ async function open(
   routes: readonly RouteSettings[],
   given?: Partial<VerificationSettings>,
   parts?: SharedParts,
+  before?: Partial<VerificationSettings>,
 ) {
   const refused: string[] = [];
+  const warnings: string[] = [];
   const admitter = await createAdmitter(verification(given), routes, {
-    logger: silent,
+    logger: { ...silent, warn: (message: string) => void warnings.push(message) },
     onRefused: (code) => void refused.push(code),
+    before: before && verification(before),
     ...(parts === undefined ? {} : { parts }),
   });
   onTestFinished(() => admitter.close());
-  return { admitter, refused };
+  return { admitter, refused, warnings };
 }
 
 /** The status and the code that the caller is told, or who was let in. */
@@ -257,8 +260,15 @@ describe("what a route requires", () => {
 });
 
 describe("a change of the configuration", () => {
+  const signed = () => device.signed();
+  const bearing = () => tokens.bearing();
+
   /** Admits by one admitter, and then by the next, which takes the place of the first. */
-  async function replayed(request: IncomingRequest, given: Partial<VerificationSettings> = {}) {
+  async function replayed(
+    make: () => Promise<IncomingRequest>,
+    given: Partial<VerificationSettings> = {},
+    changed: Partial<VerificationSettings> = {},
+  ) {
     const parts = new SharedParts();
     const before = routeOf({ accept: all });
     const { admitter: first } = await open([before], given, parts);
@@ -266,29 +276,58 @@ describe("a change of the configuration", () => {
     await expect
       .poll(async () => ask(first, await device.signed(), before), { timeout: 10_000 })
       .toHaveProperty("subject");
+    const request = await make();
     expect(await ask(first, request, before)).toMatchObject({ subject: expect.any(String) });
     const after = routeOf({ accept: all, bodyBytes: 1, scopes: [] });
-    const { admitter: next } = await open([after, routeOf()], given, parts);
+    const now = { ...given, ...changed };
+    const { admitter: next, refused, warnings } = await open([after, routeOf()], now, parts, given);
     await first.close();
-    return ask(next, incomingOf(request), after);
+    const answer = await ask(next, incomingOf(request), after);
+    return { answer, refused, warnings: warnings.filter((message) => !message.startsWith("refused")) };
   }
 
   /** The same bytes in another request. */
   const incomingOf = ({ recordedNonce: _, ...request }: IncomingRequest): IncomingRequest => request;
 
   it("lets no replay pass that the last one would have refused", async () => {
-    expect(await replayed(await device.signed())).toBe("401 unauthorized");
-    expect(await replayed(await tokens.bearing())).toBe("401 replay_detected");
+    expect(await replayed(signed)).toMatchObject({
+      refused: ["replay_detected"],
+      warnings: [],
+    });
+    expect(await replayed(bearing)).toMatchObject({ answer: "401 replay_detected" });
+  });
+
+  it("refuses what was made before it where it changes what remembers, and says so", async () => {
+    const { url } = await RedisServer.start(onTestFinished);
+    const elsewhere = (what: string) =>
+      `${what} are remembered elsewhere from now on; what was made before is refused`;
+    const both = [elsewhere("nonces"), elsewhere("used tokens")];
+    for (const [given, changed] of [
+      [{ redisUrl: url }, { redisUrl: undefined }],
+      [{}, { redisUrl: url }],
+    ] as const)
+      for (const make of [signed, bearing]) {
+        const { refused, warnings } = await replayed(make, given, changed);
+        expect(refused).toEqual(["replay_epoch"]);
+        expect(warnings).toEqual(both);
+      }
+    const other = { issuers: tokens.issuer, audience: "orders", policy: "none", replayScope: "other" };
+    const scoped = { tokens: other };
+    const ofToken = await replayed(bearing, {}, scoped);
+    expect(ofToken).toMatchObject({ refused: ["replay_epoch"], warnings: [elsewhere("used tokens")] });
+    expect(await replayed(signed, {}, scoped)).toMatchObject({ refused: ["replay_detected"] });
   });
 
   it("lets none pass where several gateways share a Redis", async () => {
     const { url } = await RedisServer.start(onTestFinished);
-    expect(await replayed(await device.signed(), { redisUrl: url })).toBe("401 unauthorized");
+    expect(await replayed(signed, { redisUrl: url })).toMatchObject({
+      refused: ["replay_detected"],
+    });
   });
 
   it("goes on with the audit of the last one", async () => {
     const audit = join(folder, "continued.jsonl");
-    await replayed(await device.signed(), { audit });
+    await replayed(signed, { audit });
     expect(readFileSync(audit, "utf8").trim().split("\n")).toHaveLength(3);
   });
 
@@ -335,7 +374,36 @@ describe("an authority", () => {
   });
 });
 
+describe("a gateway that remembers by itself", () => {
+  it("refuses what was made before its process began", async () => {
+    const route = routeOf({ accept: all });
+    const { admitter, refused } = await open([route], { clockSkewSeconds: 300 });
+    const then = () => performance.timeOrigin;
+    expect(await ask(admitter, await device.httpSigned(then), route)).toBe("401 unauthorized");
+    expect(await ask(admitter, await tokens.bearing({}, then), route)).toBe("401 replay_epoch");
+    const soon = () => performance.timeOrigin + 1000;
+    expect(await ask(admitter, await device.httpSigned(soon), route)).toHaveProperty("subject");
+    expect(refused).toEqual(["replay_epoch", "replay_epoch"]);
+  });
+});
+
 describe("readiness", () => {
+  it("waits for the Redis that remembers, and for what it forgot", async () => {
+    const redis = await RedisServer.start(onTestFinished);
+    const route = routeOf();
+    const { admitter } = await open([route], { redisUrl: redis.url });
+    await vi.waitFor(() => expect(admitter.notReady()).toBeUndefined());
+    expect(await ask(admitter, await device.signed(), route)).toHaveProperty("subject");
+    await redis.kill();
+    // Enough of them to stop asking it; without any it is noticed within seconds.
+    for (let i = 0; i < 5; i++) await ask(admitter, await device.signed(), route);
+    await vi.waitFor(() => expect(admitter.notReady()?.code).toBe("replay_store_unavailable"), 5000);
+    await redis.start();
+    await vi.waitFor(() => expect(admitter.notReady()?.message).toContain("lost its memory"), 5000);
+    const { admitter: unguarded } = await open([routeOf({ public: true })], { redisUrl: redis.url });
+    expect(unguarded.notReady()).toBeUndefined();
+  });
+
   it("waits for the allow list", async () => {
     const { admitter } = await open([routeOf()], { identity: join(folder, "missing") });
     await vi.waitFor(() => expect(admitter.notReady()?.code).toBeDefined());

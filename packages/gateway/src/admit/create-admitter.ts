@@ -11,6 +11,8 @@ export interface AdmitterOptions {
   readonly logger: Logger;
   /** Told of each request that is refused, for metrics. */
   readonly onRefused?: (code: ErrorCode) => void;
+  /** The settings whose place these take: a memory that they do not share knows nothing of what was accepted by then. */
+  readonly before?: VerificationSettings | undefined;
   /** What admitters have in common. Default: one for the process. */
   readonly parts?: SharedParts;
 }
@@ -27,11 +29,11 @@ const partsOfThisProcess = new SharedParts();
 export async function createAdmitter(
   settings: VerificationSettings,
   routes: readonly RouteSettings[],
-  { logger, onRefused = () => {}, parts = partsOfThisProcess }: AdmitterOptions,
+  { logger, onRefused = () => {}, before, parts = partsOfThisProcess }: AdmitterOptions,
 ): Promise<Admitter> {
   const lease = parts.lease();
   try {
-    const verifiers = await openVerifiers(settings, routes, { lease, logger });
+    const verifiers = await openVerifiers(settings, routes, { lease, logger, before });
     const gates = new Map(routes.map((route) => [route, routeGate(route, verifiers)]));
     return {
       async admit(request, route) {

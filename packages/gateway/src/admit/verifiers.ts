@@ -1,18 +1,18 @@
-import { type AuditSink, type Failure, failure, type NonceStore } from "@authmesh/core";
+import { type AuditSink, type Failure, failure, spendingProblem } from "@authmesh/core";
 import type { Logger } from "@authmesh/oath/logger";
 import type { FeedOptions } from "@authmesh/sdk/feed";
 import {
   createRequestGuard,
   createTokenGuard,
   issuerKeys,
-  memoryOfThisProcess,
   type RequestGuard,
   type TokenGuard,
 } from "@authmesh/sdk/guard";
-import { RedisNonceStore, RedisRevocations } from "@authmesh/sdk/redis";
+import { RedisRevocations } from "@authmesh/sdk/redis";
 import type { AuthorityConfig } from "../config/gateway-config.js";
 import type { RouteSettings, VerificationSettings } from "../config/settings.js";
 import { openAuditLog } from "./audit-log.js";
+import { type Memories, type MemoryScene, openMemories } from "./memories.js";
 import type { Lease } from "./shared-parts.js";
 
 /** What decides on the requests of a gateway. */
@@ -31,7 +31,7 @@ interface Common {
   readonly logger: Logger;
   readonly settings: VerificationSettings;
   readonly audit: AuditSink | undefined;
-  readonly nonces: NonceStore;
+  readonly memories: Memories;
 }
 
 /** A route's own limits are in its requests. */
@@ -45,11 +45,12 @@ const bodies = { maxBodyBytes: Number.MAX_SAFE_INTEGER, maxPendingBodies: 4096 }
 export async function openVerifiers(
   settings: VerificationSettings,
   routes: readonly RouteSettings[],
-  { lease, logger }: { readonly lease: Lease; readonly logger: Logger },
+  { lease, logger, before }: MemoryScene,
 ): Promise<Verifiers> {
   const guarded = routes.filter((route) => !route.public);
   const audit = await openAuditLog(settings.audit, lease, logger);
-  const common: Common = { lease, logger, settings, audit, nonces: noncesOf(settings, lease, logger) };
+  const memories = openMemories(settings, { lease, logger, before });
+  const common: Common = { lease, logger, settings, audit, memories };
   const devices = guarded.some(acceptsDevices) ? deviceGuard(common) : undefined;
   const policyOf = ({ policy }: RouteSettings) => policy ?? settings.tokens?.policy;
   const policies = new Set(guarded.filter(({ accept }) => accept.has("token")).map(policyOf));
@@ -67,7 +68,9 @@ export async function openVerifiers(
         const problem = guard.check();
         if (problem !== undefined) return problem;
       }
-      return undefined;
+      if (guarded.length === 0) return undefined;
+      const { clockSkewSeconds } = settings;
+      return spendingProblem({ nonces: memories.nonces, clockSkewSeconds, now: Date.now });
     },
   };
 }
@@ -75,21 +78,7 @@ export async function openVerifiers(
 export const acceptsDevices = ({ accept }: RouteSettings): boolean =>
   accept.has("device") || accept.has("http-signature");
 
-function noncesOf({ redisUrl }: VerificationSettings, lease: Lease, logger: Logger): NonceStore {
-  if (redisUrl === undefined)
-    return memoryOfThisProcess(logger, {
-      what: "nonces and used tokens",
-      remedy: "`redis` in the configuration of the gateway",
-    });
-  return lease.take(
-    "nonces",
-    redisUrl,
-    () => new RedisNonceStore({ redisUrl, logger }),
-    (store) => store.close(),
-  );
-}
-
-function deviceGuard({ lease, logger, settings, audit, nonces }: Common): RequestGuard {
+function deviceGuard({ lease, logger, settings, audit, memories }: Common): RequestGuard {
   const { audience, identity, requireHostBinding, clockSkewSeconds, revokers, authority, redisUrl } =
     settings;
   const followed = authority?.account === undefined ? undefined : authority;
@@ -115,7 +104,7 @@ function deviceGuard({ lease, logger, settings, audit, nonces }: Common): Reques
           ...given({ audience, allowList: identity, revokers, audit, revocations: fleet }),
           requireHostBinding,
           clockSkewSeconds,
-          nonceStore: nonces,
+          nonceStore: memories.nonces,
           logger,
         }),
       };
@@ -130,7 +119,7 @@ function deviceGuard({ lease, logger, settings, audit, nonces }: Common): Reques
 
 function tokenGuard(
   policy: string | undefined,
-  { lease, logger, settings, audit, nonces }: Common,
+  { lease, logger, settings, audit, memories }: Common,
 ): TokenGuard {
   const { audience, identity, authority, redisUrl } = settings;
   const { tokens } = settings;
@@ -165,7 +154,7 @@ function tokenGuard(
         audience: tokens.audience,
         trustedIssuers: issuers,
         keys,
-        replay: nonces,
+        replay: memories.usedTokens,
         replayScope,
         tokenUse: use,
         requireRequestBinding,

@@ -4,7 +4,7 @@ import { createGatewayMetrics } from "../admin/gateway-metrics.js";
 import { openAdmin } from "../admin/open-admin.js";
 import { openCallerContext } from "../admit/caller-context.js";
 import { createAdmitter } from "../admit/create-admitter.js";
-import type { GatewaySettings } from "../config/settings.js";
+import type { GatewaySettings, VerificationSettings } from "../config/settings.js";
 import type { GatewayAddress } from "../create-gateway.js";
 import { GatewayServer } from "../inbound/gateway-server.js";
 import { type ProxyName, proxyDialects } from "./proxy-dialects.js";
@@ -58,12 +58,13 @@ export async function createAuthz(options: AuthzOptions): Promise<Authz> {
     throw new TypeError(`pathPrefix makes no sense with ${proxy}, which tells the target in a header.`);
   const metrics = createGatewayMetrics();
   const onRefused = (code: ErrorCode) => metrics.add("refusals_total", code);
-  const open = async ({ context, verification, routes }: GatewaySettings) => ({
+  const open = async ({ context, verification, routes }: GatewaySettings, before?: VerificationSettings) => ({
     context: await openCallerContext(context),
-    admitter: await createAdmitter(verification, routes, { logger, onRefused }),
+    admitter: await createAdmitter(verification, routes, { logger, onRefused, before }),
   });
   const listening = (given: GatewaySettings) => ({ ...given, listen: { host, port, tls: undefined } });
   const opened = await open(settings);
+  let inForce = settings;
   let { context } = opened;
   const passages = passagesOf(() => ({ dialect, pathPrefix, context }));
   const server = new GatewayServer(listening(settings), {
@@ -82,8 +83,9 @@ export async function createAuthz(options: AuthzOptions): Promise<Authz> {
     },
     async reload(next) {
       try {
-        const fresh = await open(next);
+        const fresh = await open(next, inForce.verification);
         context = fresh.context;
+        inForce = next;
         server.replace({ ...listening(next), admin: settings.admin }, fresh.admitter);
       } catch (error) {
         metrics.add("config_reloads_total", "refused");
