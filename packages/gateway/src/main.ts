@@ -83,8 +83,9 @@ async function serve(args: Arguments, scene: Scene): Promise<number> {
   };
   try {
     const address = await served.listen();
+    const greeted = await greeting(args, address, settings, env);
     if (args.json) stdout.write(`${JSON.stringify({ event: "listening", ...address })}\n`);
-    stderr.write(greeting(args, address, settings));
+    stderr.write(greeted);
   } catch (error) {
     await close();
     throw error;

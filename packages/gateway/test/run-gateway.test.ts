@@ -7,6 +7,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { runGateway } from "../src/main.js";
 import { folderOf } from "./config/written-config.js";
+import { makeDevice } from "./fixtures/callers.js";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -181,6 +182,43 @@ describe("a gateway that runs", () => {
     run.signals.emit("SIGTERM");
     expect(await run.status).toBe(0);
     expect(run.signals.eventNames()).toEqual([]);
+  });
+
+  it.each<[what: string, flags: string[], lists: string[], next: (port: string) => string]>([
+    [
+      "by the audience, and lets a machine in where none is",
+      ["--host", "0.0.0.0", "--audience", "api.example.com"],
+      [],
+      () =>
+        "Next: amesh listen, to let a machine in; then there: amesh request GET https://api.example.com/\n",
+    ],
+    [
+      "by a host that can be called",
+      ["--host", "0.0.0.0"],
+      ["controller"],
+      (port) => `Next, on a machine that is let in: amesh request GET http://localhost:${port}/\n`,
+    ],
+    [
+      "past a machine that may not call",
+      ["--audience", "api:8443"],
+      ["target"],
+      () => "Next: amesh listen, to let a machine in; then there: amesh request GET https://api:8443/\n",
+    ],
+  ])("greets %s", async (_, flags, roles, next) => {
+    const { deviceId, bytes } = makeDevice().publicKey;
+    const publicKey = Buffer.from(bytes).toString("base64");
+    const [addedAt, updatedAt] = [1_800_000_000, 1_800_000_000];
+    const about = { friendlyName: "till", status: "active", addedAt, addedBy: "manual", bound: true };
+    const devices = roles.map((role) => ({ deviceId, publicKey, role, ...about }));
+    const nobody = { maxControllers: 5, revoked: [], consumed: [] };
+    const list = { version: 1, generation: 1, devices, ...nobody, updatedAt, hmac: "x" };
+    const folder = folderOf({ "allow_list.json": JSON.stringify(list) });
+    const argv = ["--json", "--no-admin", "--port", "0", "--upstream", await upstream("a"), ...flags];
+    const run = new Run(argv, { AUTH_MESH_DIR: folder });
+    const { port } = new URL(await run.url());
+    expect(run.stderr).toContain(next(port));
+    run.signals.emit("SIGTERM");
+    expect(await run.status).toBe(0);
   });
 
   it("answers a proxy that asks", async () => {

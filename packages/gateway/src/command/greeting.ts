@@ -1,13 +1,18 @@
+import type { Environment } from "@authmesh/keystore";
 import type { GatewaySettings } from "../config/settings.js";
 import type { Arguments } from "./command-line.js";
+import { nextStep } from "./next-step.js";
 import type { ServedAddress } from "./served.js";
 
 /** What a person is told when everything is open, with the next step. */
-export function greeting(
+export async function greeting(
   { command, values }: Arguments,
-  { url, adminPort }: ServedAddress,
-  { admin }: GatewaySettings,
-): string {
+  address: ServedAddress,
+  settings: GatewaySettings,
+  env: Environment,
+): Promise<string> {
+  const { url, adminPort } = address;
+  const { admin } = settings;
   const watched =
     admin === undefined || adminPort === undefined
       ? ""
@@ -17,6 +22,6 @@ export function greeting(
 ${watched}Next: have the proxy ask there, as docs/guide/authz-${values.get("proxy")}.md says
 `;
   return `The gateway listens at ${url}
-${watched}Next: amesh listen, to let a machine in; then there: amesh request GET ${url}/
+${watched}${await nextStep(settings, address, env)}
 `;
 }
