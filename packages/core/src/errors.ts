@@ -57,7 +57,7 @@ export const catalogue = {
     status: 413,
     exit: 3,
     summary: "The body is larger than the verifier reads.",
-    fix: "Send less, or raise maxBodyBytes on the verifier.",
+    fix: "Send less, or raise maxBodyBytes on the verifier (limits.bodyBytes of the gateway's route).",
   },
   unsupported_content_encoding: {
     status: 415,
@@ -124,7 +124,7 @@ export const catalogue = {
     exit: 3,
     summary:
       "The request was signed for another host, content type or content encoding than it arrived with.",
-    fix: "Name every host the callers use in the option audience (or AMESH_AUDIENCE), and let proxies keep Content-Type.",
+    fix: "Name every host the callers use in the server's audience: the option or, of the gateway, the member audience, or AMESH_AUDIENCE, and let proxies keep Content-Type.",
   },
   enrollment_ended: {
     status: 401,
@@ -145,7 +145,7 @@ export const catalogue = {
     public: "unauthorized",
     exit: 3,
     summary: "The delegation does not make the key that signed the request a session key of the device.",
-    fix: "Set both clocks by NTP, and name this server's hosts in the option audience if the caller's client has one.",
+    fix: "Set both clocks by NTP, and name this server's hosts in its audience if the caller's client has one.",
   },
   signature_invalid: {
     status: 401,

@@ -29,7 +29,7 @@ export function hostsOfVerifier(
   return failure(
     "verifier_not_ready",
     "requireHostBinding needs to know this server's hosts, and there is no audience.",
-    "Set the option audience, AMESH_AUDIENCE, or `amesh init --audience`.",
+    "Set audience, AMESH_AUDIENCE, or `amesh init --audience`.",
   );
 }
 

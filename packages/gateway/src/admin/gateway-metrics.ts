@@ -6,7 +6,7 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const families = {
   requests_total: {
     type: "counter",
-    help: "Requests that are over, by their route and how they ended: 2xx to 5xx, or aborted.",
+    help: "Requests that are over, by their route and how they ended: 1xx for WebSockets, 2xx to 5xx, or aborted.",
     labels: ["route", "outcome"],
   },
   refusals_total: {

@@ -70,7 +70,8 @@ function checkUpstream(
   report: Report,
 ): void {
   if (upstream === undefined) {
-    if (role === "proxy") report([], "lacks the member upstream.");
+    if (role === "proxy")
+      report([], "lacks the member upstream. Only `gateway authz` does without: `check --authz`.");
   } else if (isUrl(upstream)) {
     const problem =
       URL.canParse(upstream) && /^https?:/.test(upstream) ? originProblem(upstream) : "is no URL.";

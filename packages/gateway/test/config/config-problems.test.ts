@@ -224,7 +224,7 @@ describe("a configuration is refused, and the place is named,", () => {
       "for several at once",
       routing("  - { path: /a, upstream: b }\n  - { path: /b }\n"),
       "3:27: routes[0].upstream is no upstream: b. There are none.",
-      "4:5: routes[1] lacks the member upstream.",
+      "4:5: routes[1] lacks the member upstream. Only `gateway authz` does without: `check --authz`.",
     ],
     [
       "for what is no YAML",

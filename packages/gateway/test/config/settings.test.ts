@@ -219,7 +219,9 @@ routes:
   it("need no upstreams for external authorization", async () => {
     const text = routing("  - path: /*\n");
     expect(await problemsOfText(text, { role: "authz" })).toEqual([]);
-    expect(await problemsOfText(text)).toEqual(["gateway.yaml:3:5: routes[0] lacks the member upstream."]);
+    expect(await problemsOfText(text)).toEqual([
+      "gateway.yaml:3:5: routes[0] lacks the member upstream. Only `gateway authz` does without: `check --authz`.",
+    ]);
   });
 
   it("mean the same in JSON", async () => {

@@ -185,7 +185,7 @@ export class LocalFeed implements AccountFeed {
       if (event.first && key === undefined)
         warnOnce(
           logger,
-          `the feed key ${event.anchor.key.kid} of ${url} is pinned at first sight; name it in the option authority to be sure`,
+          `the feed key ${event.anchor.key.kid} of ${url} is pinned at first sight; name it as the key of authority to be sure`,
         );
       if (!event.first) warnOnce(logger, `${url} signs its feed with ${event.anchor.key.kid} from now on`);
       void this.#pin(event.anchor);
