@@ -22,12 +22,13 @@ class Run {
   constructor(argv: readonly string[], env: Record<string, string> = {}) {
     const log = (message: string, fields?: object) =>
       void this.logged.push(fields === undefined ? message : `${message} ${JSON.stringify(fields)}`);
+    const info = (message: string) => void this.logged.push(`(info) ${message}`);
     this.status = runGateway(argv, {
       env,
       signals: this.signals,
       stdout: this.#stdout,
       stderr: { write: (text: string) => (this.stderr += text) },
-      logger: { ...quiet, info: log, warn: log, error: log },
+      logger: { ...quiet, info, warn: log, error: log },
     });
   }
 
@@ -167,7 +168,7 @@ api.example.com  /api/*   *        token                        action orders.re
     const folder = folderOf({ "gateway.yaml": "version: 1\nroutes: [{ path: /* }]\n" });
     const path = join(folder, "gateway.yaml");
     expect((await said(["check", path])).stderr).toContain(
-      "gateway.yaml:2:10: routes[0] lacks the member upstream.",
+      "gateway.yaml:2:10: routes[0] lacks the member upstream. Only `gateway authz` does without: `check --authz`.",
     );
     expect((await said(["check", "--authz", path])).status).toBe(0);
   });
@@ -247,6 +248,7 @@ describe("a gateway that runs", () => {
 
     writeFileSync(path, open(b));
     await vi.waitFor(async () => expect(await answer()).toBe("b"), 3000);
+    expect(run.logged).toEqual(["(info) a new configuration is in force"]);
 
     writeFileSync(path, open(a, "listn: {}\n"));
     await vi.waitFor(
@@ -263,6 +265,7 @@ describe("a gateway that runs", () => {
     const told = run.logged.join("\n");
     expect(told).toContain("a change of listen counts after a restart; the rest is in force");
     expect(told.match(/cannot be used/g)).toHaveLength(2);
+    expect(run.logged.at(-1)).toMatch(/^a new configuration is in force \{/);
 
     run.signals.emit("SIGTERM");
     expect(await run.status).toBe(0);
@@ -273,7 +276,7 @@ describe("a gateway that runs", () => {
     const run = new Run(["--json", join(folder, "gateway.yaml")]);
     await run.url();
     run.signals.emit("SIGHUP");
-    await vi.waitFor(() => expect(run.logged.join("\n")).toContain("a new configuration is in force"));
+    await vi.waitFor(() => expect(run.logged.join("\n")).toMatch(/^a new configuration is in force \{/));
     run.signals.emit("SIGTERM");
     expect(await run.status).toBe(0);
   });

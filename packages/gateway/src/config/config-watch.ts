@@ -25,6 +25,8 @@ export class FollowedConfig {
   readonly #options: FollowConfigOptions;
   readonly #stop: () => void;
   #settings: GatewaySettings;
+  /** What the file says is not what is in force. */
+  #refused = false;
   #last: Promise<void> = Promise.resolve();
 
   constructor(options: FollowConfigOptions) {
@@ -35,13 +37,13 @@ export class FollowedConfig {
       path: file.path,
       known: [file],
       read: async () => [await readConfigFile(file.path)],
-      take: (sight) => this.#inTurn(() => Promise.resolve(sight)),
+      take: (sight) => this.#inTurn(() => Promise.resolve(sight), "info"),
     });
   }
 
-  /** Reads the file again, changed or not: files that it names may have changed. Never rejects. */
+  /** Reads the file again, changed or not: files that it names may have changed. Whoever asks is told how it went. Never rejects. */
   reread(): Promise<void> {
-    return this.#inTurn(async () => ({ files: [await readConfigFile(this.#options.file.path)] }));
+    return this.#inTurn(async () => ({ files: [await readConfigFile(this.#options.file.path)] }), "warn");
   }
 
   /** Follows no more. Resolves once no change is under way. */
@@ -50,12 +52,13 @@ export class FollowedConfig {
     return this.#last;
   }
 
-  #inTurn(see: () => Promise<Sight>): Promise<void> {
-    this.#last = this.#last.then(() => this.#take(see));
+  #inTurn(see: () => Promise<Sight>, level: "info" | "warn"): Promise<void> {
+    this.#last = this.#last.then(() => this.#take(see, level));
     return this.#last;
   }
 
-  async #take(see: () => Promise<Sight>): Promise<void> {
+  /** @param level of the line that says that all is well; good news after bad is always a warning, which is shown */
+  async #take(see: () => Promise<Sight>, level: "info" | "warn"): Promise<void> {
     const { logger, apply, settingsOf, file } = this.#options;
     try {
       const { files, error } = await see();
@@ -64,8 +67,10 @@ export class FollowedConfig {
       const settings = this.#keepingSockets(await settingsOf(seen));
       await apply(settings);
       this.#settings = settings;
-      logger.info("a new configuration is in force", { file: file.path });
+      logger[this.#refused ? "warn" : level]("a new configuration is in force", { file: file.path });
+      this.#refused = false;
     } catch (error) {
+      this.#refused = true;
       const problem = error instanceof AmeshError ? error.message : String(error);
       logger.error("the new configuration cannot be used; the one before it stays in force", { problem });
     }

@@ -91,7 +91,15 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
         resolve();
       });
       tunnels.add(tunnel);
-      const unwatch = request.admitted.watch(() => tunnel.destroy());
+      const unwatch = request.admitted.watch(({ code }) => {
+        const { caller } = request.admitted;
+        logger.info(`a WebSocket was ended: ${code}`, {
+          decision: caller?.decisionId,
+          subject: caller?.subject,
+          route: request.route.name,
+        });
+        tunnel.destroy();
+      });
     });
   }
 

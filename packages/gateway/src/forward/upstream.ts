@@ -50,7 +50,7 @@ export class Upstream {
     this.#now = now ?? (() => performance.now());
     this.#servers = urls.map((url) => new UpstreamServer(url, settings, authorities));
     const changed = ({ healthy, url }: UpstreamServer, reason: string | undefined) => {
-      if (healthy) logger.info("a server of an upstream is well again", { upstream: name, url: url.origin });
+      if (healthy) logger.warn("a server of an upstream is well again", { upstream: name, url: url.origin });
       else
         logger.warn("a server of an upstream fails its health check", {
           upstream: name,

@@ -75,6 +75,7 @@ export const admittedCaller = (more: Partial<Admitted> = {}): Admitted => ({
 });
 
 export interface LogLine {
+  readonly level: string;
   readonly message: string;
   readonly fields: object | undefined;
 }
@@ -103,8 +104,9 @@ export interface StageOptions {
 export async function setStage(options: StageOptions): Promise<Stage> {
   const log: LogLine[] = [];
   const observed: Stage["observed"] = [];
-  const write = (message: string, fields?: object) => void log.push({ message, fields });
-  const logger = { debug: write, info: write, warn: write, error: write };
+  const at = (level: string) => (message: string, fields?: object) =>
+    void log.push({ level, message, fields });
+  const logger = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
   const forwarder = createForwarder(
     { upstreams: options.upstreams, maxWebSockets: options.maxWebSockets ?? 100, context },
     { logger, observe: (route, seconds) => void observed.push([route, seconds]), ...options.scene },

@@ -173,9 +173,9 @@ describe("health checks", () => {
     status = 302;
     await until(() => healthy()[0] === true);
     expect(await bodies()).toEqual(new Set(["one", "other"]));
-    expect(stage.log.map(({ message }) => message)).toEqual([
-      "a server of an upstream fails its health check",
-      "a server of an upstream is well again",
+    expect(stage.log.map(({ level, message }) => `${level}: ${message}`)).toEqual([
+      "warn: a server of an upstream fails its health check",
+      "warn: a server of an upstream is well again",
     ]);
     await stage.forwarder.close();
     const before = checks;

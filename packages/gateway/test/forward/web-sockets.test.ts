@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { AmeshError } from "@authmesh/core";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import {
@@ -84,8 +85,8 @@ describe("a WebSocket", () => {
   it("ends on both sides once its caller would not be let in any more, and nothing goes on", async () => {
     let lose = () => {};
     let unwatched = 0;
-    const watch = (lost: (reason: never) => void) => {
-      lose = () => lost(undefined as never);
+    const watch = (lost: (reason: AmeshError) => void) => {
+      lose = () => lost(new AmeshError("device_revoked"));
       return () => {
         unwatched += 1;
       };
@@ -98,6 +99,7 @@ describe("a WebSocket", () => {
     expect((await once(socket, "close"))[0]).toBe(1006);
     await until(() => stage.running.size === 0 && upstream.sockets.size === 0);
     expect(unwatched).toBe(1);
+    expect(stage.log.map(({ message }) => message)).toEqual(["a WebSocket was ended: device_revoked"]);
   });
 
   it("ends when the gateway stops, or the upstream does", async () => {
