@@ -1,8 +1,9 @@
 import type { Writable } from "node:stream";
+import { lookUp } from "@authmesh/core";
 import { type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
 import type { Environment } from "@authmesh/keystore";
 import { consoleLogger, type Logger } from "@authmesh/oath/logger";
-import { checkDocument, checkTable } from "./command/check-report.js";
+import { checkDocument, checkTable, problemsDocument } from "./command/check-report.js";
 import { type Arguments, readArguments } from "./command/command-line.js";
 import type { CommandName } from "./command/flags.js";
 import { greeting } from "./command/greeting.js";
@@ -11,6 +12,7 @@ import { loadSettings } from "./command/load-settings.js";
 import { openServed } from "./command/served.js";
 import { gatewaySchema } from "./config/config-document.js";
 import { FollowedConfig } from "./config/config-watch.js";
+import { InvalidConfig } from "./config/read-config.js";
 
 /** What a run of the gateway takes from the process around it. */
 export interface GatewayRun {
@@ -55,8 +57,18 @@ export async function runGateway(argv: readonly string[], run: GatewayRun = {}):
 const commands: Readonly<Record<CommandName, (args: Arguments, scene: Scene) => Promise<number>>> = {
   serve: (args, scene) => serve(args, scene),
   authz: (args, scene) => serve(args, scene),
-  async check(args, { env, stdout }) {
-    const { settings } = await loadSettings(args, env, args.values.has("authz") ? "authz" : "proxy");
+  async check(args, { env, stdout, stderr }) {
+    const role = args.values.has("authz") ? "authz" : "proxy";
+    const loaded = await loadSettings(args, env, role).catch((error: unknown) => {
+      if (error instanceof InvalidConfig) return error;
+      throw error;
+    });
+    if (loaded instanceof InvalidConfig) {
+      if (args.json) stdout.write(`${JSON.stringify(problemsDocument(loaded))}\n`);
+      else stderr.write(`amesh: error: ${loaded.message} (${loaded.code})\n`);
+      return lookUp(loaded.code)?.exit ?? 2;
+    }
+    const { settings } = loaded;
     stdout.write(args.json ? `${JSON.stringify(checkDocument(settings))}\n` : checkTable(settings));
     return 0;
   },

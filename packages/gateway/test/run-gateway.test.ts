@@ -164,6 +164,16 @@ api.example.com  /api/*   *        token                        action orders.re
     });
   });
 
+  it("names what is wrong for programs, and hints at no check in its own answer", async () => {
+    const path = join(folderOf({ "gateway.json": '{"version":1,\n"version":1}' }), "gateway.json");
+    const { status, stdout } = await said(["check", "--json", path]);
+    expect(status).toBe(2);
+    const wrong = { line: 2, column: 1, path: "", message: expect.stringContaining("twice") };
+    expect(JSON.parse(stdout)).toEqual({ schema: 1, valid: false, problems: [wrong] });
+    const { stderr } = await said(["check", path]);
+    expect(stderr).toMatch(/:2:1: .*twice.* \(gateway_config_invalid\)\n$/);
+  });
+
   it("checks what external authorization reads", async () => {
     const folder = folderOf({ "gateway.yaml": "version: 1\nroutes: [{ path: /* }]\n" });
     const path = join(folder, "gateway.yaml");

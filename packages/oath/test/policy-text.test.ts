@@ -97,7 +97,7 @@ describe("the text of a policy", () => {
       '{ "version": 1, "rules": [{ "name": "a", "effect": "no", "match": "all" }] }',
       '1:52: rules[0].effect is "no", not allow or deny.',
     ],
-    ["a member named twice", '{ "version": 1, "version": 1, "rules": [] }', " It names a member twice."],
+    ["a member named twice", '{ "version": 1, "version": 1, "rules": [] }', "1:17: It names a member twice."],
     ["a comment", '{ "version": 1, "rules": [] } // all', " It is not JSON."],
     ["YAML", yaml, " It is not JSON."],
   ])("in JSON is refused with %s", (_, text, problem) => {

@@ -1,4 +1,5 @@
 import { inChoiceOrder } from "../config/choice-order.js";
+import type { InvalidConfig } from "../config/read-config.js";
 import type { GatewaySettings, RouteSettings } from "../config/settings.js";
 
 /** What `check` says of a configuration that can be used, for programs: the routes in the order in which they are chosen. */
@@ -18,6 +19,18 @@ export const checkDocument = ({ listen, admin, routes, upstreams }: GatewaySetti
     action: route.actions,
     policy: route.policy ?? null,
     upstream: upstreams.find(({ name }) => name === route.upstream)?.urls.map(({ origin }) => origin) ?? [],
+  })),
+});
+
+/** The same of one that cannot: what is wrong, in the order of its text. */
+export const problemsDocument = ({ problems }: InvalidConfig) => ({
+  schema: 1,
+  valid: false,
+  problems: problems.map(({ position, path, message }) => ({
+    line: position?.line ?? null,
+    column: position?.column ?? null,
+    path: path ?? "",
+    message,
   })),
 });
 

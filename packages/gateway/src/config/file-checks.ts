@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { createSecureContext } from "node:tls";
 import { AmeshError } from "@authmesh/core";
 import type { Place } from "@authmesh/oath/document";
@@ -25,6 +26,11 @@ export async function checkFiles(settings: GatewaySettings, report: Report): Pro
   };
   for (const { at, paths, use } of checksOf(settings))
     await attempt(at, async () => use(...(await Promise.all(paths.map((path) => readFile(path))))));
+  const { audit } = settings.verification;
+  if (audit !== undefined && audit !== "-")
+    await attempt(["audit"], async () => {
+      if (!(await stat(dirname(audit))).isDirectory()) throw new Error(`${dirname(audit)} is no folder`);
+    });
   for (const [path, at] of policiesOf(settings)) await attempt(at, () => loadPolicy(path));
 }
 

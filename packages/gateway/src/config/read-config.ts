@@ -9,6 +9,7 @@ import {
 import { type FileKind, readBoundedFile, type SeenFile, textOf } from "@authmesh/oath/node";
 import { configShape } from "./config-document.js";
 import type { GatewayConfig } from "./gateway-config.js";
+import { readablePart } from "./readable-part.js";
 import type { GatewaySettings } from "./settings.js";
 import { type Surroundings, settingsOf } from "./settings-of.js";
 
@@ -42,13 +43,30 @@ export async function settingsOfFile(file: SeenFile, options: ReadConfigOptions)
     shape: configShape,
     maxBytes: kind.maxBytes,
   });
-  if (checked.problems !== undefined) throw invalid(path, checked.problems);
   const { env, role, amend = (config) => config } = options;
   const scene = { env, role, folder: dirname(resolve(path)) };
-  const { settings, problems } = await settingsOf(amend(checked.value) as unknown as GatewayConfig, scene);
-  if (settings !== undefined) return settings;
-  throw invalid(path, problems.map(checked.locate));
+  const read = (config: JsonObject) => settingsOf(amend(config) as unknown as GatewayConfig, scene);
+  if (checked.problems === undefined) {
+    const { settings, problems } = await read(checked.value);
+    if (settings !== undefined) return settings;
+    throw new InvalidConfig(path, problems.map(checked.locate));
+  }
+  const { problems, misshapen } = checked;
+  const part = misshapen && readablePart(misshapen.value, misshapen.problems);
+  const more = part === undefined ? [] : (await read(part)).problems;
+  throw new InvalidConfig(path, [...problems, ...(misshapen ? more.map(misshapen.locate) : [])]);
 }
 
-const invalid = (path: string, problems: readonly TextProblem[]): AmeshError =>
-  new AmeshError(kind.code, problems.map((problem) => formatTextProblem(path, problem)).join("\n"));
+/** Everything that is wrong with a configuration, in the order of its text. */
+export class InvalidConfig extends AmeshError {
+  readonly problems: readonly TextProblem[];
+
+  constructor(path: string, problems: readonly TextProblem[]) {
+    const ordered = problems.toSorted(
+      ({ position: a }, { position: b }) =>
+        (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0),
+    );
+    super(kind.code, ordered.map((problem) => formatTextProblem(path, problem)).join("\n"));
+    this.problems = ordered;
+  }
+}

@@ -113,6 +113,16 @@ const misfits: readonly Misfit[] = [
     }),
   ),
   {
+    member: "scope",
+    message: 'asks for what nobody is granted: it is NAME:r or NAME:w, such as "orders:r".',
+    is: (_, { scopes }) => scopes.some((scope) => !/^[^:]+:[rw]$/.test(scope)),
+  },
+  {
+    member: "limits",
+    message: "lets in bodies above spoolBytes, where they wait to be verified.",
+    is: ({ limits }, _, { spoolBytes = defaults.spoolBytes }) => (limits?.bodyBytes ?? 0) > spoolBytes,
+  },
+  {
     member: "webSocket",
     message: "needs the method GET, which `methods` lacks.",
     is: ({ webSocket }, { methods }) => webSocket === true && methods.length > 0 && !methods.includes("GET"),

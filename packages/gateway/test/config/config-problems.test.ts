@@ -18,6 +18,20 @@ describe("a configuration is refused, and the place is named,", () => {
       having("listn: { port: 1 }"),
       "5:1: listn is not a member there is. Did you mean listen?",
     ],
+    [
+      "for everything at once, in the order of the text",
+      `${smallest}  - { path: /a, upstream: nowhere, scope: orders }\n  - { path: b }\nlistn: 1\naudit: /nowhere/audit.jsonl\n`,
+      "5:27: routes[1].upstream is no upstream: nowhere. There are none.",
+      '5:43: routes[1].scope asks for what nobody is granted: it is NAME:r or NAME:w, such as "orders:r".',
+      '6:13: routes[2].path is not a path such as "/health" or "/api/*": "b".',
+      "7:1: listn is not a member there is. Did you mean listen?",
+      "8:8: audit cannot be used: /nowhere cannot be read (ENOENT).",
+    ],
+    [
+      "for bodies that nothing holds",
+      `${route("limits: { bodyBytes: 2000 }")}spoolBytes: 1000\n`,
+      "5:13: routes[0].limits lets in bodies above spoolBytes, where they wait to be verified.",
+    ],
     ["without routes", "version: 1\n", "1:1: It lacks the member routes."],
     ["with no route", "version: 1\nroutes: []\n", "2:9: routes is an empty list."],
     [
@@ -85,8 +99,8 @@ describe("a configuration is refused, and the place is named,", () => {
     [
       "for client certificates without authorities",
       having("listen: { tls: { cert: a, key: b, requireClientCert: true } }"),
-      "5:54: listen.tls.requireClientCert means nothing without clientCa.",
       "5:16: listen.tls cannot be used: a cannot be read (ENOENT).",
+      "5:54: listen.tls.requireClientCert means nothing without clientCa.",
     ],
     [
       "for a name of an upstream with a space",
@@ -191,9 +205,9 @@ describe("a configuration is refused, and the place is named,", () => {
     [
       "for a public route that requires something",
       route("public: true\n    scope: orders:r\n    action: a\n    accept: device"),
-      "8:13: routes[0].accept means nothing on a route that is public: nothing is verified there.",
       "6:12: routes[0].scope means nothing on a route that is public: nothing is verified there.",
       "7:13: routes[0].action means nothing on a route that is public: nothing is verified there.",
+      "8:13: routes[0].accept means nothing on a route that is public: nothing is verified there.",
     ],
     [
       "for WebSockets without GET",

@@ -1,4 +1,4 @@
-import { AmeshError, type ErrorCode, parseStrictJson } from "@authmesh/core";
+import { AmeshError, type ErrorCode, type JsonValue, parseStrictJson } from "@authmesh/core";
 import { formatProblem, type Problem, problemsOf, type Shape } from "./shape.js";
 import { type Position, parseStrictYaml, type YamlDocument, type YamlProblem } from "./strict-yaml.js";
 
@@ -16,6 +16,8 @@ export interface TextProblem {
   /** A sentence. */
   readonly message: string;
   readonly position?: Position;
+  /** Which member: "rules[0].subject". */
+  readonly path?: string;
 }
 
 export type CheckedText<T> =
@@ -25,7 +27,16 @@ export type CheckedText<T> =
       /** Where in the text something stands that was found to be wrong later. */
       locate(problem: Problem): TextProblem;
     }
-  | { readonly value?: undefined; readonly problems: readonly TextProblem[] };
+  | {
+      readonly value?: undefined;
+      readonly problems: readonly TextProblem[];
+      /** What stands there, where it could be read, and is of the wrong shape. */
+      readonly misshapen?: {
+        readonly value: JsonValue;
+        readonly problems: readonly Problem[];
+        locate(problem: Problem): TextProblem;
+      };
+    };
 
 /**
  * Reads a document.
@@ -53,11 +64,16 @@ export function checkDocument<T>(
   if (text.length > maxBytes) return { problems: [{ message: `It is longer than ${maxBytes} bytes.` }] };
   const yaml = format === "yaml" ? parseStrictYaml(text) : undefined;
   const read = yaml ?? parseStrictJson(text, { maxLength: maxBytes });
-  if (read.problem !== undefined) return { problems: [unreadable(read)] };
+  if (read.problem !== undefined) {
+    // JSON is YAML too, and its parser knows where a member is named twice.
+    const again = read.problem.includes("twice") ? parseStrictYaml(text) : read;
+    return { problems: [unreadable(again.problem === undefined ? read : again)] };
+  }
   // JSON is YAML too, as far as places go.
   const locate = (problem: Problem) => located(problem, (yaml ?? parseStrictYaml(text)).find);
   const problems = problemsOf(shape, read.value);
-  return problems.length === 0 ? { value: read.value as T, locate } : { problems: problems.map(locate) };
+  if (problems.length === 0) return { value: read.value as T, locate };
+  return { problems: problems.map(locate), misshapen: { value: read.value, problems, locate } };
 }
 
 /** "policy.yaml:3:5: rules[0].subjekt is not a member there is. Did you mean subject? And 2 more." */
@@ -78,5 +94,6 @@ const unreadable = ({ problem, position }: YamlProblem): TextProblem => ({
 
 function located(problem: Problem, find: YamlDocument["find"] | undefined): TextProblem {
   const position = find?.(problem.at, problem.inName);
-  return { message: formatProblem(problem), ...(position !== undefined && { position }) };
+  const path = formatProblem({ at: problem.at, message: "" }).trim();
+  return { message: formatProblem(problem), path, ...(position !== undefined && { position }) };
 }
