@@ -3,8 +3,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { raw, type Served, serve } from "./fixtures/served.js";
-import { routeOf } from "./fixtures/settings.js";
+import { createGatewayMetrics } from "../src/admin/gateway-metrics.js";
+import { GatewayServer } from "../src/inbound/gateway-server.js";
+import type { Passages } from "../src/inbound/passages.js";
+import { expected, raw, readsBodies, type Served, serve, silent } from "./fixtures/served.js";
+import { routeOf, settingsOf } from "./fixtures/settings.js";
 
 const sha256 = (body: Uint8Array | string) => createHash("sha256").update(body).digest("hex");
 
@@ -162,5 +165,66 @@ describe("a body that is verified first", () => {
       "POST / HTTP/1.1\r\nHost: a.example\r\nX-Hash: 0\r\nContent-Length: 10\r\n\r\nhello",
     );
     expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*body_timeout/);
+  });
+});
+
+describe("what goes wrong in the gateway itself", () => {
+  it.each(["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"])(
+    "costs the connection and nobody else's, and is counted (%j)",
+    async (more) => {
+      const passages: Passages = {
+        request() {
+          throw new Error("of a request");
+        },
+        upgrade() {
+          throw new Error("of an upgrade");
+        },
+      };
+      const metrics = createGatewayMetrics();
+      const server = new GatewayServer(settingsOf(), {
+        admitter: readsBodies,
+        passages,
+        metrics,
+        logger: silent,
+      });
+      const { port } = await server.listen();
+      for (let i = 0; i < 2; i++)
+        expect(await raw(port, `GET / HTTP/1.1\r\nHost: a.example\r\n${more}\r\n`)).toBe("");
+      expect(metrics.render()).toContain('refusals_total{code="unexpected_error"} 2');
+      await server.close();
+    },
+  );
+});
+
+describe("a drain", () => {
+  const upgrade =
+    "GET /socket HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+  it("lets the answer finish that an upgrade waits for, and begins nothing behind it", async () => {
+    const { came, come } = expected<() => void>();
+    const urls: (string | undefined)[] = [];
+    const service = createServer((request, response) => {
+      urls.push(request.url);
+      response.flushHeaders();
+      come(() => response.end("whole"));
+    });
+    served = await serve({ drainSeconds: 30, routes: [routeOf({ webSocket: true })] }, { service });
+    const text = raw(served.port, `GET / HTTP/1.1\r\nHost: a.example\r\n\r\n${upgrade}`);
+    const answer = await came;
+    const closed = served.gateway.close();
+    answer();
+    expect(await text).toMatch(/^HTTP\/1.1 200 (?:.|\r\n)*whole\r\n0\r\n\r\n$/);
+    await closed;
+    expect(urls).toEqual(["/"]);
+  });
+
+  it("ends what an upgrade waits for once its time is over", async () => {
+    const { came, come } = expected<void>();
+    const service = createServer(() => come());
+    served = await serve({ drainSeconds: 0.1, routes: [routeOf({ webSocket: true })] }, { service });
+    const text = raw(served.port, `GET / HTTP/1.1\r\nHost: a.example\r\n\r\n${upgrade}`);
+    await came;
+    await served.gateway.close();
+    expect(await text).toBe("");
   });
 });

@@ -3,6 +3,7 @@ import type { Logger } from "@authmesh/oath/logger";
 import { type GatewayMetrics, outcomeOf } from "../admin/gateway-metrics.js";
 import type { Admitter } from "../admit/admission.js";
 import type { GatewaySettings } from "../config/settings.js";
+import type { Exchange } from "./gateway-request.js";
 import { Generation } from "./generation.js";
 import { Listener } from "./listener.js";
 import type { Passage, Passages, Passed } from "./passages.js";
@@ -14,6 +15,11 @@ export interface GatewayServerParts {
   readonly passages: Passages;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
+}
+
+/** Where an answer goes. */
+interface Way {
+  destroy(): unknown;
 }
 
 /** The front of a gateway: connections, the requests on them, and the configuration that these pass through. */
@@ -39,11 +45,13 @@ export class GatewayServer {
       settings,
       {
         request: (exchange, expectsContinue) =>
-          this.#run((passage) => passages.request(passage, exchange, expectsContinue)),
+          this.#run(exchange.request, exchange.response, (passage) =>
+            passages.request(passage, exchange, expectsContinue),
+          ),
         upgrade: (request, socket, first) => {
           this.#upgraded.add(socket);
           socket.once("close", () => this.#upgraded.delete(socket));
-          this.#run((passage) => passages.upgrade(passage, request, socket, first));
+          this.#run(request, socket, (passage) => passages.upgrade(passage, request, socket, first));
         },
       },
       logger,
@@ -110,12 +118,18 @@ export class GatewayServer {
     await this.#room.close();
   }
 
-  #run(work: (passage: Passage) => Promise<Passed>): void {
+  #run(request: Exchange["request"], way: Way, work: (passage: Passage) => Promise<Passed>): void {
     const generation = this.#generation;
     const passage = { generation, refusals: this.#refusals, room: this.#room };
     const started = performance.now();
     void generation
       .run(() => work(passage))
+      .catch((error: unknown): Passed => {
+        // A passage answers what goes wrong in it. Whatever else does costs this connection, and nobody else's.
+        this.#refusals.answerFor({ method: request.method ?? "", target: request.url ?? "" }, error);
+        way.destroy();
+        return { route: "", status: undefined };
+      })
       .then(({ route, status }) => {
         this.#metrics.add("requests_total", [route, outcomeOf(status)]);
         // A WebSocket lasts as long as it is wanted.

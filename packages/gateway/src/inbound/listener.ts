@@ -75,8 +75,10 @@ export class Listener {
     this.#server.setTimeout(0);
     if (tls === undefined) this.#server.on("connection", (socket: Socket) => this.#greet(socket));
     this.#serve(this.#server, requests);
-    this.#server.on("upgrade", requests.upgrade);
-    this.#server.on("connect", requests.upgrade);
+    const handedOver = (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#lineOf(socket).handOver(() => requests.upgrade(request, socket, head));
+    this.#server.on("upgrade", handedOver);
+    this.#server.on("connect", handedOver);
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) =>
       answerUnreadable(error, socket, this.#lines.get(socket)?.owesAnswers ?? false),
     );
@@ -137,6 +139,7 @@ export class Listener {
     const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
     const cut = setTimeout(() => {
       server.closeAllConnections();
+      for (const socket of this.#lines.keys()) socket.destroy(); // those that were handed over
       for (const session of this.#sessions) session.destroy();
     }, drainMs);
     await closed;

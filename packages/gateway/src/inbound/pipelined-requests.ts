@@ -20,6 +20,7 @@ export class PipelinedRequests {
   #present: Http1Exchange | undefined;
   /** Bytes of earlier answers. */
   #writtenBefore = 0;
+  #isLast = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -40,19 +41,43 @@ export class PipelinedRequests {
       exchange.response.once("close", () => this.#next());
       begin(exchange);
     };
+    this.#inTurn(start);
+  }
+
+  /**
+   * Node.js hands a connection over as soon as it has read the upgrade, also while earlier answers are still due, and from
+   * then on serves it no more: neither its errors, nor those answers when it has room again.
+   */
+  handOver(begin: () => void): void {
+    const socket = this.#socket;
+    const drained = () => this.#present?.response.emit("drain");
+    socket.on("error", letGo).on("drain", drained);
+    this.#inTurn(() => {
+      socket.off("drain", drained);
+      begin();
+    });
+  }
+
+  /** The connection ends with the present answer. */
+  last(): void {
+    this.#isLast = true;
+    if (this.#present !== undefined) this.#present.response.shouldKeepAlive = false;
+  }
+
+  #inTurn(start: () => void): void {
     if (this.#present === undefined) start();
     else if (this.#waiting.length + 1 < most) this.#waiting.push(start);
     else this.#socket.destroy();
   }
 
-  /** The connection ends with the present answer. */
-  last(): void {
-    if (this.#present !== undefined) this.#present.response.shouldKeepAlive = false;
-  }
-
   #next(): void {
     this.#present = undefined;
     // After the last answer of a connection nothing is begun: what was sent ahead of it could be anything.
-    if (this.#socket.writable) this.#waiting.shift()?.();
+    if (this.#isLast) this.#socket.destroySoon();
+    else if (this.#socket.writable) this.#waiting.shift()?.();
   }
+}
+
+function letGo(this: Socket): void {
+  this.destroy();
 }

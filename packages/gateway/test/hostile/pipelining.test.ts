@@ -13,7 +13,11 @@ const clients: RawClient[] = [];
 beforeAll(async () => {
   devices = await trustedDevices();
   upstream = await recordingUpstream();
-  const routes = [routeOf({ bodyTimeoutMs: 100 }), routeOf({ name: "open", path: "/open", public: true })];
+  const routes = [
+    routeOf({ bodyTimeoutMs: 100 }),
+    routeOf({ name: "open", path: "/open", public: true }),
+    routeOf({ name: "socket", path: "/socket", public: true, webSocket: true }),
+  ];
   const { verification } = devices;
   stage = await openGateway(upstream.url, routes, { verification }, { maxConnections: 2 });
 });
@@ -156,5 +160,57 @@ describe("an answer", () => {
       expect(told(await client.answer())).toMatchObject({ target: `/other/${i}` });
     });
     await Promise.all(others);
+  });
+});
+
+describe("a connection that is no HTTP any more", () => {
+  const asking = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+  const large = "x".repeat(8 << 20);
+  /** Answers `/open` once told to, and switches at `/socket`. */
+  const switching = () => {
+    let answer = () => {};
+    const came = new Promise<void>((resolve) => {
+      upstream.script = (request, socket) => {
+        if (request.target === "/socket") socket.end(`HTTP/1.1 101 ok\r\n${asking}\r\nhello`);
+        else {
+          answer = () => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n${large}`);
+          resolve();
+        }
+      };
+    });
+    return { came, answer: () => answer() };
+  };
+
+  it.each([
+    { what: "an upgrade", bytes: bare("/socket", asking), status: 101 },
+    { what: "an upgrade that is refused", bytes: bare("/secret", asking), status: 400 },
+    { what: "an upgrade of a route without", bytes: bare("/open/here", asking), status: 200 },
+    { what: "CONNECT", bytes: `CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n`, status: 400 },
+  ])("begins behind the answers that are due: $what", async ({ bytes, status }) => {
+    const { came, answer } = switching();
+    const client = await (await open()).send(bare("/open") + bytes);
+    await came;
+    expect(client.unread).toBe("");
+    if (status === 200) {
+      const held = answer;
+      upstream.script = tellBack;
+      held();
+    } else answer();
+    const first = await client.answer();
+    expect([first.status, first.body.length]).toEqual([200, large.length]);
+    await client.closed();
+    expect(client.unread).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    if (status === 101) expect(client.unread).toMatch(/\r\n\r\nhello$/);
+  });
+
+  it("leaves nothing behind where its caller goes before the answers that are due", async () => {
+    const { came } = switching();
+    const client = await (await open()).send(bare("/open") + bare("/socket", asking));
+    await came;
+    const [waiting] = upstream.sockets;
+    const gone = new Promise((resolve) => waiting?.once("close", resolve));
+    client.socket.resetAndDestroy();
+    await gone;
+    expect(upstream.requests.map(({ target }) => target)).toEqual(["/open"]);
   });
 });
