@@ -151,6 +151,13 @@ test("a proxy that is set up to announce a body and sends none is answered at on
   expect(head).toMatch(/^connection: close$/im);
 });
 
+test("a host that is written in another way than routes and audiences compare is refused", async () => {
+  for (const host of ["api%2Eexample.com", "api.example.com%2e", "127.1"])
+    expect(await ask("nginx", "GET /", { ...ofNginx, "X-Original-Host": host })).toMatchObject({
+      error: "ambiguous_request",
+    });
+});
+
 test("questions follow each other on one connection", async () => {
   const socket = connect(ports.get("nginx") as number, "127.0.0.1");
   const fields = Object.entries(ofNginx).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,5 +1,6 @@
 import { type Failure, failure, normalizeHost, quoteForeign } from "@authmesh/core";
 import { isPlainPath } from "@authmesh/oath";
+import { hostName } from "./routes.js";
 
 /** What stands before the body of a request. */
 export interface RequestHead {
@@ -69,9 +70,13 @@ const checks: readonly Check[] = [
     if (host.length > 1) return "There is more than one Host.";
     const [name] = host;
     if (name === undefined) return httpVersion === "1.0" ? undefined : "There is no Host.";
-    return normalizeHost(name) === undefined || !/^[!-~]+$/.test(name)
-      ? `The Host ${quoteForeign(name)} is not a host with an optional port.`
-      : undefined;
+    const normal = normalizeHost(name);
+    if (normal === undefined || !/^[!-~]+$/.test(name))
+      return `The Host ${quoteForeign(name)} is not a host with an optional port.`;
+    // Routes compare what is written, and audiences what is meant.
+    return hostName(name) === hostName(normal)
+      ? undefined
+      : `The Host ${quoteForeign(name)} is another way to write ${quoteForeign(normal)}.`;
   },
   function lengthIsSaidOnce(_, { "content-length": lengths, "transfer-encoding": codings }) {
     if (lengths.length > 1) return "There is more than one Content-Length.";

@@ -87,4 +87,5 @@ function comparablePath(path: string): string {
 /** Over capitals, since some letters have more than one small form. */
 export const foldCase = (path: string): string => path.toUpperCase().toLowerCase().normalize("NFKC");
 
-const hostName = (host: string): string => host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
+/** What routes compare of a Host. */
+export const hostName = (host: string): string => host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
