@@ -24,7 +24,9 @@ import {
 } from "./fixtures/authz-stage.js";
 import { routeOf } from "./fixtures/settings.js";
 
+const openHost = "www.example.com";
 const routes = [
+  routeOf({ name: "open", hosts: [openHost], public: true }),
   routeOf({ name: "health", path: "/health", below: false, public: true }),
   routeOf({ path: "/api", accept: new Set(["device", "http-signature", "token"]) }),
 ];
@@ -38,12 +40,18 @@ const proxies: Readonly<Record<"nginx" | "caddy", Start>> = {
     const port = await freePort();
     const printed = blockOf("authz-nginx.md", "nginx")
       .replace("127.0.0.1:8089", `127.0.0.1:${authz}`)
-      .replace("127.0.0.1:8080;", `127.0.0.1:${port}; listen unix:${folder}/http2 http2;`)
+      .replaceAll("127.0.0.1:8080;", `127.0.0.1:${port}; listen unix:${folder}/http2 http2;`)
+      .replace("127.0.0.1:8080 default_server", `127.0.0.1:${port} default_server`)
       .replace("127.0.0.1:3000", `127.0.0.1:${service}`);
+    // Twice: for a host with routes that ask for proofs alone, and for one with routes that ask for none.
+    const [before, site = ""] = printed.split(/^(?=server \{\n.*\n {2}server_name localhost;)/m);
+    const sites = [host, openHost].map((name) =>
+      site.replace("server_name localhost", `server_name ${name}`),
+    );
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
       (name) => `${name}_temp_path ${name};`,
     );
-    const configuration = `pid pid; events {} http { access_log off; ${paths.join(" ")}\n${printed} }`;
+    const configuration = `pid pid; events {} http { access_log off; ${paths.join(" ")}\n${before}${sites.join("")} }`;
     await startNginx({ folder, configuration, port }, ended);
     http2Socket = join(folder, "http2");
     return port;
@@ -276,6 +284,67 @@ describe.each(["nginx", "caddy"] as const)("behind %s, as its page says", (proxy
     expect(service.seen[0]?.headers["x-authmesh-subject"]).toBe(caller.publicKey.deviceId);
     socket.write("hello");
     expect(String(await once(socket, "data"))).toBe("hello");
+  });
+
+  /** Sends what no client of node:http would, and gives the status that comes back. */
+  const sendRaw = async (...lines: readonly string[]) => {
+    const socket = connect(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    socket.write(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`);
+    return Number(String(await once(socket, "data")).split(" ")[1]);
+  };
+
+  test.runIf(proxy === "nginx").each([
+    ["a host that asks for proofs, behind one that does not", host, openHost, "/page"],
+    ["a host that asks for none, behind one that does", openHost, host, "/api"],
+    ["a host that asks for proofs, behind one that does not and a port", host, `${openHost}:8080`, "/page"],
+    ["a host that asks for proofs, behind one that begins like it", host, `${host}.${openHost}`, "/page"],
+    ["a host that asks for proofs, behind both", host, `${openHost} ${host}`, "/page"],
+    ["a host that asks for proofs, behind none", host, "", "/page"],
+    ["a host that nobody has", "example.net", openHost, "/page"],
+    ["a host with a dot at its end", `${openHost}.`, `${openHost}.`, "/page"],
+  ])(
+    "an absolute request line reaches no server but the one that was asked about: %s",
+    async (_, line, told, path) => {
+      const proof = Object.entries(await client.headers(`https://${told.split(" ")[0] || host}${path}`));
+      const fields = proof.map(([name, value]) => `${name}: ${value}`);
+      expect(await sendRaw(`GET http://${line}${path} HTTP/1.1`, `Host: ${told}`, ...fields)).toBeGreaterThan(
+        399,
+      );
+      expect(service.seen).toEqual([]);
+    },
+  );
+
+  test.each([
+    [openHost, openHost],
+    [`${openHost}:8080`, `${openHost}:8080`],
+    [openHost.toUpperCase(), openHost],
+  ])("an absolute request line that says what Host says passes: %s", async (line, told) => {
+    expect(await sendRaw(`GET http://${line}/ HTTP/1.1`, `Host: ${told}`)).toBe(200);
+    expect(service.seen[0]?.headers.host).toBe(proxy === "nginx" ? told : line);
+  });
+
+  test.runIf(proxy === "caddy")(
+    "of an absolute request line its host is asked about, not the header",
+    async () => {
+      expect(await sendRaw(`GET http://${host}/api HTTP/1.1`, `Host: ${openHost}`)).toBe(400);
+      expect(service.seen).toEqual([]);
+      expect(await sendRaw(`GET http://${openHost}/page HTTP/1.1`, `Host: ${host}`)).toBe(200);
+      expect(service.seen[0]?.headers.host).toBe(openHost);
+    },
+  );
+
+  test.runIf(proxy === "nginx")("a host that no server has is refused before anybody is asked", async () => {
+    expect(await sendRaw("GET /api HTTP/1.1", "Host: elsewhere.example.com")).toBe(421);
+  });
+
+  test.runIf(proxy === "nginx")("over HTTP/2, a Host beside another authority reaches nobody", async () => {
+    const session = connectHttp2(origin, { createConnection: () => connect(http2Socket) });
+    onTestFinished(() => session.destroy());
+    const stream = session.request({ ":path": "/api", ":authority": host, host: openHost });
+    const [answer] = await once(stream, "response");
+    expect(answer[":status"]).toBeGreaterThan(399);
+    expect(service.seen).toEqual([]);
   });
 
   test.runIf(proxy === "nginx").each([
