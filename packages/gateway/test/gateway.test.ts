@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
+import { type AllowList, addDevice, createIdentity, openIdentity, revokeDevice } from "@authmesh/keystore";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { GatewaySettings } from "../src/config/settings.js";
 import { createGateway, type GatewayAddress } from "../src/create-gateway.js";
@@ -41,13 +41,8 @@ async function certify(name: string): Promise<void> {
   await run("openssl", ["req", "-x509", "-days", "2", ...pair, ...subject]);
 }
 
-beforeAll(async () => {
-  vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
-  const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
-  await createIdentity({ dir: identity, env, friendlyName: "server", argon2 });
-  const server = await openIdentity({ dir: identity, env });
-  const list = await server.openAllowList();
-  await list.update((draft) =>
+const trust = (list: AllowList) =>
+  list.update((draft) =>
     addDevice(draft, {
       publicKey: device.publicKey,
       friendlyName: "till 1",
@@ -60,6 +55,14 @@ beforeAll(async () => {
       now: 1_800_000_000,
     }),
   );
+
+beforeAll(async () => {
+  vi.stubEnv("AUTH_MESH_PASSPHRASE", env.AUTH_MESH_PASSPHRASE);
+  const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
+  await createIdentity({ dir: identity, env, friendlyName: "server", argon2 });
+  const server = await openIdentity({ dir: identity, env });
+  const list = await server.openAllowList();
+  await trust(list);
   tokens = await startIssuer((end) => atEnd.push(end));
   await certify("first");
 });
@@ -277,6 +280,34 @@ describe("a caller that waits for 100 Continue", () => {
     const { url } = await open();
     const { stdout } = await run("curl", ["-s", "-H", "Expect: tea", "-w", "%{http_code}", `${url}/open`]);
     expect(stdout).toBe("417");
+  });
+});
+
+describe("an answer that goes on", () => {
+  const events: RequestListener = (_, response) => {
+    response.writeHead(200, { "Content-Type": "text/event-stream" }).write("data: 1\n\n");
+  };
+  const endless = [routeOf({ accept: new Set(["device", "token"]), idleTimeoutMs: 0, answerTimeoutMs: 1 })];
+
+  it("ends when its device is revoked", async () => {
+    const { url } = await open({ routes: endless }, events);
+    const list = await (await openIdentity({ dir: identity, env })).openAllowList();
+    const answer = await fetch(`${url}/events`, { headers: await client.headers(new URL(`${url}/events`)) });
+    const reader = answer.body?.getReader();
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: 1\n\n");
+    const { deviceId } = device.publicKey;
+    await list.update((draft) => revokeDevice(draft, { deviceId, now: 1_800_000_000 }));
+    await expect(reader?.read()).rejects.toThrow("terminated");
+    await trust(list);
+  });
+
+  it("ends when its token does", async () => {
+    const { url } = await open({ routes: endless }, events);
+    const headers = { authorization: `OathMesh ${await tokens.mint({}, Date.now, 1)}` };
+    const answer = await fetch(`${url}/events`, { headers });
+    const reader = answer.body?.getReader();
+    expect((await reader?.read())?.done).toBe(false);
+    await expect(reader?.read()).rejects.toThrow("terminated");
   });
 });
 

@@ -7,6 +7,7 @@ import { Exchange, type ExchangeParts } from "./exchange.js";
 import { FailureLog } from "./failure-log.js";
 import type { Forwarded, ForwardedBody, Forwarder } from "./forwarder.js";
 import type { ForwarderSettings } from "./forwarder-settings.js";
+import { LastingRequests } from "./lasting-requests.js";
 import { upstreamHeaders } from "./upstream-headers.js";
 import { upstreamTarget } from "./upstream-target.js";
 import { Upstreams } from "./upstreams.js";
@@ -37,6 +38,7 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
   const log = new FailureLog(logger, { now, count: scene.failed });
   let settings = given;
   const upstreams = new Upstreams(given.upstreams, { ...scene, logger, now, schedule });
+  const lasting = new LastingRequests({ now, schedule });
   const tunnels = new Set<Tunnel>();
   /** Of upgrades that the upstream has not answered yet. */
   let upgrading = 0;
@@ -59,7 +61,7 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
       const started = now();
       const answered = () => observe(route.name, (now() - started) / 1000);
       // Every member by its name: spreading them would take longer than the rest of this function.
-      await new Exchange({
+      const exchange = new Exchange({
         request,
         upstream,
         target,
@@ -70,7 +72,11 @@ export function createForwarder(given: ForwarderSettings, scene: ForwarderScene)
         schedule,
         upgraded,
         answered,
-      }).run();
+      });
+      const lose = (reason: AmeshError) => exchange.lose(reason);
+      // A WebSocket lasts, and nothing may be passed on of one whose caller was lost while the upstream thought about it.
+      const rest = upgraded === undefined ? lasting.add(request, lose) : request.admitted.watch(lose);
+      await exchange.run().finally(rest);
     } catch (error) {
       const known =
         error instanceof AmeshError ? error : new AmeshError("unexpected_error", undefined, { cause: error });

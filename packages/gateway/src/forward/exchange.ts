@@ -69,6 +69,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
     });
   }
 
+  /** The caller would no longer be let in: neither side gets more of the other. */
+  lose(reason: AmeshError): void {
+    const controller = this.#over ? undefined : this.#controller;
+    const server = this.#server;
+    this.#over = true;
+    this.#leaveQueue();
+    controller?.abort(callerGone);
+    this.#fail(reason, server);
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#over) controller.abort(callerGone);

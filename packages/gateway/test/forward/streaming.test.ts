@@ -3,7 +3,10 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import * as http2 from "node:http2";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
+import { AmeshError } from "@authmesh/core";
+import { type Schedule, unreferencedTimer } from "@authmesh/oath/timing";
 import { afterEach, describe, expect, it } from "vitest";
+import type { Admitted } from "../../src/admit/admission.js";
 import {
   ask,
   askRaw,
@@ -342,6 +345,105 @@ describe("an upstream", () => {
     );
     await expect(ask(stage.port)).rejects.toMatchObject({ code: "ECONNRESET" });
     expect(stage.log).toMatchObject([{ fields: { code: "upstream_timeout" } }]);
+  });
+});
+
+describe("a caller that would no longer be let in", () => {
+  /** The second after which requests are watched is shorter here, and what is said of the caller in tests' hands. */
+  const watched = () => {
+    const watches: ((reason: AmeshError) => void)[] = [];
+    const watch: Admitted["watch"] = (lost) => {
+      watches.push(lost);
+      return () => void watches.splice(watches.indexOf(lost), 1);
+    };
+    const schedule: Schedule = (work, ms) => unreferencedTimer(work, ms === 1000 ? 10 : ms);
+    return { watches, admitted: { watch }, scene: { schedule } };
+  };
+  const revoked = () => new AmeshError("device_revoked");
+  let left = new Set<string>();
+  const events = () =>
+    serve((request, response) => {
+      left = new Set();
+      request.socket.once("close", () => left.add(request.method ?? ""));
+      request.resume();
+      if (request.method === "PUT") return;
+      response.writeHead(200, { "Content-Type": "text/event-stream" }).write("data: 1\n\n");
+    });
+
+  it.each([[false], [true]])(
+    "gets no more of its answer, and the upstream is let go of: HTTP/2 %s",
+    async (http2) => {
+      const { watches, ...more } = watched();
+      const upstream = await events();
+      const stage = await stageBefore(upstream, { ...more, http2, route: { idleTimeoutMs: 0 } });
+      const over = http2 ? askHttp2(stage.port, { ":path": "/" }) : ask(stage.port);
+      const failed = expect(over).rejects.toMatchObject({
+        code: http2 ? "ERR_HTTP2_STREAM_ERROR" : "ECONNRESET",
+      });
+      await changed(() => watches.length, 0);
+      watches[0]?.(revoked());
+      await failed;
+      await settled(() => stage.running.size + left.size);
+      expect([stage.running.size, [...left], watches]).toEqual([0, ["GET"], []]);
+      expect(stage.log).toMatchObject([{ fields: { code: "device_revoked" } }]);
+    },
+  );
+
+  it("has its body cut off, and is told", async () => {
+    const { watches, ...more } = watched();
+    const stage = await stageBefore(await events(), more);
+    const request = httpRequest({ port: stage.port, method: "PUT", agent: false });
+    request.on("error", () => {});
+    request.write("a beginning");
+    await changed(() => watches.length, 0);
+    watches[0]?.(revoked());
+    const [answer] = (await once(request, "response")) as [IncomingMessage];
+    expect([answer.statusCode, JSON.parse(await readAll(answer)).error]).toEqual([401, "unauthorized"]);
+    await settled(() => stage.running.size + left.size);
+    expect([stage.running.size, [...left]]).toEqual([0, ["PUT"]]);
+    request.destroy();
+  });
+
+  it("as its token expired has the time of any answer, and no more", async () => {
+    const { watches, ...more } = watched();
+    const route = { idleTimeoutMs: 0, answerTimeoutMs: 400 };
+    const stage = await stageBefore(await events(), { ...more, route });
+    const begun = performance.now();
+    const over = expect(ask(stage.port)).rejects.toMatchObject({ code: "ECONNRESET" });
+    await changed(() => watches.length, 0);
+    watches[0]?.(new AmeshError("token_expired"));
+    await over;
+    expect(performance.now() - begun).toBeGreaterThan(395);
+  });
+
+  it("is not asked about where its request is short, or nobody's", async () => {
+    const { watches, ...more } = watched();
+    const later: (() => void)[] = [];
+    const schedule: Schedule = (work, ms) => {
+      if (ms === 1000) later.push(work);
+      return () => {};
+    };
+    const short = await stageBefore(await serve((_, response) => response.end()), {
+      ...more,
+      scene: { schedule },
+    });
+    let asked = 0;
+    const watch = () => {
+      asked += 1;
+      return () => {};
+    };
+    await Promise.all([ask(short.port), ask(short.port)]);
+    await settled(() => short.running.size);
+    expect(later).toHaveLength(1);
+    later[0]?.();
+    expect(watches).toEqual([]);
+    const open = await stageBefore(await events(), { ...more, admitted: { caller: undefined, watch } });
+    const request = httpRequest({ port: open.port, agent: false }).end();
+    const [answer] = (await once(request, "response")) as [IncomingMessage];
+    await once(answer, "data");
+    for (let i = 0; i < 3; i++) await turn();
+    expect(asked).toBe(0);
+    request.destroy();
   });
 });
 
