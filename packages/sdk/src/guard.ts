@@ -11,7 +11,7 @@ export { RefusalLog } from "./refusal-log.js";
 export type { Refusal, RefusalResponse } from "./refusal-response.js";
 export { refusalResponse } from "./refusal-response.js";
 export { createRequestGuard, type RequestGuard } from "./request-guard.js";
-export { sendRefusal } from "./send-refusal.js";
+export { endUnread, sendRefusal } from "./send-refusal.js";
 export { issuerKeys } from "./token/issuer-keys.js";
 export { problemResponse } from "./token/problem-response.js";
 export {

@@ -1,7 +1,11 @@
 import type { ServerResponse } from "node:http";
-import { constants, type Http2ServerResponse } from "node:http2";
+import { constants, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import { unreferencedTimer } from "@authmesh/oath/timing";
 import { answerOverUnread } from "./body/unread-rest.js";
 import type { RefusalResponse } from "./refusal-response.js";
+
+/** In which the end of an answer leaves, also of a connection that is busy. */
+const leavingMs = 50;
 
 /** A refused request ends here: the handler behind it is never called, whether or not it looks at its arguments. */
 export function sendRefusal(
@@ -24,5 +28,15 @@ export function sendRefusal(
   const { Connection, ...others } = headers;
   response.writeHead(status, { ...others, "Content-Length": Buffer.byteLength(body) });
   response.end(body);
-  if (Connection === "close") response.stream.close(constants.NGHTTP2_NO_ERROR);
+  if (Connection === "close") endUnread(response.stream);
+}
+
+/**
+ * Closes a stream of HTTP/2 whose body is not wanted, once its answer has left whole. Node.js sends a reset before an end
+ * that still waits, and without that end clients take the answer for broken off.
+ */
+export function endUnread(stream: ServerHttp2Stream): void {
+  const close = () => unreferencedTimer(() => stream.close(constants.NGHTTP2_NO_ERROR), leavingMs);
+  if (stream.writableFinished) close();
+  else stream.once("finish", close);
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { constants } from "node:http2";
 import { type Failure, failure } from "@authmesh/core";
-import { discardUnread } from "@authmesh/sdk/guard";
+import { discardUnread, endUnread as endUnreadStream } from "@authmesh/sdk/guard";
 import type { Forwarded, Forwarder } from "../forward/forwarder.js";
 import { responseOn } from "../forward/web-socket.js";
 import { originOf } from "./forwarded-for.js";
@@ -115,7 +114,7 @@ const isGone = ({ response }: Exchange): boolean =>
 /** An upstream may answer before it took the whole body: the rest must not be read as the next request. */
 async function endUnread({ request, response }: Exchange): Promise<void> {
   if (request.complete) return;
-  if ("stream" in response) response.stream.close(constants.NGHTTP2_NO_ERROR);
+  if ("stream" in response) endUnreadStream(response.stream);
   else {
     await discardUnread(request as IncomingMessage);
     if (!request.complete) request.socket.destroy();

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type ClientHttp2Session, connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -79,6 +80,33 @@ describe("a request of HTTP/2", () => {
     );
     expect(await session.outcome).not.toBe(200);
     expect(upstream.requests).toEqual([]);
+  });
+});
+
+describe("a body of HTTP/2 that nobody wants", () => {
+  const closed = (
+    session: ClientHttp2Session,
+    path: string,
+  ): Promise<readonly [number, number | undefined]> =>
+    new Promise((resolve) => {
+      let status = 0;
+      const stream = session.request({ ":path": path, ":method": "POST", ":authority": "a.example" });
+      stream.on("error", () => {}).resume();
+      stream.once("response", (head) => {
+        status = head[":status"] ?? 0;
+      });
+      stream.once("close", () => resolve([status, stream.rstCode]));
+      stream.end(Buffer.alloc(200_000));
+    });
+
+  it.each([1, 100])("ends with the refusal, and its stream with it: %i at once", async (count) => {
+    const session = connect(`https://127.0.0.1:${stage.port}`, {
+      rejectUnauthorized: false,
+      maxSessionMemory: 100, // what waits to be sent counts
+    });
+    const all = await Promise.all(Array.from({ length: count }, () => closed(session, "/a//b")));
+    expect(new Set(all.map(String))).toEqual(new Set(["400,0"]));
+    session.close();
   });
 });
 
