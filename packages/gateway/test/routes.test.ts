@@ -137,3 +137,14 @@ describe("the table", () => {
     expect(performance.now() - started).toBeLessThan(500);
   });
 });
+
+describe("a public route", () => {
+  it("is not chosen by other letters that fold to its own, while one that protects is", () => {
+    const open = below("/assets", { public: true });
+    expect(find([open, below("")], "/Assets/x")).toBe("/assets/*");
+    expect(find([open, below("")], "/a%C3%9Fets/x")).toBe("/*");
+    expect(find([open], "/a%C3%9Fets/x")).toBeUndefined();
+    expect(find([below("/assets"), below("", { public: true })], "/a%C3%9Fets/x")).toBe("/assets/*");
+    expect(find([below("/\u00c4", { public: true })], "/%C3%A4/x")).toBe("/\u00c4/*");
+  });
+});

@@ -72,10 +72,12 @@ function byPath(routes: readonly RouteSettings[]): ReadonlyMap<string, readonly 
 const rank = ({ hosts, methods }: RouteSettings): number =>
   (hosts.length > 0 ? 0 : 2) + (methods.length > 0 ? 0 : 1);
 
-function casesFit({ caseSensitive, path, below }: RouteSettings, asked: string): boolean {
-  if (!caseSensitive) return true;
-  const own = path.normalize("NFKC");
-  return asked === own || (below && asked.startsWith(`${own}/`));
+/** What opens a path may not open those of other letters, as folding would: `ß` becomes `ss`. What protects one may. */
+function casesFit({ caseSensitive, public: isPublic, path, below }: RouteSettings, asked: string): boolean {
+  if (!caseSensitive && !isPublic) return true;
+  const compared = (text: string) => (caseSensitive ? text : text.toLowerCase());
+  const [own, other] = [compared(path.normalize("NFKC")), compared(asked)];
+  return other === own || (below && other.startsWith(`${own}/`));
 }
 
 /** Decoded, in the form in which compatible characters are one, without the slash at its end. */
