@@ -38,11 +38,13 @@ export interface AnswerHeaders {
  * What the caller gets of an upstream's headers.
  *
  * @param raw names and values in turn, as they came
+ * @param status of the answer: without a body, 101 and 204 have no length (RFC 9110, section 8.6)
  * @throws AmeshError `upstream_garbled` for a transfer coding that nobody would take off
  */
-export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
+export function answerHeaders(raw: readonly Buffer[], status: number): AnswerHeaders {
   const fields = decoded(raw);
   const named = connectionNames(fields);
+  const lengthless = status === 101 || status === 204;
   const headers: string[] = [];
   let chunked = false;
   let trailers: string | undefined;
@@ -54,8 +56,9 @@ export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
       if (value.trim().toLowerCase() !== "chunked" || chunked)
         throw new AmeshError("upstream_garbled", "The answer has a Transfer-Encoding other than chunked.");
       chunked = true;
-    } else if (plain === "trailer") trailers = trailers === undefined ? value : `${trailers}, ${value}`;
-    else if (!ofOneHop.has(plain) && !named.has(plain)) headers.push(name, value);
+    } else if (lengthless && plain === "content-length") continue;
+    else if (plain === "trailer") trailers = trailers === undefined ? value : `${trailers}, ${value}`;
+    else if (!isOurs(plain) && !ofOneHop.has(plain) && !named.has(plain)) headers.push(name, value);
   }
   return { headers, trailers: chunked ? trailers : undefined };
 }
@@ -63,8 +66,16 @@ export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
 /** What the caller gets of an upstream's trailers: each name with its values. */
 export function answerTrailers(raw: readonly Buffer[]): Record<string, string[]> {
   const fields = decoded(raw);
-  return grouped(fields.filter((_, i) => !neverAfterBody.has((fields[i & ~1] as string).toLowerCase())));
+  return grouped(
+    fields.filter((_, i) => {
+      const name = (fields[i & ~1] as string).toLowerCase();
+      return !neverAfterBody.has(name) && !isOurs(name);
+    }),
+  );
 }
+
+/** What the gateway says of itself, such as which decision refused. */
+const isOurs = (name: string): boolean => name.startsWith("authmesh-");
 
 /** Names in lower case, each with its values: as HTTP/2 takes them. */
 export function grouped(headers: readonly string[]): Record<string, string[]> {

@@ -97,7 +97,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { response, request, answered } = this.#parts;
     const hasBody = request.method !== "HEAD" && status !== 204 && status !== 304;
     try {
-      writeHead(response, status, answerHeaders(controller.rawHeaders as Buffer[]), hasBody);
+      writeHead(response, status, answerHeaders(controller.rawHeaders as Buffer[], status), hasBody);
     } catch (cause) {
       controller.abort(
         cause instanceof AmeshError ? cause : new AmeshError("upstream_garbled", undefined, { cause }),

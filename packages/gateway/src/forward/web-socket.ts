@@ -118,7 +118,7 @@ export function responseOn(socket: Duplex, method: string): ServerResponse {
 
 /** The head of the answer that switches to WebSocket (RFC 6455, section 4.2.2). */
 export function switchingHead(raw: readonly Buffer[]): string {
-  const { headers } = answerHeaders(raw);
+  const { headers } = answerHeaders(raw, 101);
   const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"];
   for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
   return `${lines.join("\r\n")}\r\n\r\n`;

@@ -164,7 +164,7 @@ describe("what the caller gets of the upstream's headers", () => {
       "Trailer",
       "X-Sum",
     );
-    expect(answerHeaders([...given, ...more])).toEqual({
+    expect(answerHeaders([...given, ...more], 200)).toEqual({
       headers: ["Server", "x", "Set-Cookie", "a=1", "Set-Cookie", "b=\u00fc"],
       trailers: undefined,
     });
@@ -172,7 +172,7 @@ describe("what the caller gets of the upstream's headers", () => {
 
   it("tells of trailers where the body comes in chunks", () => {
     expect(
-      answerHeaders(raw("Transfer-Encoding", "Chunked", "Trailer", "X-Sum", "trailer", "X-More")),
+      answerHeaders(raw("Transfer-Encoding", "Chunked", "Trailer", "X-Sum", "trailer", "X-More"), 200),
     ).toEqual({
       headers: [],
       trailers: "X-Sum, X-More",
@@ -182,7 +182,7 @@ describe("what the caller gets of the upstream's headers", () => {
   it.each([["gzip, chunked"], ["chunked, chunked"], ["identity"], [""]])(
     "is nothing where the coding is %j",
     (coding) => {
-      expect(() => answerHeaders(raw("Transfer-Encoding", coding))).toThrow(
+      expect(() => answerHeaders(raw("Transfer-Encoding", coding), 200)).toThrow(
         expect.objectContaining({ code: "upstream_garbled" }),
       );
     },
@@ -212,7 +212,7 @@ describe("what the caller gets of the upstream's headers", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.oneof(bytes, known), bytes)), (headers) => {
         try {
-          answerHeaders(headers.flat());
+          answerHeaders(headers.flat(), 200);
           answerTrailers(headers.flat());
         } catch (error) {
           expect(error).toMatchObject({ name: "AmeshError", code: "upstream_garbled" });
@@ -220,4 +220,18 @@ describe("what the caller gets of the upstream's headers", () => {
       }),
     );
   });
+});
+
+it.each([
+  [200, ["content-length", "5"]],
+  [204, []],
+  [101, []],
+])("an answer with %i says its length only where it can have one", (status, headers) => {
+  expect(answerHeaders(raw("content-length", "5"), status).headers).toEqual(headers);
+});
+
+it("an answer says nothing in the gateway's own name, also not behind its body", () => {
+  const ours = raw("AuthMesh-Decision", "d", "authmesh-error", "e", "X-Own", "1");
+  expect(answerHeaders(ours, 200).headers).toEqual(["X-Own", "1"]);
+  expect(answerTrailers(ours)).toEqual({ "x-own": ["1"] });
 });
