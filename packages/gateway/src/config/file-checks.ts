@@ -1,10 +1,10 @@
 import { createPrivateKey } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createSecureContext } from "node:tls";
 import { AmeshError } from "@authmesh/core";
 import type { Place } from "@authmesh/oath/document";
-import { loadPolicy, readCertificate } from "@authmesh/oath/node";
+import { loadPolicy, readCertificate, readPemFile } from "@authmesh/oath/node";
 import type { GatewaySettings } from "./settings.js";
 import type { Report } from "./settings-of.js";
 
@@ -25,7 +25,7 @@ export async function checkFiles(settings: GatewaySettings, report: Report): Pro
     }
   };
   for (const { at, paths, use } of checksOf(settings))
-    await attempt(at, async () => use(...(await Promise.all(paths.map((path) => readFile(path))))));
+    await attempt(at, async () => use(...paths.map(readPemFile)));
   const { audit } = settings.verification;
   if (audit !== undefined && audit !== "-")
     await attempt(["audit"], async () => {

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { AmeshError } from "@authmesh/core";
+import { readPemFile } from "@authmesh/oath/node";
 import type { UpstreamSettings } from "../config/settings.js";
 import { Upstream, type UpstreamScene, type UpstreamStatus } from "./upstream.js";
 
@@ -57,7 +57,7 @@ export class Upstreams {
 function authoritiesOf({ ca, name }: UpstreamSettings): string | undefined {
   if (ca === undefined) return undefined;
   try {
-    return readFileSync(ca, "utf8");
+    return readPemFile(ca).toString("utf8");
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
     throw new AmeshError(

@@ -296,6 +296,16 @@ describe("a configuration is refused, and the place is named,", () => {
     expect(await problemsOfText(having(members), { files })).toEqual([`gateway.yaml:${problem}`]);
   });
 
+  it("that names a pipe or a device in the place of a file", async () => {
+    const pipe = join(folderOf({}), "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const members = `listen: { tls: { cert: ${pipe}, key: ${pipe} } }\nupstreams: { a: { urls: 'http://h', ca: /dev/zero } }`;
+    expect(await problemsOfText(having(members))).toEqual([
+      "gateway.yaml:5:16: listen.tls cannot be used: pipe is not a file.",
+      "gateway.yaml:6:41: upstreams.a.ca cannot be used: /dev/zero is not a file.",
+    ]);
+  });
+
   it("that names a certificate and a key of another type", async () => {
     const folder = folderOf({ "k.pem": keyOf("P-256") });
     const rsa = ["-newkey", "rsa:2048", "-nodes", "-keyout", join(folder, "other.pem")];

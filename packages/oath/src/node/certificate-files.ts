@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { AmeshError } from "@authmesh/core";
+import { readPemFile } from "./pem-file.js";
 
 /** PEM files. */
 export interface CertificateFiles {
@@ -20,11 +21,11 @@ export interface CertificatePair {
 
 /** @throws Error for files that cannot be read, and for a key that is not that of the first certificate */
 export function readCertificate({ cert, key, clientCa }: CertificateFiles): CertificatePair {
-  const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+  const pair = { cert: readPemFile(cert), key: readPemFile(key) };
   // A key of another type is taken by OpenSSL without a word, and then every handshake fails.
   if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key)))
     throw Object.assign(new Error("the key is not that of the certificate"), { code: "KEY_MISMATCH" });
-  return clientCa === undefined ? pair : { ...pair, ca: readFileSync(clientCa) };
+  return clientCa === undefined ? pair : { ...pair, ca: readPemFile(clientCa) };
 }
 
 export interface RenewalOptions {

@@ -27,6 +27,7 @@ export {
 } from "./certificate-files.js";
 export { type FileAuditOptions, FileAuditSink } from "./file-audit-sink.js";
 export { type FollowFilesOptions, followFiles, type Sight } from "./follow-files.js";
+export { readPemFile } from "./pem-file.js";
 export {
   type CheckedPolicy,
   checkPolicy,
