@@ -327,7 +327,9 @@ describe("what ends early", () => {
     const arrived = expected<IncomingMessage>();
     const { port } = await open({}, (request) => arrived.come(request));
     const socket = connect(port, "127.0.0.1");
-    socket.write("POST /open HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello");
+    socket.write(
+      "POST /open HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    );
     const request = await arrived.came;
     request.on("error", () => {});
     const left = new Promise((resolve) => request.once("close", resolve));

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createGatewayMetrics } from "../src/admin/gateway-metrics.js";
 import { GatewayServer } from "../src/inbound/gateway-server.js";
 import type { Passages } from "../src/inbound/passages.js";
-import { expected, raw, readsBodies, type Served, serve, silent } from "./fixtures/served.js";
+import { expected, raw, readsBodies, type Served, serve, silent, tellWhatCame } from "./fixtures/served.js";
 import { routeOf, settingsOf } from "./fixtures/settings.js";
 
 const sha256 = (body: Uint8Array | string) => createHash("sha256").update(body).digest("hex");
@@ -226,5 +226,62 @@ describe("a drain", () => {
     await came;
     await served.gateway.close();
     expect(await text).toBe("");
+  });
+});
+
+describe("a body that nobody verifies", () => {
+  const head = (announced: string) => `POST / HTTP/1.1\r\nHost: a.example\r\n${announced}\r\n\r\n`;
+
+  it("takes no connection to the upstream before it is whole, where it is short", async () => {
+    const asked: (string | undefined)[] = [];
+    const service = createServer((request, response) => {
+      asked.push(request.method);
+      tellWhatCame(request, response);
+    });
+    served = await serve({ routes: [routeOf({ memoryBytes: 10 })] }, { service });
+    const socket = connect(served.port, "127.0.0.1");
+    socket.write(`${head("Content-Length: 10")}hello`);
+    expect((await fetch(served.url)).status).toBe(200);
+    expect(asked).toEqual(["GET"]);
+    socket.write("world");
+    expect(String(await once(socket, "data"))).toMatch(/"content-length":"10".*"bytes":10/);
+    expect(asked).toEqual(["GET", "POST"]);
+    socket.destroy();
+    expect(served.gateway.spoolBytes).toBe(0);
+  });
+
+  it("that is short and slow is refused, and never comes to the service", async () => {
+    const asked: unknown[] = [];
+    const service = createServer((request) => asked.push(request));
+    served = await serve({ routes: [routeOf({ bodyTimeoutMs: 50 })] }, { service });
+    const answer = await raw(served.port, `${head("Content-Length: 10")}hello`);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*body_timeout/);
+    expect(asked).toEqual([]);
+  });
+
+  it.each(["Transfer-Encoding: chunked", "Content-Length: 100000"])(
+    "is cut off where it only drips, though never silent for long: %s",
+    async (announced) => {
+      const closed = expected<void>();
+      const service = createServer((request) => request.resume().once("error", () => closed.come()));
+      served = await serve({ routes: [routeOf({ bodyTimeoutMs: 100, idleTimeoutMs: 5000 })] }, { service });
+      const socket = connect(served.port, "127.0.0.1");
+      socket.on("error", () => {}).write(head(announced));
+      const drips = setInterval(() => socket.write(announced.startsWith("T") ? "1\r\nx\r\n" : "x"), 10);
+      const [answer] = await once(socket, "data");
+      clearInterval(drips);
+      expect(String(answer)).toMatch(/^HTTP\/1\.1 408 [\s\S]*body_timeout/);
+      await closed.came;
+      socket.destroy();
+    },
+  );
+
+  it("that comes fast enough may take its time", async () => {
+    const service = createServer((request, response) => {
+      setTimeout(() => tellWhatCame(request, response), 300); // what takes nothing
+    });
+    served = await serve({ routes: [routeOf({ bodyTimeoutMs: 100, bodyBytes: 50_000_000 })] }, { service });
+    const response = await fetch(served.url, { method: "POST", body: randomBytes(30_000_000) });
+    expect(await response.json()).toMatchObject({ bytes: 30_000_000 });
   });
 });

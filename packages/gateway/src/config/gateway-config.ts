@@ -168,11 +168,11 @@ export interface RouteConfig {
   readonly limits?: {
     /** Largest body. Default 1 MiB. */
     readonly bodyBytes?: number;
-    /** Of a body that is verified first, what is kept in memory; the rest waits on disk. Default 64 KiB. */
+    /** Of a body that is verified first, what is kept in memory; the rest waits on disk. Shorter ones are all read before they are sent on. Default 64 KiB. */
     readonly memoryBytes?: number;
   };
   readonly timeouts?: {
-    /** A body that is verified first. Default 30. */
+    /** A body; one that is streamed has a second more for each 64 KiB. Default 30. */
     readonly bodySeconds?: number;
     /** Until the head of the answer. Default 60. */
     readonly answerSeconds?: number;

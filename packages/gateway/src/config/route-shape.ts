@@ -9,7 +9,7 @@ const seconds = (least: number, most = 86_400) => number(least, most, { whole: f
 const limits = record({
   bodyBytes: about("Largest body.", bytes, defaults.route.limits.bodyBytes),
   memoryBytes: about(
-    "Of a body that is verified first, what is kept in memory; the rest waits on disk.",
+    "Of a body that is verified first, what is kept in memory; the rest waits on disk. Shorter ones are all read before they are sent on.",
     bytes,
     defaults.route.limits.memoryBytes,
   ),
@@ -17,7 +17,7 @@ const limits = record({
 
 const timeouts = record({
   bodySeconds: about(
-    "Seconds that a body may take that is verified first.",
+    "Seconds that a body may take; one that is streamed has a second more for each 64 KiB.",
     number(1, 3600),
     defaults.route.timeouts.bodySeconds,
   ),

@@ -70,6 +70,17 @@ export class GatewayRequest implements IncomingRequest {
   }
 
   /**
+   * Waits for a short body that nobody verified: while it comes, no connection to an upstream stands idle for it.
+   *
+   * @throws AmeshError `body_timeout`, `body_incomplete`, `payload_too_large`, `gateway_busy`
+   */
+  async gatherShortBody(): Promise<void> {
+    const { bodyBytes, memoryBytes } = this.#body.route;
+    const isShort = (this.#announced ?? Number.POSITIVE_INFINITY) <= Math.min(bodyBytes, memoryBytes);
+    if (this.hasBody && isShort && this.#spool === undefined) await this.#fill(() => {});
+  }
+
+  /**
    * What is sent on; nothing for a request without a body. Once.
    *
    * @throws AmeshError `payload_too_large`
@@ -96,8 +107,9 @@ export class GatewayRequest implements IncomingRequest {
 
   #live(): Readable {
     this.#invite();
-    const { bodyBytes, idleTimeoutMs } = this.#body.route;
-    return new LiveBody(this.#exchange.request, { maxBytes: bodyBytes, idleMs: idleTimeoutMs });
+    const { bodyBytes, bodyTimeoutMs, idleTimeoutMs } = this.#body.route;
+    const limits = { maxBytes: bodyBytes, totalMs: bodyTimeoutMs, idleMs: idleTimeoutMs };
+    return new LiveBody(this.#exchange.request, limits);
   }
 
   #refuseTooLong(): void {
@@ -113,15 +125,19 @@ export class GatewayRequest implements IncomingRequest {
   async #read(): Promise<Hashes> {
     const algorithms = digestAlgorithms(this.headers("content-digest").join());
     const hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)] as const);
-    if (this.hasBody) {
-      this.#refuseTooLong();
-      this.#invite();
-      this.#spool = new Spool(this.#body.room, this.#body.route.memoryBytes);
-      await this.#keep(this.#spool, (chunk) => {
-        for (const [, hash] of hashes) hash.update(chunk);
-      });
-    }
+    const see = (chunk: Buffer) => {
+      for (const [, hash] of hashes) hash.update(chunk);
+    };
+    if (this.hasBody) await this.#fill(see);
     return new Map(hashes.map(([algorithm, hash]) => [algorithm, hash.digest("hex")]));
+  }
+
+  /** @param see shown each piece */
+  async #fill(see: (chunk: Buffer) => void): Promise<void> {
+    this.#refuseTooLong();
+    this.#invite();
+    this.#spool = new Spool(this.#body.room, this.#body.route.memoryBytes);
+    await this.#keep(this.#spool, see);
   }
 
   #keep(spool: Spool, see: (chunk: Buffer) => void): Promise<void> {

@@ -23,6 +23,7 @@ type SendOn = (forwarded: Forwarded, request: GatewayRequest) => Promise<number 
 export const passagesTo = (forwarder: Forwarder): Passages => ({
   request: (passage, exchange, expectsContinue) =>
     pass(passage, exchange, expectsContinue, async (forwarded, request) => {
+      await request.gatherShortBody();
       await forwarder.forward(forwarded, request.takeBody(), exchange);
       await endUnread(exchange);
       return answered(exchange);
