@@ -331,6 +331,18 @@ describe("a change of the configuration", () => {
     expect(readFileSync(audit, "utf8").trim().split("\n")).toHaveLength(3);
   });
 
+  it("tells when the device is revoked that proved a token to be its own", async () => {
+    const route = routeOf({ accept: all });
+    const { admitter } = await open([route]);
+    const held = await device.holding(await tokens.mint({ cnf: { jkt: device.jkt } }));
+    const { admitted } = await admitter.admit(held, route);
+    const lost = new Promise<AmeshError>((resolve) => admitted?.watch(resolve));
+    const list = await server.openAllowList();
+    await list.update((draft) => revokeDevice(draft, { deviceId, now: 1_800_000_001 }));
+    expect((await lost).code).toBe("device_revoked");
+    await trust();
+  });
+
   it("keeps what the last one followed until its connections are over", async () => {
     const parts = new SharedParts();
     const route = routeOf();

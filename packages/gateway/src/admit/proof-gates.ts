@@ -1,4 +1,4 @@
-import type { ErrorCode, Failure, IncomingRequest } from "@authmesh/core";
+import type { AmeshError, ErrorCode, Failure, IncomingRequest } from "@authmesh/core";
 import {
   problemResponse,
   type RequestGuard,
@@ -47,7 +47,7 @@ export function deviceGate(guard: RequestGuard, requires: RouteRequirement): Pro
  */
 export function tokenGate(
   guard: TokenGuard,
-  devices: Pick<RequestGuard, "known"> | undefined,
+  devices: Pick<RequestGuard, "known" | "watch"> | undefined,
   requires: RouteRequirement,
 ): ProofGate {
   return {
@@ -58,7 +58,18 @@ export function tokenGate(
       if (lacking !== undefined)
         return refused(lacking, problemResponse(guard.refuse(decision, lacking, request)));
       const holder = decision.holder && devices?.known(decision.holder.deviceId);
-      const watch: Admitted["watch"] = (lost) => guard.watch(decision, lost);
+      const watch: Admitted["watch"] = (lost) => {
+        const stops = [guard.watch(decision, once)];
+        const stop = () => {
+          for (const each of stops.splice(0)) each();
+        };
+        function once(reason: AmeshError): void {
+          stop();
+          lost(reason);
+        }
+        if (holder !== undefined && devices !== undefined) stops.push(devices.watch(holder.deviceId, once));
+        return stop;
+      };
       return { admitted: { caller: callerOfToken(decision, holder), watch } };
     },
     turnAway: (why, request) => guard.turnAway(why, request).id,
