@@ -147,7 +147,11 @@ export class LocalFeed implements AccountFeed {
     this.#stopRetry();
     if (this.#closed) return;
     const pauseMs = Math.min(mostRetryMs, retryMs * 2 ** this.#retries++);
-    this.#stopRetry = unreferencedTimer(() => void this.ready(), pauseMs);
+    this.#stopRetry = unreferencedTimer(() => {
+      // A timer may be early, by less than a millisecond: it must try all the same, since nothing else may ever.
+      this.#retryAt = 0;
+      void this.ready();
+    }, pauseMs);
   }
 
   /** What the configured key led to. Where none is configured, nobody but a person may pin another one. */
