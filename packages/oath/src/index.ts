@@ -71,7 +71,11 @@ export type {
   TokenRefused,
 } from "./token-decision.js";
 export type { TokenUse } from "./verify/context.js";
-export type { ShadowDecision, TokenVerifierOptions } from "./verify/options.js";
+export {
+  type ShadowDecision,
+  type TokenVerifierOptions,
+  tokenVerifierOptionNames,
+} from "./verify/options.js";
 export { presentedToken } from "./verify/presented-token.js";
 export { tokenErrorCodes } from "./verify/refusals.js";
 export { createTokenVerifier, type TokenVerifier, tokenSteps } from "./verify/verifier.js";

@@ -62,7 +62,8 @@ export interface ShadowDecision {
   readonly shadow: PolicyDecision;
 }
 
-const optionNames: Readonly<Record<keyof TokenVerifierOptions, true>> = {
+/** Every option there is; those of a verifier with more of its own hold these too. */
+export const tokenVerifierOptionNames: Readonly<Record<keyof TokenVerifierOptions, true>> = {
   algorithms: true,
   allowOverrideHeaders: true,
   audience: true,
@@ -91,10 +92,10 @@ const optionNames: Readonly<Record<keyof TokenVerifierOptions, true>> = {
 
 /** @throws TypeError for options that make no sense, and for those there are not: a misspelt one would be left out */
 export function checkTokenOptions(options: TokenVerifierOptions): TokenSettings {
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name));
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(tokenVerifierOptionNames, name));
   insist(
     unknown === undefined,
-    `${unknown} is not an option; there are: ${Object.keys(optionNames).join(", ")}.`,
+    `${unknown} is not an option; there are: ${Object.keys(tokenVerifierOptionNames).join(", ")}.`,
   );
   const { keys, replay, revocations, policy, shadowPolicy, onShadow } = options;
   const { tokenUse = "once", replayScope = "", requireRequestBinding = false, now = Date.now } = options;

@@ -13,6 +13,7 @@ import {
   type TokenAllowed,
   type TokenDecision,
   type TokenRefused,
+  tokenVerifierOptionNames,
 } from "@authmesh/oath";
 import { machine } from "#machine";
 import { configuredHosts } from "../audience-variable.js";
@@ -143,37 +144,14 @@ export function createTokenGuard(options: VerifyTokenOptions): TokenGuard {
 
 /** Every option there is: those of the verifier, and those that are the guard's own. */
 const optionNames: Readonly<Record<keyof VerifyTokenOptions, true>> = {
+  ...tokenVerifierOptionNames,
   account: true,
-  algorithms: true,
-  allowOverrideHeaders: true,
-  audience: true,
   audit: true,
   authority: true,
-  bodyTimeoutSeconds: true,
-  contentEncodings: true,
-  hosts: true,
   identity: true,
-  keys: true,
-  leewaySeconds: true,
   logger: true,
-  maxBodyBytes: true,
-  maxPendingBodies: true,
   maxStale: true,
-  maxTokenBytes: true,
-  maxVerifiedTokens: true,
-  now: true,
   onDecision: true,
-  onShadow: true,
-  pathPrefix: true,
-  policy: true,
-  replay: true,
-  replayScope: true,
-  requireRequestBinding: true,
-  revocations: true,
-  shadowPolicy: true,
-  tokenUse: true,
-  trustProxy: true,
-  trustedIssuers: true,
 };
 
 /** A route asks for more than the token allows. */

@@ -437,7 +437,7 @@ describe("a verifier with an authority", () => {
         expect.toSatisfy((error) => error instanceof TypeError && !error.message.includes("null")),
       );
     expect(() => verifyToken({ autority: "https://a.example" } as never)).toThrow(
-      /^autority is not an option; there are: account, .*authority, .*maxStale, .*onDecision/,
+      /^autority is not an option; there are: algorithms, .*account, .*authority, .*maxStale, .*onDecision/,
     );
     expect(() => requireScope("orders:rw")).toThrow("a route asks for orders:r or orders:w");
   });
