@@ -8,6 +8,7 @@ import type { GatewaySettings, VerificationSettings } from "./config/settings.js
 import { createForwarder } from "./forward/create-forwarder.js";
 import { GatewayServer } from "./inbound/gateway-server.js";
 import { passagesTo } from "./inbound/pipeline.js";
+import { originAt } from "./listen-on.js";
 
 export interface GatewayOptions {
   readonly logger: Logger;
@@ -116,6 +117,5 @@ export async function createGateway(settings: GatewaySettings, options: GatewayO
 }
 
 function urlOf({ listen: { host, tls } }: GatewaySettings, port: number): string {
-  const name = host.includes(":") ? `[${host}]` : host;
-  return `${tls === undefined ? "http" : "https"}://${name}:${port}`;
+  return originAt(tls === undefined ? "http" : "https", host, port);
 }

@@ -2,6 +2,10 @@ import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { AmeshError } from "@authmesh/core";
 
+/** "http://127.0.0.1:8088", "https://[::1]:443" */
+export const originAt = (scheme: "http" | "https", host: string, port: number): string =>
+  `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+
 /** @throws AmeshError `gateway_cannot_listen` */
 export async function listenOn(
   server: Server,

@@ -7,6 +7,7 @@ import { createAdmitter } from "../admit/create-admitter.js";
 import type { GatewaySettings, VerificationSettings } from "../config/settings.js";
 import type { GatewayAddress } from "../create-gateway.js";
 import { GatewayServer } from "../inbound/gateway-server.js";
+import { originAt } from "../listen-on.js";
 import { type ProxyName, proxyDialects } from "./proxy-dialects.js";
 import { passagesOf } from "./question-passages.js";
 
@@ -78,8 +79,7 @@ export async function createAuthz(options: AuthzOptions): Promise<Authz> {
     async listen() {
       const told = settings.admin && (await admin.listen(settings.admin));
       const { port } = await server.listen();
-      const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-      return { url, port, adminPort: told?.port };
+      return { url: originAt("http", host, port), port, adminPort: told?.port };
     },
     async reload(next) {
       try {

@@ -1,5 +1,6 @@
 import type { Environment } from "@authmesh/keystore";
 import type { GatewaySettings } from "../config/settings.js";
+import { originAt } from "../listen-on.js";
 import type { Arguments } from "./command-line.js";
 import { nextStep } from "./next-step.js";
 import type { ServedAddress } from "./served.js";
@@ -16,7 +17,7 @@ export async function greeting(
   const watched =
     admin === undefined || adminPort === undefined
       ? ""
-      : `Health and metrics are at http://${admin.host.includes(":") ? `[${admin.host}]` : admin.host}:${adminPort}\n`;
+      : `Health and metrics are at ${originAt("http", admin.host, adminPort)}\n`;
   if (command === "authz")
     return `The gateway answers ${values.get("proxy")} at ${url}
 ${watched}Next: have the proxy ask there, as docs/guide/authz-${values.get("proxy")}.md says

@@ -14,6 +14,7 @@ import {
   usingCertificate,
 } from "@authmesh/oath/node";
 import type { GatewaySettings, TlsFiles } from "../config/settings.js";
+import { listenOn } from "../listen-on.js";
 import type { Exchange } from "./gateway-request.js";
 import { PipelinedRequests } from "./pipelined-requests.js";
 import { limitResets } from "./reset-limit.js";
@@ -88,17 +89,7 @@ export class Listener {
   async listen(): Promise<AddressInfo> {
     const { host, port, tls } = this.#settings.listen;
     const server = this.#server;
-    try {
-      server.listen({ host, port, backlog: 1024 });
-      await once(server, "listening");
-    } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? "unknown";
-      throw new AmeshError(
-        "gateway_cannot_listen",
-        `The gateway cannot listen on ${host}:${port} (${reason}).`,
-        { cause },
-      );
-    }
+    const address = await listenOn(server, { host, port });
     // Such as running out of file descriptors: this connection is lost, the others are not.
     server.on("error", (error) => this.#logger.error("connection not accepted", { reason: error.message }));
     if (tls !== undefined)
@@ -109,7 +100,7 @@ export class Listener {
         recovered: () => this.#logger.warn("the renewed certificate is in use", { cert: tls.cert }),
         everyMs: certificateLookMs,
       });
-    return server.address() as AddressInfo;
+    return address;
   }
 
   set mostConnections(count: number) {

@@ -1,24 +1,16 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import {
   ask,
+  closingAfterEach,
   deadUrl,
-  type Listening,
   readAll,
-  type Stage,
   serve,
   serveRaw,
   setStage,
   upstreamSettings,
 } from "./stage.js";
 
-const open: { close(): Promise<void> }[] = [];
-const opened = <T extends Listening | Stage>(thing: T): T => {
-  open.push(thing);
-  return thing;
-};
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
+const opened = closingAfterEach();
 
 test("a request reaches the upstream with its body, and the answer the caller", async () => {
   const upstream = opened(

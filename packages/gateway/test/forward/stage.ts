@@ -17,11 +17,13 @@ import {
 import type { Duplex } from "node:stream";
 import { Readable } from "node:stream";
 import { AmeshError } from "@authmesh/core";
+import { afterEach } from "vitest";
 import type { Admitted } from "../../src/admit/admission.js";
 import type { CallerContext } from "../../src/admit/caller-context.js";
 import type { RouteSettings, UpstreamSettings } from "../../src/config/settings.js";
 import { createForwarder, type ForwarderScene } from "../../src/forward/create-forwarder.js";
 import type { Forwarded, ForwardedBody } from "../../src/forward/forwarder.js";
+import { routeOf } from "../fixtures/settings.js";
 
 export const context: CallerContext = {
   headersFor: async (_, { caller }) => (caller === undefined ? [] : [["X-AuthMesh-Subject", caller.subject]]),
@@ -42,31 +44,28 @@ export const upstreamSettings = (
   ...more,
 });
 
-export const routeSettings = (more: Partial<RouteSettings> = {}): RouteSettings => ({
-  name: "all",
-  hosts: [],
-  path: "",
-  below: true,
-  caseSensitive: false,
-  methods: [],
-  accept: new Set(["device"]),
-  public: false,
-  scopes: [],
-  actions: [],
-  policy: undefined,
-  upstream: "service",
-  stripPrefix: "",
-  forwardProof: false,
-  contextHeaders: true,
-  contextToken: false,
-  webSocket: true,
-  bodyBytes: 1 << 30,
-  memoryBytes: 1 << 16,
-  bodyTimeoutMs: 5000,
-  answerTimeoutMs: 5000,
-  idleTimeoutMs: 5000,
-  ...more,
-});
+export const routeSettings = (more: Partial<RouteSettings> = {}): RouteSettings =>
+  routeOf({
+    name: "all",
+    webSocket: true,
+    bodyBytes: 1 << 30,
+    bodyTimeoutMs: 5000,
+    answerTimeoutMs: 5000,
+    idleTimeoutMs: 5000,
+    ...more,
+  });
+
+/** Closes, after each test of the file that calls this, what was opened in it: the last first. */
+export function closingAfterEach(): <T extends Listening | Stage>(thing: T) => T {
+  const open: { close(): Promise<void> }[] = [];
+  afterEach(async () => {
+    for (const thing of open.splice(0).reverse()) await thing.close();
+  });
+  return (thing) => {
+    open.push(thing);
+    return thing;
+  };
+}
 
 export const admittedCaller = (more: Partial<Admitted> = {}): Admitted => ({
   caller: { kind: "device", subject: "am_0123456789abcdef", scopes: [], decisionId: "decision-1" },

@@ -5,11 +5,12 @@ import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { AmeshError } from "@authmesh/core";
 import { type Schedule, unreferencedTimer } from "@authmesh/oath/timing";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Admitted } from "../../src/admit/admission.js";
 import {
   ask,
   askRaw,
+  closingAfterEach,
   type Listening,
   readAll,
   type Stage,
@@ -20,14 +21,7 @@ import {
   upstreamSettings,
 } from "./stage.js";
 
-const open: { close(): Promise<void> }[] = [];
-const opened = <T extends Listening | Stage>(thing: T): T => {
-  open.push(thing);
-  return thing;
-};
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
+const opened = closingAfterEach();
 
 const stageBefore = async (upstream: Listening, more: Partial<StageOptions> = {}): Promise<Stage> => {
   opened(upstream);

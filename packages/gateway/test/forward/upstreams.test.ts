@@ -1,27 +1,11 @@
 import type { RequestListener, ServerResponse } from "node:http";
 import { request as httpRequest } from "node:http";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Upstream } from "../../src/forward/upstream.js";
 import { Upstreams } from "../../src/forward/upstreams.js";
-import {
-  ask,
-  context,
-  deadUrl,
-  type Listening,
-  type Stage,
-  serve,
-  setStage,
-  upstreamSettings,
-} from "./stage.js";
+import { ask, closingAfterEach, context, deadUrl, serve, setStage, upstreamSettings } from "./stage.js";
 
-const open: { close(): Promise<void> }[] = [];
-const opened = <T extends Listening | Stage>(thing: T): T => {
-  open.push(thing);
-  return thing;
-};
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
+const opened = closingAfterEach();
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const nowhere = ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"];
@@ -94,14 +78,13 @@ describe("which server is asked", () => {
   });
 
   it("is the next one where a connection was refused, though the request has a body; and nobody where all refuse", async () => {
-    const well = opened(await named("well", (request, response) => void request.pipe(response)));
+    const well = await named("well", (request, response) => void request.pipe(response));
     const dead = await deadUrl();
     const stage = opened(await setStage({ upstreams: [upstreamSettings([dead, well.url])] }));
     for (let i = 0; i < 4; i++)
       expect((await ask(stage.port, { method: "POST", body: "hello" })).body).toBe("hello");
     expect(stage.log).toEqual([]);
     await well.close();
-    open.splice(open.indexOf(well), 1);
     const answer = await ask(stage.port);
     expect([answer.status, JSON.parse(answer.body).error]).toEqual([502, "upstream_unreachable"]);
   });

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { AmeshError } from "@authmesh/core";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import {
   ask,
+  closingAfterEach,
   type Listening,
   type Stage,
   type StageOptions,
@@ -14,14 +15,7 @@ import {
   upstreamSettings,
 } from "./stage.js";
 
-const open: { close(): Promise<void> }[] = [];
-const opened = <T extends Listening | Stage>(thing: T): T => {
-  open.push(thing);
-  return thing;
-};
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
+const opened = closingAfterEach();
 
 /** Echoes, tells each caller's headers first, and speaks compressed where that is wanted. */
 const echo = () =>
