@@ -582,6 +582,12 @@ export const catalogue = {
     summary: "The relay holds as many sessions as it can.",
     fix: "Try again in a minute, or run a relay of your own: `amesh relay`.",
   },
+  relay_store_unavailable: {
+    status: 503,
+    exit: 5,
+    summary: "The relay cannot ask what its instances share codes through.",
+    fix: "Try again in a moment. Who runs the relay: look at its Redis, and at /ready.",
+  },
   frame_too_large: {
     status: 0,
     exit: 1,

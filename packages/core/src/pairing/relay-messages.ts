@@ -16,6 +16,8 @@ const maxExpirySeconds = 86_400;
 export type ClientMessage =
   | { readonly type: "listen"; readonly otc: string }
   | { readonly type: "connect"; readonly otc: string }
+  /** What `challenge` asks for (section 6.8). */
+  | { readonly type: "work"; readonly answer: number }
   | DataMessage
   | DoneMessage;
 
@@ -23,9 +25,22 @@ export type ClientMessage =
 export type RelayMessage =
   | { readonly type: "listening" /** Seconds. */; readonly expiresIn: number }
   | { readonly type: "peer_found" }
+  | RelayChallenge
   | DataMessage
   | DoneMessage
   | { readonly type: "error"; readonly code: RelayErrorCode };
+
+/** A hot relay's answer to `listen` or `connect`: work first (section 6.8). */
+export interface RelayChallenge {
+  readonly type: "challenge";
+  /** 16 random bytes, base64url. */
+  readonly seed: string;
+  /** How many bits of the hash are to be zero: 1 to `maxWorkBits`. */
+  readonly bits: number;
+}
+
+/** The most that a relay may ask for. */
+export const maxWorkBits = 20;
 
 /** One frame of the handshake; JSON carries the payload in standard base64, at most `maxPayloadBytes` of it. */
 export interface DataMessage {
@@ -40,7 +55,7 @@ export interface DoneMessage {
 
 /**
  * Why a relay closes a socket, and with which WebSocket status code. The reason goes with the close frame; the
- * first eight follow an `error` message that says the same.
+ * first nine follow an `error` message that says the same.
  */
 export const relayClosings = {
   otc_not_found: 1008,
@@ -49,6 +64,8 @@ export const relayClosings = {
   peer_already_connected: 1008,
   rate_limited: 1013,
   relay_capacity: 1013,
+  /** Instances share codes, and what they share them through does not answer. */
+  relay_store_unavailable: 1013,
   frame_too_large: 1009,
   bad_message: 1008,
   /** One of the two sides said `done`. */
@@ -73,6 +90,7 @@ export const relayErrorCodes = [
   "peer_already_connected",
   "rate_limited",
   "relay_capacity",
+  "relay_store_unavailable",
   "frame_too_large",
   "bad_message",
 ] as const satisfies readonly (ErrorCode & RelayClosing)[];
@@ -99,15 +117,24 @@ const isCode = (otc: unknown): otc is string => typeof otc === "string" && isOne
 const clientReaders: Readers<ClientMessage> = {
   listen: ({ otc }) => (isCode(otc) ? { type: "listen", otc } : undefined),
   connect: ({ otc }) => (isCode(otc) ? { type: "connect", otc } : undefined),
+  work: ({ answer }) => (isCount(answer) ? { type: "work", answer } : undefined),
   ...shared,
 };
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 const isExpiry = (value: unknown): value is number =>
   Number.isInteger(value) && Number(value) > 0 && Number(value) <= maxExpirySeconds;
 
+const seedFormat = /^[\w-]{22}$/;
+
 const relayReaders: Readers<RelayMessage> = {
   listening: ({ expiresIn }) => (isExpiry(expiresIn) ? { type: "listening", expiresIn } : undefined),
   peer_found: () => ({ type: "peer_found" }),
+  challenge: ({ seed, bits }) =>
+    typeof seed === "string" && seedFormat.test(seed) && isCount(bits) && bits >= 1 && bits <= maxWorkBits
+      ? { type: "challenge", seed, bits }
+      : undefined,
   error({ code }) {
     const known = relayErrorCodes.find((candidate) => candidate === code);
     return known && { type: "error", code: known };
