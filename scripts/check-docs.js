@@ -1,4 +1,7 @@
-/** Checks that every relative link in a Markdown file leads to a file of the repository, and that the index has every guide. */
+/**
+ * Checks that every relative link in a Markdown file leads to a file of the repository, that the index has every guide, and
+ * that the tests which SECURITY.md names are there, by their titles.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -23,6 +26,14 @@ const missing = pages.filter(
   (file) =>
     /^docs\/guide\/(?!index\.md)/.test(file) && !index.includes(`](${file.slice("docs/guide/".length)})`),
 );
+const unshown = [];
+for (const [, title, file] of readFileSync(join(root, "SECURITY.md"), "utf8").matchAll(
+  /\[([^\]]+)\]\(([^)\s]+\.test\.ts)\)/g,
+))
+  if (!existsSync(join(root, file)) || !readFileSync(join(root, file), "utf8").includes(title))
+    unshown.push(`"${title}" in ${file}`);
 for (const line of broken) console.error(`amesh: error: broken link in ${line}`);
 for (const file of missing) console.error(`amesh: error: docs/guide/index.md does not list ${file}`);
-process.exitCode = broken.length + missing.length === 0 ? 0 : 1;
+for (const test of unshown)
+  console.error(`amesh: error: SECURITY.md names a test that there is not: ${test}`);
+process.exitCode = broken.length + missing.length + unshown.length === 0 ? 0 : 1;
