@@ -109,6 +109,7 @@ export {
 export type { PairingPeer } from "./pairing/identity-statement.js";
 export * from "./pairing/one-time-code.js";
 export * from "./pairing/relay-messages.js";
+export { doWork, drawChallenge, type WorkOptions, workIsDone } from "./pairing/relay-work.js";
 export type { PairingEffect, PairingInput } from "./pairing/vocabulary.js";
 export { PrivateKey } from "./private-key.js";
 export { type ProblemContext, problemDocument, problemType } from "./problem-document.js";

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import type { ClientAddress } from "@authmesh/core";
 import {
+  type ClientMessage,
   formatRelayMessage,
+  type RelayChallenge,
   type RelayClosing,
   type RelayMessage,
   relayClosings,
@@ -10,14 +12,25 @@ import {
 import type { WebSocket } from "ws";
 import type { Session } from "./session-registry.js";
 
+/** What a session begins with. */
+export type Greeting = Extract<ClientMessage, { readonly type: "listen" | "connect" }>;
+
 /** Where a socket is in its one session; `closing` until the peer confirms it. */
-export type Phase = "greeting" | "waiting" | "paired" | "closing" | "closed";
+export type Phase = "greeting" | "challenged" | "waiting" | "paired" | "closing" | "closed";
+
+/** A greeting that waits until work is done (docs/protocol.md, section 6.8). */
+export interface AskedWork {
+  readonly greeting: Greeting;
+  readonly challenge: RelayChallenge;
+}
 
 /** One device's socket. */
 export class Connection {
   readonly address: ClientAddress;
   phase: Phase = "greeting";
   session: Session<Connection> | undefined;
+  /** While `challenged`. */
+  asked: AskedWork | undefined;
   /** A ping is out and nothing came since. */
   awaitsPong = false;
   readonly #socket: WebSocket;

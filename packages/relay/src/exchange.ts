@@ -2,17 +2,21 @@ import type { Socket } from "node:net";
 import type { ClientAddress } from "@authmesh/core";
 import {
   type ClientMessage,
+  drawChallenge,
   type Failure,
   failure,
   isPairingCode,
   parseClientMessage,
+  type Random,
   type RelayErrorCode,
+  workIsDone,
 } from "@authmesh/core";
 import type { Logger } from "pino";
 import type { RawData } from "ws";
 import type { AnsweringSocket } from "./answering-socket.js";
-import { Connection, type Phase } from "./connection.js";
+import { Connection, type Greeting, type Phase } from "./connection.js";
 import { ExpiryQueue } from "./expiry-queue.js";
+import { workFor } from "./heat.js";
 import { lifetimes, type RelayLimits } from "./limits.js";
 import type { DropReason, Outcome, RelayMetrics } from "./metrics.js";
 import type { CodeKind, RateLimits } from "./rate-limit.js";
@@ -22,6 +26,7 @@ import { type Session, SessionRegistry } from "./session-registry.js";
 /** What a socket may say in which phase; anything else is `bad_message`. */
 const expected: Readonly<Record<Phase, readonly ClientMessage["type"][]>> = {
   greeting: ["listen", "connect"],
+  challenged: ["work"],
   waiting: [],
   paired: ["data", "done"],
   closing: [],
@@ -36,6 +41,7 @@ export interface ExchangeParts {
   readonly logger: Logger;
   /** Milliseconds, never going back. */
   readonly now: () => number;
+  readonly random: Random;
 }
 
 /** Brings two sockets together that name the same code, and hands on what they say (docs/protocol.md, section 6). */
@@ -122,14 +128,48 @@ export class Exchange {
     if (!("type" in message) || !expected[connection.phase].includes(message.type)) return "bad_message";
     switch (message.type) {
       case "listen":
-        return this.#listen(connection, message.otc);
       case "connect":
-        return this.#connect(connection, message.otc);
+        return this.#greet(connection, message);
+      case "work":
+        return this.#judge(connection, message.answer);
       case "data":
         return this.#forward(connection, message.payload);
       case "done":
         return this.#finish(connection);
     }
+  }
+
+  /** Lets a greeting through, or first asks for work: only of who would be let through now. */
+  #greet(connection: Connection, greeting: Greeting): RelayErrorCode | undefined {
+    const { rates, metrics, now, random } = this.#parts;
+    const { type, otc } = greeting;
+    const kind = kindOf(otc);
+    this.#endExpiredSessions(now());
+    const bits = workFor((share) => rates.isUsed(share, kind, now()) || this.#sessions.isUsed(share));
+    if (bits === 0) return this.#begin(connection, greeting);
+    const overuse = rates.overuse(type, connection.address.key, kind, now());
+    if (overuse !== undefined) return overuse;
+    if (type === "listen" && this.#sessions.isUsed(1)) return "relay_capacity";
+    const challenge = drawChallenge(bits, random);
+    connection.asked = { greeting, challenge };
+    connection.phase = "challenged";
+    this.#greeting.add(connection, now());
+    metrics.add("challenges_total", "issued");
+    connection.send(challenge);
+    return undefined;
+  }
+
+  /** One answer a socket, one hash an answer: guessing at answers is dearer than finding them. */
+  #judge(connection: Connection, answer: number): RelayErrorCode | undefined {
+    const { asked } = connection;
+    connection.asked = undefined;
+    const done = asked !== undefined && workIsDone(asked.challenge, asked.greeting.otc, answer);
+    this.#parts.metrics.add("challenges_total", done ? "solved" : "failed");
+    return done ? this.#begin(connection, asked.greeting) : "bad_message";
+  }
+
+  #begin(connection: Connection, { type, otc }: Greeting): RelayErrorCode | undefined {
+    return type === "listen" ? this.#listen(connection, otc) : this.#connect(connection, otc);
   }
 
   #listen(connection: Connection, code: string): RelayErrorCode | undefined {
@@ -151,7 +191,7 @@ export class Exchange {
   #connect(connection: Connection, code: string): RelayErrorCode | undefined {
     const { rates, metrics, logger, now } = this.#parts;
     this.#endExpiredSessions(now());
-    const overuse = rates.connect(connection.address.key, kindOf(code), now());
+    const overuse = rates.overuse("connect", connection.address.key, kindOf(code), now());
     if (overuse !== undefined) return overuse;
     const session = this.#sessions.join(code, connection, now());
     if (typeof session === "string") {

@@ -13,6 +13,9 @@ export type Outcome = Extract<
 /** Why a socket was ended without a word. */
 export type DropReason = "silent" | "slow_reader" | "flooding";
 
+/** What became of a challenge (section 6.8); those that are neither solved nor failed were left. */
+export type ChallengeOutcome = "issued" | "solved" | "failed";
+
 const families = {
   sockets: { type: "gauge", help: "WebSockets open now." },
   sessions: { type: "gauge", help: "Sessions now.", label: ["state", ["waiting", "paired"]] },
@@ -26,6 +29,11 @@ const families = {
       "outcome",
       ["done", "peer_left", "session_expired", "otc_expired", "relay_closing"] satisfies Outcome[],
     ],
+  },
+  challenges_total: {
+    type: "counter",
+    help: "Work asked for while the relay was hot, by what became of it.",
+    label: ["outcome", ["issued", "solved", "failed"] satisfies ChallengeOutcome[]],
   },
   refusals_total: {
     type: "counter",

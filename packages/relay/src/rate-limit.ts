@@ -77,8 +77,14 @@ export class RateLimits {
     return this.#take("listen", address, now, (usage) => usage.listens.record(now), kind);
   }
 
-  connect(address: string, kind: CodeKind, now: number): Overuse | undefined {
-    return this.#take("connect", address, now, () => {}, kind);
+  /** Why this may not be said now. Nothing is counted: of `connect`, only what misses is. */
+  overuse(act: "listen" | "connect", address: string, kind: CodeKind, now: number): Overuse | undefined {
+    return this.#take(act, address, now, () => {}, kind);
+  }
+
+  /** Whether all addresses together have used at least this share of what protects codes of a kind. */
+  isUsed(share: number, kind: CodeKind, now: number): boolean {
+    return this.#whole.listens.isUsed(share, now) || this.#whole.failures[kind].isUsed(share, now);
   }
 
   /** A guess that missed: `connect` to a code that is not there, or `listen` for one that is. */

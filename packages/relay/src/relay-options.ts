@@ -1,3 +1,4 @@
+import { type Random, randomBytes } from "@authmesh/core";
 import { type Logger, pino } from "pino";
 import { completeLimits, type RelayLimits } from "./limits.js";
 
@@ -16,6 +17,8 @@ export interface RelayOptions {
   readonly logger?: Logger;
   /** Milliseconds on a clock that never goes back. Default: `performance.now()`. */
   readonly now?: () => number;
+  /** Returns so many fresh random bytes. Default: the system's CSPRNG. */
+  readonly random?: Random;
 }
 
 /** Fills in the defaults. @throws TypeError for an option that cannot be */
@@ -27,11 +30,12 @@ export function completeOptions({
   limits = {},
   logger = pino({ level: "silent" }),
   now = () => performance.now(),
+  random = randomBytes,
 }: RelayOptions) {
   requireInteger("port", port, 65_535);
   requireInteger("trustProxy", trustProxy, 16);
   for (const origin of allowOrigins) requireOrigin(origin);
-  return { host, port, trustProxy, allowOrigins, limits: completeLimits(limits), logger, now };
+  return { host, port, trustProxy, allowOrigins, limits: completeLimits(limits), logger, now, random };
 }
 
 function requireInteger(name: string, value: number, max: number): void {

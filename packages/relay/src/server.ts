@@ -36,11 +36,11 @@ export interface Relay {
  * await relay.close();
  */
 export function createRelay(options: RelayOptions = {}): Relay {
-  const { host, port, trustProxy, allowOrigins, limits, logger, now } = completeOptions(options);
+  const { host, port, trustProxy, allowOrigins, limits, logger, now, random } = completeOptions(options);
   const rates = new RateLimits(limits);
   const metrics = createRelayMetrics();
   const refusals = new RefusalLog(logger);
-  const exchange = new Exchange({ limits, rates, metrics, refusals, logger, now });
+  const exchange = new Exchange({ limits, rates, metrics, refusals, logger, now, random });
   const startedAt = now();
   let sweeper: NodeJS.Timeout | undefined;
   let closing: Promise<void> | undefined;

@@ -35,10 +35,15 @@ export class SessionRegistry<Peer> {
     return this.#paired.size;
   }
 
+  /** Whether at least this share of the sessions that may be are. */
+  isUsed(share: number): boolean {
+    return this.waiting + this.paired >= this.#capacity * share;
+  }
+
   /** Begins to wait under a code. */
   open(code: string, listener: Peer, now: number): Session<Peer> | "otc_in_use" | "relay_capacity" {
     if (this.#byCode.has(code)) return "otc_in_use";
-    if (this.waiting + this.paired >= this.#capacity) return "relay_capacity";
+    if (this.isUsed(1)) return "relay_capacity";
     const session: Session<Peer> = { code, listener, connector: undefined, latecomers: 0 };
     this.#byCode.set(code, session);
     this.#expiredCodes.delete(code);

@@ -12,8 +12,15 @@ export class SlidingWindow {
   }
 
   isFull(now: number): boolean {
-    const oldest = this.#times[this.#oldest];
-    return this.#times.length === this.#limit && oldest !== undefined && now - oldest < this.#window;
+    return this.isUsed(1, now);
+  }
+
+  /** Whether at least this share of the limit is used: more than 0, at most 1. */
+  isUsed(share: number, now: number): boolean {
+    const count = Math.ceil(this.#limit * share);
+    // The last but `count - 1`; while the window has not seen so many, there is nothing in its place.
+    const time = this.#times[(this.#oldest - count + this.#limit) % this.#limit];
+    return time !== undefined && now - time < this.#window;
   }
 
   record(now: number): void {

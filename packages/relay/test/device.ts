@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import type { ClientMessage } from "@authmesh/core";
-import { formatClientMessage } from "@authmesh/core";
+import { setImmediate as turn } from "node:timers/promises";
+import { type ClientMessage, doWork, formatClientMessage, type RelayMessage } from "@authmesh/core";
 import { onTestFinished } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
 
@@ -72,9 +72,13 @@ export class Device {
     await once(this.socket, "pong");
   }
 
+  /** Says something and returns the answer, after the work that a hot relay asks for. */
   async ask(message: ClientMessage): Promise<unknown> {
     this.say(message);
-    return this.next();
+    const answer = (await this.next()) as RelayMessage;
+    if (answer.type !== "challenge" || !("otc" in message)) return answer;
+    const work = await doWork(answer, message.otc, { pause: turn });
+    return this.ask({ type: "work", answer: work as number });
   }
 }
 

@@ -35,6 +35,8 @@ describe("a sliding window", () => {
           now += duration;
           const recent = accepted.filter((time) => now - time < 100).length;
           expect(window.isFull(now)).toBe(recent >= limit);
+          for (const share of [0.5, 0.75, 0.875])
+            expect(window.isUsed(share, now)).toBe(recent >= limit * share);
           if (recent < limit) {
             accepted.push(now);
             window.record(now);
@@ -65,12 +67,12 @@ describe("the limits", () => {
   test("count failures against both ways to guess", () => {
     const rates = new RateLimits(completeLimits({}));
     for (let i = 0; i < 5; i++) {
-      expect(rates.connect("192.0.2.1", "short", 0)).toBeUndefined();
+      expect(rates.overuse("connect", "192.0.2.1", "short", 0)).toBeUndefined();
       rates.recordFailure("192.0.2.1", "short", 0);
     }
-    expect(rates.connect("192.0.2.1", "short", 1)).toBe("rate_limited");
+    expect(rates.overuse("connect", "192.0.2.1", "short", 1)).toBe("rate_limited");
     expect(rates.listen("192.0.2.1", "short", 1)).toBe("rate_limited");
-    expect(rates.connect("192.0.2.1", "short", 60_000)).toBeUndefined();
+    expect(rates.overuse("connect", "192.0.2.1", "short", 60_000)).toBeUndefined();
   });
 
   test("give back what is closed", () => {

@@ -23,11 +23,15 @@ const clientMessages: readonly ClientMessage[] = [
   { type: "data", payload },
   { type: "data", payload: new Uint8Array() },
   { type: "done" },
+  { type: "work", answer: 0 },
+  { type: "work", answer: Number.MAX_SAFE_INTEGER },
 ];
 
 const relayMessages: readonly RelayMessage[] = [
   { type: "listening", expiresIn: 60 },
   { type: "peer_found" },
+  { type: "challenge", seed: longCode, bits: 1 },
+  { type: "challenge", seed: longCode, bits: 20 },
   { type: "data", payload },
   { type: "done" },
   ...relayErrorCodes.map((code) => ({ type: "error", code }) as const),
@@ -71,9 +75,21 @@ const refusedFromClients: readonly [string, string][] = [
   ["22 characters that no 16 bytes encode to", `{"type":"listen","otc":"${longCode.slice(0, 21)}x"}`],
   ["22 characters of standard base64", '{"type":"listen","otc":"AAECAwQFBgcICQoLDA+/Dw"}'],
   ["what only a relay says", '{"type":"peer_found"}'],
+  ["work without an answer", '{"type":"work"}'],
+  ["an answer that is text", '{"type":"work","answer":"1"}'],
+  ["an answer below 0", '{"type":"work","answer":-1}'],
+  ["half an answer", '{"type":"work","answer":0.5}'],
+  ["an answer of 2^53", '{"type":"work","answer":9007199254740992}'],
 ];
 
 const refusedFromRelays: readonly [string, string][] = [
+  ["a challenge of 21 bits", `{"type":"challenge","seed":"${longCode}","bits":21}`],
+  ["a challenge of no bits", `{"type":"challenge","seed":"${longCode}","bits":0}`],
+  ["a challenge of half a bit", `{"type":"challenge","seed":"${longCode}","bits":0.5}`],
+  ["a challenge without bits", `{"type":"challenge","seed":"${longCode}"}`],
+  ["a challenge without a seed", '{"type":"challenge","bits":14}'],
+  ["a seed that is short", '{"type":"challenge","seed":"AAECAwQFBgcICQoLDA0OD","bits":14}'],
+  ["a seed with a newline", `{"type":"challenge","seed":"${longCode.slice(1)}\\n","bits":14}`],
   ["listening without a time", '{"type":"listening"}'],
   ["a time that is text", '{"type":"listening","expiresIn":"60"}'],
   ["a time that has passed", '{"type":"listening","expiresIn":0}'],
@@ -132,7 +148,7 @@ describe("messages between a device and a relay", () => {
   });
 
   test("every error code is a row of the catalogue and has a status code to close with", () => {
-    expect(relayErrorCodes).toHaveLength(8);
+    expect(relayErrorCodes).toHaveLength(9);
     for (const code of relayErrorCodes) {
       expect(lookUp(code)).toBeDefined();
       expect(relayClosings[code]).toBeGreaterThan(1000);

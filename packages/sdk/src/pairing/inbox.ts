@@ -1,8 +1,14 @@
 import { failure, type PairingInput } from "@authmesh/core";
 import type { Arrival } from "./relay-connection.js";
 
+/** The work that the relay asked for is done; without an answer, there is none. */
+export interface Worked {
+  readonly type: "worked";
+  readonly answer: number | undefined;
+}
+
 /** What can happen to one side: the relay says something, somebody answers or refuses to, time is up, it is cancelled. */
-export type Happening = Arrival | PairingInput | (PairingInput & { readonly thrown: unknown });
+export type Happening = Arrival | Worked | PairingInput | (PairingInput & { readonly thrown: unknown });
 
 /** What happened and was not looked at yet, in order. One taker at a time. */
 export class Inbox {

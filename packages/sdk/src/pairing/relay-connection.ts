@@ -13,10 +13,10 @@ import { closingFailure, httpFailure, notARelay, socketFailure } from "./relay-f
 /** What comes from a relay. `closed` comes once and last, and says why. */
 export type Arrival =
   | { readonly type: "open" }
-  | Exclude<RelayMessage, { readonly type: "error" | "challenge" }>
+  | Exclude<RelayMessage, { readonly type: "error" }>
   | { readonly type: "closed"; readonly failure: Failure };
 
-/** A pairing needs seven. With the size of a frame this bounds what a relay can make us hold. */
+/** A pairing needs eight. With the size of a frame this bounds what a relay can make us hold. */
 const maxMessages = 16;
 
 /** How long the other end may take over the closing handshake, in milliseconds. */
@@ -65,7 +65,6 @@ export class RelayConnection {
     if (!("type" in message)) this.#end(notARelay(this.#url, "it sent what is not a message"));
     else if (this.#received > maxMessages) this.#end(notARelay(this.#url, "it does not stop sending"));
     else if (message.type === "error") this.#end(failure(message.code));
-    else if (message.type === "challenge") this.#end(notARelay(this.#url, "it asks for work"));
     else this.#deliver(message);
   }
 

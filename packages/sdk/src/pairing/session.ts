@@ -167,6 +167,8 @@ function inputOf(happening: Happening): PairingInput {
     case "open":
     case "listening":
     case "peer_found":
+    case "challenge":
+    case "worked":
       return { type: "abort", failure: failure("relay_protocol_error") };
     default:
       return happening;
