@@ -12,7 +12,7 @@ export interface AuthorityOptions {
   /** Folder of its identity, its database and, by default, its policy. Made on first start. */
   readonly dir: string;
   /**
-   * Where DATABASE_URL (a PostgreSQL in place of the file in the folder), AMESH_AUTHORITY_SECRET_FILE (what replicas
+   * Where DATABASE_URL (a PostgreSQL in place of the file in the folder) or DATABASE_URL_FILE, AMESH_AUTHORITY_SECRET_FILE (what replicas
    * seal signing keys with), AMESH_AUTHORITY_REDIS_URL (where verifiers find a copy of the revocation list) and
    * AMESH_SMTP_URL (what mails are sent by) are looked for. Default `process.env`.
    */

@@ -69,7 +69,9 @@ Options:
 
 Environment:
   HOST, PORT             used where --host and --port are not given
-  DATABASE_URL           postgres://…: where the state is, for several replicas
+  DATABASE_URL, DATABASE_URL_FILE
+                         postgres://…, or a file with that: where the state is,
+                         for several replicas
   AMESH_AUTHORITY_SECRET_FILE
                          file with the secret that replicas seal signing keys with
   AMESH_AUTHORITY_REDIS_URL, AMESH_AUTHORITY_REDIS_URL_FILE

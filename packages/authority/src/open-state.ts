@@ -30,7 +30,7 @@ import { KeySealing } from "./keys/key-sealing.js";
 export interface StateOptions {
   /** Folder of the authority: its identity, and its database where DATABASE_URL names no other. */
   readonly dir: string;
-  /** Default `process.env`: DATABASE_URL, AMESH_AUTHORITY_SECRET, AMESH_AUTHORITY_SECRET_FILE. */
+  /** Default `process.env`: DATABASE_URL, AMESH_AUTHORITY_SECRET, and the _FILE of either. */
   readonly env?: Environment | undefined;
   /** Makes what is not there yet. Default false. */
   readonly create?: boolean | undefined;
@@ -65,6 +65,13 @@ export interface AuthorityState {
 export const secretSource = {
   variable: "AMESH_AUTHORITY_SECRET",
   fileVariable: "AMESH_AUTHORITY_SECRET_FILE",
+  missing: "invalid_option",
+} as const;
+
+/** Where a PostgreSQL is. The URL may hold a password. */
+const databaseSource = {
+  variable: "DATABASE_URL",
+  fileVariable: "DATABASE_URL_FILE",
   missing: "invalid_option",
 } as const;
 
@@ -130,8 +137,8 @@ export async function openAuthorityState(options: StateOptions): Promise<Authori
 }
 
 function placeOf(dir: string, env: Environment): DatabasePlace {
-  const url = env["DATABASE_URL"];
-  if (!url) return { file: join(dir, "authority.db") };
+  const url = secretFrom(databaseSource, env);
+  if (url === undefined) return { file: join(dir, "authority.db") };
   const scheme = URL.canParse(url) ? new URL(url).protocol : "";
   if (scheme === "postgres:" || scheme === "postgresql:") return { url };
   throw new AmeshError("invalid_option", "DATABASE_URL is not a URL of PostgreSQL.", {

@@ -102,6 +102,20 @@ describe("authmesh-authority", () => {
     expect(result.stderr).toMatch(/^amesh: error: .*\namesh: hint: /);
   });
 
+  it("names the file of a database's URL that it cannot use, and tells nothing of what is in it", async () => {
+    const file = join(temporaryFolder(), "database-url");
+    const start = () => execution([], { DATABASE_URL_FILE: file });
+    expect(await start()).toEqual({
+      status: 2,
+      stderr: expect.stringContaining(`DATABASE_URL_FILE names ${file}`),
+    });
+    writeFileSync(file, "mysql://amesh:hunter2@db.internal/amesh");
+    const { status, stderr } = await start();
+    expect(status).toBe(2);
+    expect(stderr).toContain("DATABASE_URL is not a URL of PostgreSQL.");
+    expect(stderr).not.toContain("hunter2");
+  });
+
   it("does not start with a policy that was named and is not there", async () => {
     const result = await execution(["--policy", "/nowhere/policy.yaml"]);
     expect([result.status, result.stderr]).toEqual([
@@ -120,11 +134,12 @@ describe("authmesh-authority", () => {
 
 async function execution(
   args: readonly string[],
+  given: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number; readonly stderr: string }> {
   const dir = temporaryFolder();
   let stderr = "";
   const status = await runAuthority(["--dir", dir, ...args], {
-    env: { HOME: dir, ...env },
+    env: { HOME: dir, ...env, ...given },
     stderr: {
       write(text) {
         stderr += text;
@@ -138,7 +153,9 @@ describe("an authority whose PostgreSQL goes away", () => {
   it("refuses with 503, is not ready, and recovers by itself", async () => {
     const server = await PostgresServer.start(onTestFinished);
     const url = await server.database("authority");
-    const running = await RunningAuthority.start({ env: { ...env, DATABASE_URL: url } });
+    const file = join(temporaryFolder(), "database-url");
+    writeFileSync(file, `${url}\n`);
+    const running = await RunningAuthority.start({ env: { ...env, DATABASE_URL_FILE: file } });
     const device = await running.device();
     expect((await device.mint(running.url, wish)).status).toBe(200);
     await server.kill();

@@ -17,6 +17,7 @@ export const authorityOption: OptionManual = {
 export const authorityEnvironment: readonly Row[] = [
   ["AMESH_AUTHORITY_DIR", "used where --dir is not given"],
   ["DATABASE_URL", "postgres://…: where the authority's state is, if not in its folder"],
+  ["DATABASE_URL_FILE", "file with that URL"],
   ["AMESH_AUTHORITY_SECRET_FILE", "file with the secret that replicas seal signing keys with"],
 ];
 

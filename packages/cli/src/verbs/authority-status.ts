@@ -38,6 +38,7 @@ export const verb: Verb = {
     const active = (await store.readKeys()).find(({ state }) => state === "active");
     const { length } = devices.state.devices;
     await state.close();
+    const { DATABASE_URL, DATABASE_URL_FILE } = process.env;
     const key =
       active === undefined
         ? "none yet: `amesh authority serve` makes it"
@@ -61,7 +62,7 @@ export const verb: Verb = {
           ["Feed key", feedKeys.thumbprint ?? "none yet: `amesh authority serve` makes it"],
           ["Devices", String(length)],
           ["Folder", dir],
-          ["State", process.env["DATABASE_URL"] ? "PostgreSQL" : "in the folder"],
+          ["State", DATABASE_URL || DATABASE_URL_FILE ? "PostgreSQL" : "in the folder"],
         ]),
     );
     return readiness === "ready" ? undefined : 5;
