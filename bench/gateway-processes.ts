@@ -1,32 +1,22 @@
 /**
- * One server of the benches of the gateway, in a process of its own. Arguments: its role, and what that takes. It tells its
- * memory and what it did when it is asked, and ends with the process that started it.
+ * One server of the benches of the gateway, in a process of its own (roles.ts).
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { IncomingRequest } from "@authmesh/core";
 import { runGateway } from "@authmesh/gateway";
 import { createRequestGuard, createTokenGuard, issuerKeys } from "@authmesh/sdk/guard";
 import { type Dispatcher, Pool } from "undici";
 import { WebSocketServer } from "ws";
+import { listening, play, type Role } from "./roles.js";
 
-/** What a process is asked. */
-export type Asked =
-  | "health"
-  /** Verify each of them, one after the other. */
-  | { readonly proofs: string; readonly method: string; readonly target: string; readonly body: string };
-
-export interface Health {
-  /** Bytes, once the garbage was collected. */
-  readonly resident: number;
-  readonly heap: number;
-  /** What keeps the process alive, by kind. */
-  readonly handles: number;
-  /** Milliseconds since the question before. */
-  readonly loopDelayP99: number;
+/** What the guard is asked: to verify each of them, one after the other. */
+export interface VerifyAsked {
+  readonly proofs: string;
+  readonly method: string;
+  readonly target: string;
+  readonly body: string;
 }
 
 /** What the guards of a gateway are given, for one that stands alone. */
@@ -40,7 +30,7 @@ export interface GuardSettings {
 const unheard = { write: () => true };
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-const roles: Readonly<Record<string, (argument: string) => Promise<number>>> = {
+const roles: Readonly<Record<string, Role>> = {
   /** `amesh gateway`, with a configuration. */
   async gateway(config) {
     void runGateway(["--config", config], { stderr: unheard }).then((status) => process.exit(status));
@@ -92,7 +82,7 @@ const roles: Readonly<Record<string, (argument: string) => Promise<number>>> = {
       policy: "none",
       logger: silent,
     });
-    process.on("message", async (asked: Asked) => {
+    process.on("message", async (asked: VerifyAsked | "health") => {
       if (asked === "health") return;
       const requests = readFileSync(asked.proofs, "latin1")
         .split("\n")
@@ -112,28 +102,11 @@ const roles: Readonly<Record<string, (argument: string) => Promise<number>>> = {
   },
 };
 
-function health(): Health {
-  globalThis.gc?.();
-  globalThis.gc?.();
-  const { rss, heapUsed } = process.memoryUsage();
-  const loopDelayP99 = delay.percentile(99) / 1e6;
-  delay.reset();
-  return { resident: rss, heap: heapUsed, handles: process.getActiveResourcesInfo().length, loopDelayP99 };
-}
-
 const portOf = (config: string): number =>
   (JSON.parse(readFileSync(config, "utf8")) as { listen: { port: number } }).listen.port;
 
 const listen = (listener: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> =>
   listening(createServer({ keepAliveTimeout: 65_000 }, listener));
-
-function listening(server: ReturnType<typeof createServer>): Promise<number> {
-  return new Promise((resolve) =>
-    server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
-      resolve((server.address() as AddressInfo).port),
-    ),
-  );
-}
 
 function passingOn(response: ServerResponse): Dispatcher.DispatchHandler {
   return {
@@ -159,11 +132,7 @@ function passingOn(response: ServerResponse): Dispatcher.DispatchHandler {
 }
 
 /** As an adapter would hand it to a verifier. */
-function asVerified(
-  { method, target, body }: Exclude<Asked, "health">,
-  proof: string,
-  host: string,
-): IncomingRequest {
+function asVerified({ method, target, body }: VerifyAsked, proof: string, host: string): IncomingRequest {
   const headers: Record<string, readonly string[]> = {
     authorization: [proof],
     host: [host],
@@ -178,13 +147,4 @@ function asVerified(
   };
 }
 
-const [, , role = "", argument = ""] = process.argv;
-const start = roles[role];
-if (start === undefined) throw new Error(`There is no role ${role}.`);
-const delay = monitorEventLoopDelay({ resolution: 5 });
-delay.enable();
-process.once("disconnect", () => process.exit());
-process.on("message", (asked: Asked) => {
-  if (asked === "health") process.send?.(health());
-});
-process.send?.({ port: await start(argument) });
+await play(roles);

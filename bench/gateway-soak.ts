@@ -3,7 +3,8 @@
  * is left after collecting the garbage, and how it grows once every nonce has been forgotten as often as recorded.
  */
 import { percentile, print, smoke } from "./compare.js";
-import { cores, GatewayStage, host, onCore } from "./gateway-stage.js";
+import { GatewayStage, host } from "./gateway-stage.js";
+import { cores, onCore } from "./measured-servers.js";
 import { Wrk } from "./wrk.js";
 
 const given = process.argv.find((argument) => argument.startsWith("--seconds="))?.split("=")[1];

@@ -1,49 +1,32 @@
 /** What stands around a gateway that is measured: its configuration, who calls it, and the servers, each on its core. */
-import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { PrivateKey, signRequest } from "@authmesh/core";
 import type { GatewayConfig } from "@authmesh/gateway";
 import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
 import { createEd25519Signer, mintToken } from "@authmesh/oath";
 import { freePort } from "../test/fixtures/free-port.js";
 import { temporaryFolder } from "./enrolling-authority.js";
-import type { Asked, GuardSettings, Health } from "./gateway-processes.js";
+import type { GuardSettings, VerifyAsked } from "./gateway-processes.js";
+import { cores, MeasuredServers, type NodeServer, type Started } from "./measured-servers.js";
 
 export const host = "api.example.com";
 const tokenAudience = "orders";
 const passphrase = "of the benches";
-/** The callers and the service share one core, so that the other has nothing but what is measured. */
-export const cores = { callers: "0", measured: "1" };
-const canPin = spawnSync("taskset", ["-c", cores.measured, "true"]).status === 0;
-export const onCore = (core: string): readonly string[] => (canPin ? ["taskset", "-c", core] : []);
 
-/** What one server of another program is started with. */
-export interface Started {
-  readonly port: number;
-  /** Seconds that its process has computed. */
-  cpu(): number;
-  /** Bytes of its memory. */
-  resident(): number;
-  close(): Promise<void>;
-}
-
-export interface NodeServer extends Started {
-  health(): Promise<Health>;
-  /** Of the guard: how many a second, and microseconds of computing for each. */
-  verify(asked: Exclude<Asked, "health">): Promise<{ readonly rate: number; readonly cpu: number }>;
+export interface GuardServer extends NodeServer {
+  /** How many a second, and microseconds of computing for each. */
+  verify(asked: VerifyAsked): Promise<{ readonly rate: number; readonly cpu: number }>;
 }
 
 export class GatewayStage {
   readonly folder = temporaryFolder();
   readonly #key = PrivateKey.generate();
   readonly #issuerKey = createEd25519Signer(crypto.getRandomValues(new Uint8Array(32)));
-  readonly #closing: (() => unknown)[] = [];
+  readonly #servers = new MeasuredServers();
   #issuer = "";
 
   static async open(): Promise<GatewayStage> {
@@ -53,8 +36,8 @@ export class GatewayStage {
     return stage;
   }
 
-  async close(): Promise<void> {
-    for (const close of this.#closing.reverse()) await close();
+  close(): Promise<void> {
+    return this.#servers.close();
   }
 
   /** A file with one line for each of `count` requests: the values of Authorization. */
@@ -106,28 +89,13 @@ export class GatewayStage {
     const child = spawn("nginx", ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", "stderr"], {
       stdio: ["ignore", "ignore", "inherit"],
     });
-    return this.#started(child, port, core);
+    return this.#servers.add(child, port, core);
   }
 
   /** A process of gateway-processes.js. */
-  async startNode(role: string, argument = "", execArgv: readonly string[] = []): Promise<NodeServer> {
-    const child = fork(fileURLToPath(new URL("gateway-processes.js", import.meta.url)), [role, argument], {
-      execArgv: ["--expose-gc", ...execArgv],
-      env: { ...process.env, AUTH_MESH_PASSPHRASE: passphrase },
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
-    const failed = once(child, "exit").then(([status]) => {
-      throw new Error(`The ${role} ended with ${status}.`);
-    });
-    const [{ port }] = (await Promise.race([once(child, "message"), failed])) as [{ port: number }];
-    failed.catch(() => {});
-    const started = await this.#started(child, port, cores.measured);
-    const ask = async <Answer>(asked: Asked): Promise<Answer> => {
-      const answered = once(child, "message");
-      child.send(asked);
-      return ((await answered) as [Answer])[0];
-    };
-    return { ...started, health: () => ask<Health>("health"), verify: (asked) => ask(asked) };
+  startNode(role: string, argument = "", execArgv: readonly string[] = []): Promise<NodeServer> {
+    const env = { AUTH_MESH_PASSPHRASE: passphrase };
+    return this.#servers.fork({ program: "gateway-processes.js", role, argument, env, execArgv });
   }
 
   startGateway(service: Started, execArgv: readonly string[] = []): Promise<NodeServer> {
@@ -139,10 +107,11 @@ export class GatewayStage {
     return this.#startConfigured("authz", { path: "/*" }, []);
   }
 
-  startGuard(): Promise<NodeServer> {
+  async startGuard(): Promise<GuardServer> {
     const issuer = this.#issuer;
     const settings: GuardSettings = { identity: this.#identity, audience: host, issuer, tokenAudience };
-    return this.startNode("guard", JSON.stringify(settings));
+    const guard = await this.startNode("guard", JSON.stringify(settings));
+    return { ...guard, verify: (asked) => guard.ask(asked) };
   }
 
   get #identity(): string {
@@ -197,7 +166,7 @@ export class GatewayStage {
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     this.#issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    this.#closing.push(() => {
+    this.#servers.onClose(() => {
       server.closeAllConnections();
       server.close();
     });
@@ -208,41 +177,4 @@ export class GatewayStage {
     writeFileSync(file, proofs.join("\n"));
     return file;
   }
-
-  /** A process once it listens; the guard does not. */
-  async #started(child: ChildProcess, port: number, core: string): Promise<Started> {
-    const { pid = 0 } = child;
-    if (canPin) spawnSync("taskset", ["-acp", core, String(pid)]);
-    const close = async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, "exit");
-      child.kill("SIGTERM");
-      await gone;
-    };
-    this.#closing.push(close);
-    while (port !== 0 && !(await answers(port))) {
-      if (child.exitCode !== null) throw new Error(`A server ended with ${child.exitCode}.`);
-      await pause(10);
-    }
-    return { port, cpu: () => cpuSeconds(pid), resident: () => residentBytes(pid), close };
-  }
-}
-
-const answers = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("error", () => resolve(false)).once("connect", () => resolve(true));
-    socket.once("connect", () => socket.destroy());
-  });
-
-function residentBytes(pid: number): number {
-  const [, pages] = readFileSync(`/proc/${pid}/statm`, "utf8").split(" ");
-  return Number(pages) * 4096;
-}
-
-/** In user mode and for it, in ticks of 10 ms. */
-function cpuSeconds(pid: number): number {
-  const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
-  const [user, system] = rest.split(" ").slice(11, 13);
-  return (Number(user) + Number(system)) / 100;
 }

@@ -2,7 +2,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { print, smoke, whole } from "./compare.js";
-import { cores, GatewayStage, host, type Started } from "./gateway-stage.js";
+import { GatewayStage, host } from "./gateway-stage.js";
+import { cores, type Started } from "./measured-servers.js";
 
 const count = smoke ? 200 : 5_000;
 const atOnce = 50;

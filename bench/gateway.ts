@@ -6,7 +6,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { median, smoke, whole } from "./compare.js";
-import { cores, GatewayStage, host, onCore, type Started } from "./gateway-stage.js";
+import { GatewayStage, host } from "./gateway-stage.js";
+import { cores, onCore, type Started } from "./measured-servers.js";
 import { Wrk } from "./wrk.js";
 
 const seconds = smoke ? 1 : 5;

@@ -21,6 +21,10 @@ const notQuestions = [
   "http-load",
   "incoming-request",
   "key-object",
+  "measured-servers",
+  "relay-processes",
+  "relay-side",
+  "roles",
   "slow-tpm",
   "starting-authority",
   "trusted-devices",
@@ -35,6 +39,7 @@ const needs = {
   "gateway-web-sockets": ["nginx-light"],
   "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"],
   "redis-nonce-store": ["redis-server"],
+  relay: ["redis-server"],
 };
 
 await install();
