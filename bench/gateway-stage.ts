@@ -4,18 +4,16 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { PrivateKey, signRequest } from "@authmesh/core";
 import type { GatewayConfig } from "@authmesh/gateway";
-import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
 import { createEd25519Signer, mintToken } from "@authmesh/oath";
 import { freePort } from "../test/fixtures/free-port.js";
 import { temporaryFolder } from "./enrolling-authority.js";
 import type { GuardSettings, VerifyAsked } from "./gateway-processes.js";
 import { cores, MeasuredServers, type NodeServer, type Started } from "./measured-servers.js";
+import { TrustedCaller } from "./trusted-caller.js";
 
 export const host = "api.example.com";
 const tokenAudience = "orders";
-const passphrase = "of the benches";
 
 export interface GuardServer extends NodeServer {
   /** How many a second, and microseconds of computing for each. */
@@ -24,14 +22,17 @@ export interface GuardServer extends NodeServer {
 
 export class GatewayStage {
   readonly folder = temporaryFolder();
-  readonly #key = PrivateKey.generate();
   readonly #issuerKey = createEd25519Signer(crypto.getRandomValues(new Uint8Array(32)));
   readonly #servers = new MeasuredServers();
+  readonly #caller: TrustedCaller;
   #issuer = "";
 
+  private constructor(caller: TrustedCaller) {
+    this.#caller = caller;
+  }
+
   static async open(): Promise<GatewayStage> {
-    const stage = new GatewayStage();
-    await stage.#trustCaller();
+    const stage = new GatewayStage(await TrustedCaller.create());
     await stage.#issue();
     return stage;
   }
@@ -45,15 +46,8 @@ export class GatewayStage {
     return this.#written(await this.proofs(method, path, body, count));
   }
 
-  async proofs(method: string, path: string, body: string, count: number): Promise<string[]> {
-    const signer = {
-      key: this.#key.publicKey.base64,
-      sign: async (m: Parameters<PrivateKey["sign"]>[0]) => this.#key.sign(m),
-    };
-    const request = { method, url: new URL(`https://${host}${path}`), ...(body === "" ? {} : { body }) };
-    const proofs: string[] = [];
-    for (let i = 0; i < count; i++) proofs.push(await signRequest(request, signer));
-    return proofs;
+  proofs(method: string, path: string, body: string, count: number): Promise<string[]> {
+    return this.#caller.proofs(method, new URL(`https://${host}${path}`), body, count);
   }
 
   /** One token, for any number of requests. */
@@ -94,7 +88,7 @@ export class GatewayStage {
 
   /** A process of gateway-processes.js. */
   startNode(role: string, argument = "", execArgv: readonly string[] = []): Promise<NodeServer> {
-    const env = { AUTH_MESH_PASSPHRASE: passphrase };
+    const { env } = this.#caller;
     return this.#servers.fork({ program: "gateway-processes.js", role, argument, env, execArgv });
   }
 
@@ -109,13 +103,14 @@ export class GatewayStage {
 
   async startGuard(): Promise<GuardServer> {
     const issuer = this.#issuer;
-    const settings: GuardSettings = { identity: this.#identity, audience: host, issuer, tokenAudience };
+    const settings: GuardSettings = {
+      identity: this.#caller.identity,
+      audience: host,
+      issuer,
+      tokenAudience,
+    };
     const guard = await this.startNode("guard", JSON.stringify(settings));
     return { ...guard, verify: (asked) => guard.ask(asked) };
-  }
-
-  get #identity(): string {
-    return join(this.folder, "identity");
   }
 
   async #startConfigured(
@@ -128,34 +123,13 @@ export class GatewayStage {
       listen: { port: await freePort() },
       admin: false,
       audience: host,
-      identity: this.#identity,
+      identity: this.#caller.identity,
       tokens: { issuers: this.#issuer, audience: tokenAudience, policy: "none", use: "until-expiry" },
       routes: [route],
     };
     const file = join(this.folder, `${role}.json`);
     writeFileSync(file, JSON.stringify(config));
     return this.startNode(role, file, execArgv);
-  }
-
-  async #trustCaller(): Promise<void> {
-    const dir = this.#identity;
-    const env = { AUTH_MESH_PASSPHRASE: passphrase };
-    const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
-    await createIdentity({ dir, env, friendlyName: "gateway", argon2 });
-    const list = await (await openIdentity({ dir, env })).openAllowList();
-    await list.update((draft) =>
-      addDevice(draft, {
-        publicKey: this.#key.publicKey,
-        friendlyName: "till 1",
-        role: "controller",
-        status: "active",
-        addedBy: "manual",
-        bound: true,
-        scopes: { orders: "rw" },
-        acceptRevoked: true,
-        now: Math.floor(Date.now() / 1000),
-      }),
-    );
   }
 
   /** Publishes the issuer's key. */

@@ -16,6 +16,7 @@ const notQuestions = [
   "enrolling-authority",
   "feed-verifiers",
   "first-request",
+  "fleet-processes",
   "gateway-processes",
   "gateway-stage",
   "http-load",
@@ -27,6 +28,7 @@ const notQuestions = [
   "roles",
   "slow-tpm",
   "starting-authority",
+  "trusted-caller",
   "trusted-devices",
   "wrk",
 ];
@@ -34,6 +36,7 @@ const notQuestions = [
 const needs = {
   "authority-start": ["postgresql"],
   enrollment: ["postgresql"],
+  fleet: ["redis-server", "wrk"],
   gateway: ["nginx-light", "wrk"],
   "gateway-soak": ["nginx-light", "wrk"],
   "gateway-web-sockets": ["nginx-light"],
