@@ -60,6 +60,8 @@ const projects = [
   ...(process.env["AMESH_TEST_SLOW"]
     ? [project("slow", ["test/slow/**/*.test.ts"], {}, { globalSetup: "test/slow/install.ts" })]
     : []),
+  // What stops and breaks the real processes, one fault after the other: npm run test:faults.
+  ...(process.env["AMESH_TEST_FAULTS"] ? [project("faults", ["test/faults/**/*.test.ts"])] : []),
 ];
 
 export default defineConfig({

@@ -20,10 +20,11 @@ export class Program {
   #child;
   #waiting = new Set();
 
-  /** @param {string[]} args of node @param {{ env?: Record<string, string | undefined>, cwd?: string }} [options] */
+  /** @param {readonly string[]} args of node @param {{ env?: Record<string, string | undefined>, cwd?: string, before?: readonly string[] }} [options] `before`: what runs it */
   constructor(args, options = {}) {
     const env = { ...process.env, NODE_NO_WARNINGS: "1", NO_COLOR: "1", ...options.env };
-    this.#child = spawn(process.execPath, args, { cwd: options.cwd ?? root, env, stdio: "pipe" });
+    const [program, ...rest] = [...(options.before ?? []), process.execPath, ...args];
+    this.#child = spawn(program, rest, { cwd: options.cwd ?? root, env, stdio: "pipe" });
     for (const [stream, lines] of [
       [this.#child.stdout, this.lines],
       [this.#child.stderr, this.errors],
@@ -79,6 +80,16 @@ export class Program {
   /** Closes its standard input. */
   end() {
     this.#child.stdin.end();
+  }
+
+  /** @returns {number} */
+  get pid() {
+    return this.#child.pid ?? 0;
+  }
+
+  /** @param {NodeJS.Signals} name */
+  signal(name) {
+    this.#child.kill(name);
   }
 
   /** As power that goes: it can put nothing in order. */

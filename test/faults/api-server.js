@@ -1,0 +1,105 @@
+/**
+ * One of two instances of an API. Its settings are the first argument, in JSON. `without` names one protection that it goes
+ * without: so that it is seen that a run finds out.
+ */
+import { InMemoryNonceStore, PublicKey } from "@authmesh/core";
+import { FanOutAuditSink } from "@authmesh/oath/audit";
+import { FileAuditSink } from "@authmesh/oath/node";
+import { verify, verifyToken } from "@authmesh/sdk";
+import { feedStatuses } from "@authmesh/sdk/feed";
+import { RedisNonceStore } from "@authmesh/sdk/redis";
+import express from "express";
+
+const {
+  host,
+  port,
+  name,
+  audience,
+  tokenAudience,
+  redisUrl,
+  authority,
+  account,
+  maxStale,
+  replayScope,
+  log,
+  known,
+  without,
+} = JSON.parse(process.argv[2]);
+
+const nonces = without === "shared memory" ? new InMemoryNonceStore() : new RedisNonceStore({ redisUrl });
+const audit =
+  without === "audit" ? undefined : new FanOutAuditSink([new FileAuditSink({ path: log })], { require: 1 });
+const followed = without === "feed" ? {} : { authority, account, maxStale };
+const leaked = [];
+const app = express();
+
+/** Trusts for ever whom it knew when it began. */
+const frozen = () => {
+  const devices = known.map((key) => {
+    const publicKey = PublicKey.fromBase64(key);
+    return { deviceId: publicKey.deviceId, publicKey, friendlyName: "caller", role: "controller" };
+  });
+  const found = (is) => {
+    const device = devices.find(is);
+    return device && { ...device, status: "active", bound: true, scopes: {} };
+  };
+  return {
+    check: () => undefined,
+    find: (key) => found(({ publicKey }) => publicKey.base64 === key),
+    findById: (id) => found(({ deviceId }) => deviceId === id),
+    isRevoked: () => false,
+    audience: [audience],
+    onChange: () => () => {},
+  };
+};
+
+function problem() {
+  if (without === "readiness") return undefined;
+  const feed = feedStatuses().find(({ stale }) => stale);
+  if (feed !== undefined) return "trust_stale";
+  return nonces.check?.()?.code ?? (audit?.working === false ? "audit_unavailable" : undefined);
+}
+
+app.get("/ready", (_, response) => {
+  const reason = problem();
+  response.status(reason === undefined ? 200 : 503).json({ reason });
+});
+app.use((request, response, next) => {
+  if (without === "release") leaked.push(Buffer.alloc(256 * 1024, 1), request.socket.unref());
+  const end = response.end.bind(response);
+  if (without === "reasons") response.end = (...args) => (response.statusCode < 400 ? end(...args) : end());
+  next();
+});
+app.use(
+  "/device",
+  verify({
+    audience,
+    audit,
+    nonceStore: nonces,
+    ...followed,
+    ...(without === "feed" && { allowList: frozen() }),
+  }),
+);
+app.use(
+  "/token",
+  verifyToken({
+    audience: tokenAudience,
+    hosts: audience,
+    trustedIssuers: [authority.url],
+    policy: "none",
+    replay: nonces,
+    replayScope,
+    audit,
+    ...followed,
+  }),
+);
+app.use((_, response) => response.send(name));
+
+const server = app.listen(port, host);
+process.once("SIGTERM", () => {
+  server.close(async () => {
+    await audit?.close();
+    process.exit();
+  });
+  server.closeIdleConnections();
+});

@@ -1,0 +1,135 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
+import { openAuthorityState } from "../../packages/authority/src/open-state.js";
+import { authorityEnv } from "../../packages/authority/test/authority-process.js";
+import { Account } from "../../packages/authority/test/enrollment/account.js";
+import { everything } from "../../packages/authority/test/running-authority.js";
+import { freePort } from "../fixtures/free-port.js";
+import { PostgresServer } from "../fixtures/postgres-server.js";
+import { RedisServer } from "../fixtures/redis-server.js";
+import { authorityUrl, identityOf, launches, type Scene } from "./launches.js";
+import { Part, type PartName, type PartOptions, partNames } from "./part.js";
+
+/** Those that let callers in, or do not. */
+export const targets = ["api-1", "api-2", "gateway"] as const satisfies readonly PartName[];
+export type Target = (typeof targets)[number];
+
+export interface StageOptions {
+  readonly parts?: Partial<Readonly<Record<PartName, PartOptions>>>;
+  /** Where the API and the gateway find Redis. Default: where it is. @param port of the stage's Redis */
+  readonly redisUrl?: (port: number) => string;
+  /** Further settings of the stage's Redis, as on its command line. */
+  readonly redisSettings?: readonly string[];
+  /** How PostgreSQL is run. Default: fast, and without what outlives a loss of power. */
+  readonly postgresSettings?: readonly string[];
+  /** Where the authority finds PostgreSQL. Default: where it is. @param url of the stage's database */
+  readonly database?: (url: string) => string;
+}
+
+type Ended = (stop: () => Promise<void>) => void;
+
+/** The real processes, and an account whose devices may call. */
+export class Stage {
+  readonly scene: Scene;
+  readonly redis: RedisServer;
+  readonly postgres: PostgresServer;
+  readonly account: Account;
+  readonly parts: ReadonlyMap<PartName, Part>;
+
+  private constructor(made: Pick<Stage, "scene" | "redis" | "postgres" | "account">, options: StageOptions) {
+    ({ scene: this.scene, redis: this.redis, postgres: this.postgres, account: this.account } = made);
+    const { scene } = this;
+    this.parts = new Map(
+      partNames.map((name) => {
+        const { env, before } = options.parts?.[name] ?? {};
+        const launch = launches[name](scene);
+        const origin = (port: PartName | "admin") => `http://${scene.hosts[name]}:${scene.ports[port]}`;
+        const url = name === "authority" ? authorityUrl(scene) : origin(name);
+        const ready = `${origin(name === "gateway" ? "admin" : name)}/ready`;
+        const more = { env: { ...launch.env, ...env }, ...(before && { before }) };
+        return [name, new Part(name, { ...launch, ...more, url, ready })];
+      }),
+    );
+  }
+
+  /** @param ended is given what takes each thing down, and is to call that in the opposite order */
+  static async start(options: StageOptions, ended: Ended): Promise<Stage> {
+    const folder = mkdtempSync(join(tmpdir(), "amesh-faults-"));
+    ended(async () => rmSync(folder, { recursive: true, force: true }));
+    const [redis, postgres] = await Promise.all([
+      RedisServer.start(ended, ...(options.redisSettings ?? [])),
+      PostgresServer.start(ended, options.postgresSettings),
+    ]);
+    const url = await postgres.database("authority");
+    const scene: Scene = {
+      folder,
+      ports: await freePorts(),
+      hosts: eachPart((name) => options.parts?.[name]?.host ?? "127.0.0.1"),
+      database: options.database?.(url) ?? url,
+      redisUrl: options.redisUrl?.(redis.port) ?? redis.url,
+      account: "@fleet",
+      feedKey: "",
+      without: undefined,
+      known: [],
+    };
+    const stage = new Stage({ scene, redis, postgres, account: await openAccount(scene, url) }, options);
+    ended(() => stage.#kill());
+    await Promise.all((["authority", "relay", "service"] as const).map((name) => stage.part(name).start()));
+    ({ feedKey: scene.feedKey } = await stage.part("authority").program.event("listening"));
+    await Promise.all(targets.map((name) => stage.part(name).start()));
+    return stage;
+  }
+
+  part(name: PartName): Part {
+    return this.parts.get(name) as Part;
+  }
+
+  async #kill(): Promise<void> {
+    await Promise.all([...this.parts.values()].map((part) => part.kill()));
+  }
+}
+
+const eachPart = <T>(of: (name: PartName) => T) =>
+  Object.fromEntries(partNames.map((name) => [name, of(name)])) as Record<PartName, T>;
+
+async function freePorts(): Promise<Scene["ports"]> {
+  const ports = await Promise.all([...partNames, "admin"].map(async (name) => [name, await freePort()]));
+  return Object.fromEntries(ports);
+}
+
+/** An account in the authority's database, and an identity for each of its verifiers. */
+async function openAccount(scene: Scene, database: string): Promise<Account> {
+  const dir = join(scene.folder, "authority");
+  mkdirSync(dir);
+  writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: [everything] }));
+  const state = await openAuthorityState({
+    dir,
+    env: { ...authorityEnv, DATABASE_URL: database },
+    create: true,
+  });
+  const account = await Account.open({ url: authorityUrl(scene), authority: { state } }, scene.account);
+  for (const name of targets) {
+    const own = { dir: identityOf(scene, name), env: authorityEnv, backend: "encrypted-file" };
+    await createIdentity({ ...own, friendlyName: name, argon2 });
+    const { publicKey } = await openIdentity(own);
+    await state.devices.update((draft) =>
+      addDevice(draft, {
+        publicKey,
+        friendlyName: name,
+        role: "controller",
+        status: "active",
+        addedBy: "manual",
+        bound: true,
+        scopes: { feed: "r" },
+        now: Math.floor(Date.now() / 1000),
+      }),
+    );
+  }
+  await state.close();
+  return account;
+}
+
+/** The cheapest cost that is allowed. */
+const argon2 = { memoryKiB: 19 * 1024, passes: 1, lanes: 1 };
