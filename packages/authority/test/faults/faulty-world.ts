@@ -1,12 +1,12 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { PublicKey } from "@authmesh/core";
 import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
 import { expect, onTestFinished } from "vitest";
-import { faketimeLibrary } from "../../../../scripts/components.js";
+import type { FakeClock } from "../../../../test/fixtures/fake-clock.js";
 import { freePort } from "../../../../test/fixtures/free-port.js";
 import { openAuthorityState } from "../../src/open-state.js";
 import { type AuthorityProcess, authorityEnv, startAuthority } from "../authority-process.js";
@@ -36,32 +36,6 @@ export async function run(
       await ended;
     },
   };
-}
-
-/** The clock of verifiers, and of those who call them. */
-export class FakeClock {
-  readonly #file = join(temporaryFolder(), "clock");
-  #ahead = 0;
-
-  constructor() {
-    this.step(0);
-  }
-
-  readonly now = () => Date.now() + this.#ahead * 1000;
-
-  step(seconds: number): void {
-    this.#ahead = seconds;
-    writeFileSync(this.#file, `${seconds < 0 ? "" : "+"}${seconds}\n`);
-  }
-
-  get env() {
-    const stepsAtOnce = { FAKETIME_TIMESTAMP_FILE: this.#file, FAKETIME_NO_CACHE: "1" };
-    return {
-      LD_PRELOAD: faketimeLibrary() ?? "libfaketime.so.1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-      ...stepsAtOnce,
-    };
-  }
 }
 
 /** A machine that verifiers are run on. */
@@ -242,48 +216,3 @@ const serve = (dir: string, issuer: string, port: number, ended: Ended) => {
   const audience = [issuer, `http://localhost:${port}`].flatMap((url) => ["--audience", new URL(url).host]);
   return startAuthority(dir, { port, ended, args: ["--issuer", issuer, ...audience] });
 };
-
-/** A network of its own, with one wire to this one. */
-export class Network {
-  readonly #name = `amesh-${process.pid}`;
-  readonly #wire = [`am${process.pid}a`, `am${process.pid}b`] as const;
-  readonly here = "10.214.77.1";
-  readonly there = "10.214.77.2";
-
-  /** What runs a program there. */
-  readonly inside = ["ip", "netns", "exec", this.#name] as const;
-
-  constructor() {
-    const [near, far] = this.#wire;
-    ip("netns", "add", this.#name);
-    onTestFinished(() => void ip("netns", "del", this.#name));
-    ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", this.#name);
-    ip("addr", "add", `${this.here}/30`, "dev", near);
-    ip("link", "set", near, "up");
-    for (const args of [
-      ["addr", "add", `${this.there}/30`, "dev", far],
-      ["link", "set", far, "up"],
-      ["link", "set", "lo", "up"],
-    ])
-      ip("-n", this.#name, ...args);
-  }
-
-  /** From now on no packet from or to a port of ours comes through, and nobody is told. */
-  partition(port: number): void {
-    const chain = (hook: string, packets: string) =>
-      `chain ${hook} { type filter hook ${hook} priority 0; ${packets} ${port} drop; };`;
-    const coming = chain("input", `ip saddr ${this.here} tcp sport`);
-    const going = chain("output", `ip daddr ${this.here} tcp dport`);
-    this.#nft(`table inet faults { ${coming} ${going} }`);
-  }
-
-  heal(): void {
-    this.#nft("delete table inet faults");
-  }
-
-  #nft(rules: string): void {
-    ip("netns", "exec", this.#name, "nft", rules);
-  }
-}
-
-const ip = (...args: readonly string[]) => execFileSync("ip", args, { stdio: ["ignore", "pipe", "pipe"] });

@@ -1,6 +1,10 @@
-import { afterAll, beforeAll, expect, vi } from "vitest";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, vi } from "vitest";
+import { FakeClock } from "../../../../test/fixtures/fake-clock.js";
+import { Networks } from "../../../../test/fixtures/networks.js";
 import type { Enrolled } from "../enrollment/account.js";
-import { FakeClock, FaultyWorld, Network, run, type Verifier, type VerifierOptions } from "./faulty-world.js";
+import { temporaryFolder } from "../stores.js";
+import { FaultyWorld, run, type Verifier, type VerifierOptions } from "./faulty-world.js";
 import { dropDeltas, dropEverything, dropTenth, type Mischief, reorder } from "./feed-gateway.js";
 
 /** What stands between a verifier and the fault. */
@@ -149,7 +153,7 @@ export async function suffer(
   fault: Fault,
   at: Pick<VerifierOptions, "host" | "before"> = {},
 ): Promise<void> {
-  const clock = new FakeClock();
+  const clock = new FakeClock(join(temporaryFolder(), "clock"));
   const guards = [fault.guarded, fault.control];
   const start = (which: 0 | 1) => {
     const age = guards[which]?.maxStale;
@@ -192,10 +196,13 @@ const reaches = (verifier: Verifier, device: Enrolled, status: number, within: n
 
 /** The verifiers in a network of their own, of which nothing comes through for a while. */
 export async function sufferPartition(world: FaultyWorld): Promise<void> {
-  const network = new Network();
+  const networks = new Networks(onTestFinished);
+  const network = networks.join();
   const { port } = world.gateway;
-  await world.gateway.listen(network.here);
-  await run("forwarder.js", [String(port), network.here], { before: network.inside });
+  await world.gateway.listen(networks.here);
+  await run("../../../../test/fixtures/forwarder.js", [`127.0.0.1:${port}:${networks.here}`], {
+    before: network.inside,
+  });
   const fault: Fault = {
     ...age,
     name: "a partition",
