@@ -14,6 +14,7 @@ const notQuestions = [
   "authority-database",
   "compare",
   "enrolling-authority",
+  "feed-authority",
   "feed-verifiers",
   "first-request",
   "fleet-processes",
@@ -35,6 +36,7 @@ const notQuestions = [
 /** Packages of the components that a question needs. */
 const needs = {
   "authority-start": ["postgresql"],
+  "enrolled-rows": ["postgresql"],
   enrollment: ["postgresql"],
   fleet: ["redis-server", "wrk"],
   gateway: ["nginx-light", "wrk"],
