@@ -58,6 +58,13 @@ export const moment = (): number => performance.timeOrigin + performance.now();
 export const percentile = (values: readonly number[], share: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] as number;
 
+/** Bytes that this process holds once the garbage was collected. */
+export function held(): number {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 export const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
 
 async function rate(call: () => void | Promise<void>, calls: number): Promise<number> {

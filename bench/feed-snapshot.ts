@@ -5,7 +5,7 @@ import { deviceIdOf, PrivateKey, randomBytes, toBase64 } from "@authmesh/core";
 import { FeedKeys, followFeed, readSnapshot } from "@authmesh/oath/feed";
 import { createClient } from "@libsql/client";
 import { freePort } from "../test/fixtures/free-port.js";
-import { compare, median, print, smoke, whole } from "./compare.js";
+import { compare, held, median, print, smoke, whole } from "./compare.js";
 import { account, clientOf, EnrollingAuthority, optionsIn, temporaryFolder } from "./enrolling-authority.js";
 
 const size = smoke ? 1000 : 100_000;
@@ -32,12 +32,12 @@ const feedKeys = new FeedKeys(url, pin);
 feedKeys.learn(JSON.parse(await (await signed(`${url}/v1/feeds/key`)).text()));
 const times = { ours: [] as number[], peer: [] as number[] };
 const delay = monitorEventLoopDelay({ resolution: 1 });
-let memory = used();
+let memory = held();
 const { state } = await readOurs(); // the one that is asked below; nothing is compiled yet
-const ourBytes = used() - memory;
-memory = used();
+const ourBytes = held() - memory;
+memory = held();
 const peer = readPeer();
-const peerBytes = used() - memory;
+const peerBytes = held() - memory;
 for (let round = 0; round < rounds; round++) {
   delay.enable();
   times.ours.push((await timed(readOurs))[0]);
@@ -159,12 +159,6 @@ async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
   const began = performance.now();
   const result = await work();
   return [performance.now() - began, result];
-}
-
-function used(): number {
-  globalThis.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 function megabytes(bytes: number): string {

@@ -3,19 +3,19 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createRevocationList, pollRevocations, type RevocableToken, type Revocation } from "@authmesh/oath";
-import { compare, print, whole } from "./compare.js";
+import { compare, held, print, whole } from "./compare.js";
 
 const size = 1_000_000;
 const iss = "https://issuer.example";
 const now = 1_800_000_000;
 const id = (i: number) => `${String(i).padStart(10, "0")}-9b1d-4c5e`;
 
-const before = memory();
+const before = held();
 const list = createRevocationList();
 let started = performance.now();
 for (let i = 0; i < size; i++) list.add(revocation(i));
 const fill = performance.now() - started;
-const bytes = memory() - before;
+const bytes = held() - before;
 
 const peer = new Map<string, Revocation>();
 for (const each of list.snapshot()) peer.set(each.value, each);
@@ -91,10 +91,4 @@ async function transferred(): Promise<number> {
 function revocation(i: number): Revocation {
   const text = JSON.stringify({ value: id(i), reason: `ticket ${i}`, actor: "am_rJqmWpXnKtbVzLcd" });
   return { issuer: iss, by: "jti", at: now, expiresAt: now + 4e8, ...JSON.parse(text) };
-}
-
-function memory(): number {
-  globalThis.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
