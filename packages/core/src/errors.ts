@@ -1197,9 +1197,11 @@ export function failure(code: ErrorCode, detail?: string, fix?: string): Failure
   };
 }
 
+const mark = Symbol.for("@authmesh/core AmeshError");
+
 /**
  * The one exception of amesh. What comes from the wire, a file or a person raises only this; a mistake of the
- * programmer is a `TypeError`.
+ * programmer is a `TypeError`. `instanceof` knows those of another copy of this package too.
  */
 export class AmeshError extends Error {
   override readonly name = "AmeshError";
@@ -1211,6 +1213,10 @@ export class AmeshError extends Error {
     this.failure = whole;
   }
 
+  get [mark](): true {
+    return true;
+  }
+
   get code(): ErrorCode {
     return this.failure.code;
   }
@@ -1220,6 +1226,14 @@ export class AmeshError extends Error {
     return this.failure.fix;
   }
 }
+
+// Packages that are installed with `npm install --global` each bring a copy, and the command line calls the others.
+Object.defineProperty(AmeshError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (this !== AmeshError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof Error && mark in value;
+  },
+});
 
 const toFailure = failure;
 

@@ -24,6 +24,17 @@ describe("a failure", () => {
 });
 
 describe("AmeshError", () => {
+  it("is known when another copy of this package made it, which a subclass is not", async () => {
+    const other: typeof import("../src/errors.js") = await import(`../src/errors.js?${"another copy"}`);
+    const error = new other.AmeshError("storage_failed");
+    class Special extends AmeshError {}
+    expect(other.AmeshError).not.toBe(AmeshError);
+    expect(error instanceof AmeshError).toBe(true);
+    expect(error instanceof Special).toBe(false);
+    expect(new Special("storage_failed") instanceof Special).toBe(true);
+    expect(new Error("no amesh") instanceof AmeshError).toBe(false);
+  });
+
   it("carries its failure, and its detail as the message", () => {
     const cause = new Error("below");
     const error = new AmeshError("storage_failed", "Cannot write.", { fix: "Make room.", cause });
