@@ -54,6 +54,8 @@ export function createRelay(options: RelayOptions = {}): Relay {
     maxHeaderSize: 8_192,
   });
   http.setTimeout(15_000);
+  // By default lines after the thousandth are dropped, and with them what the proxy says of the address. 8 KiB are the bound.
+  http.maxHeadersCount = 0;
   http.maxConnections = limits["relay.connections"];
   http.on("connection", countConnection);
   http.on("request", answer);
@@ -99,7 +101,9 @@ export function createRelay(options: RelayOptions = {}): Relay {
   function upgrade(request: IncomingMessage, _: unknown, head: Buffer): void {
     const stream = request.socket;
     stream.on("error", () => stream.destroy());
-    if (pathOf(request.url ?? "") === "/ws") admit(request, stream, head);
+    const version = request.headers["sec-websocket-version"];
+    // Of a draft of the protocol `ws` speaks too, the origin has another name.
+    if (pathOf(request.url ?? "") === "/ws" && version === "13") admit(request, stream, head);
     // Some HTTP clients offer an upgrade to HTTP/2 with every request; we may ignore that.
     else answer(request, lastResponse(request));
   }

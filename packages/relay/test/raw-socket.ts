@@ -54,9 +54,17 @@ export class RawSocket {
       "GET /ws HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n",
     );
-    while (raw.#received.indexOf("\r\n\r\n") < 0) await once(raw.stream, "data");
-    raw.#received = raw.#received.subarray(raw.#received.indexOf("\r\n\r\n") + 4);
+    await raw.head();
     return raw;
+  }
+
+  /** Waits for the head of an answer, and takes it out of what was received. */
+  async head(): Promise<string> {
+    while (this.#received.indexOf("\r\n\r\n") < 0) await once(this.stream, "data");
+    const end = this.#received.indexOf("\r\n\r\n");
+    const head = this.#received.subarray(0, end).toString("latin1");
+    this.#received = this.#received.subarray(end + 4);
+    return head;
   }
 
   send(...frames: readonly Frame[]): void {

@@ -32,6 +32,8 @@ export function createServer(app: Hono, tls: CertificateFiles | undefined): Serv
           create({ createServer: createTlsServer, serverOptions: { ...limits, ...readCertificate(tls) } }),
         );
   server.maxConnections = mostConnections;
+  // By default lines after the thousandth are dropped, and with them what the proxy says of the address.
+  server.maxHeadersCount = 0;
   return server;
 }
 
