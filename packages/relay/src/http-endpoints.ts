@@ -35,7 +35,7 @@ const endpoints: Readonly<Record<string, (status: RelayStatus) => Answer>> = {
   "/ws": () => ({
     status: 426,
     body: { error: "upgrade_required" },
-    headers: { Connection: "Upgrade", Upgrade: "websocket" },
+    headers: { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13" },
   }),
 };
 

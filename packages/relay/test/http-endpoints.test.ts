@@ -81,7 +81,7 @@ describe("over HTTP the relay", () => {
     [
       "another version",
       "GET /ws HTTP/1.1\r\nSec-WebSocket-Version: 7\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==",
-      400,
+      426,
     ],
     [
       "another method",
