@@ -48,6 +48,11 @@ export class Connection {
     return this.phase !== "closing" && this.phase !== "closed";
   }
 
+  /** Whether it is gone already: `ws` cuts who pings faster than it takes the answers. */
+  get isCut(): boolean {
+    return this.#stream.destroyed;
+  }
+
   /** Of its whole life, framing and the opening request included. */
   get bytesReceived(): number {
     return this.#stream.bytesRead;

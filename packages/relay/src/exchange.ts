@@ -111,6 +111,7 @@ export class Exchange {
   /** Something came. Whatever it is, it counts against what a socket may send, while it closes too. */
   #hear(connection: Connection): void {
     connection.awaitsPong = false;
+    if (connection.isOpen && connection.isCut) this.#drop(connection, "flooding");
     if (connection.bytesReceived <= this.#parts.limits["socket.bytes"]) return;
     if (connection.isOpen) this.#refuse(connection, "frame_too_large");
     else if (connection.phase === "closing") this.#drop(connection, "flooding");

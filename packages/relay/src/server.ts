@@ -71,8 +71,9 @@ export function createRelay(options: RelayOptions = {}): Relay {
     maxBufferedChunks: 1_024,
     handleProtocols: () => false,
     WebSocket: AnsweringSocket,
-    // How long a peer may take over its closing frame. Spread, because the types do not know this option yet.
-    ...{ closeTimeout: 2_000 },
+    // How many answers to pings may wait for a peer, and how long it may take over its closing frame. Spread, because the
+    // types do not know these options yet.
+    ...{ maxPendingAutoPongs: 60, closeTimeout: 2_000 },
   });
 
   /** Behind proxies all connections are theirs, so that only the relay's own number counts. */

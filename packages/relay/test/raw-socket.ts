@@ -71,6 +71,15 @@ export class RawSocket {
     this.stream.write(Buffer.concat(frames.map(encodeFrame)));
   }
 
+  /** Sends the same frames again and again, as fast as they are taken, until so many bytes are out or the socket is gone. */
+  async pour(frames: readonly Frame[], bytes: number): Promise<void> {
+    const once = Buffer.concat(frames.map(encodeFrame));
+    const batch = Buffer.concat(Array<Buffer>(Math.ceil(16_384 / once.length)).fill(once));
+    for (let sent = 0; sent < bytes && !this.stream.destroyed; sent += batch.length) {
+      await new Promise((resolve) => this.stream.write(batch, resolve));
+    }
+  }
+
   get text(): string {
     return this.#received.toString("latin1");
   }
