@@ -10,13 +10,14 @@ import {
   relayErrorCodes,
 } from "@authmesh/core";
 import type { WebSocket } from "ws";
+import type { Peer } from "./peer.js";
 import type { Session } from "./session-registry.js";
 
 /** What a session begins with. */
 export type Greeting = Extract<ClientMessage, { readonly type: "listen" | "connect" }>;
 
-/** Where a socket is in its one session; `closing` until the peer confirms it. */
-export type Phase = "greeting" | "challenged" | "waiting" | "paired" | "closing" | "closed";
+/** Where a socket is in its one session; `asking` while other instances are asked, `closing` until the peer confirms it. */
+export type Phase = "greeting" | "challenged" | "asking" | "waiting" | "paired" | "closing" | "closed";
 
 /** A greeting that waits until work is done (docs/protocol.md, section 6.8). */
 export interface AskedWork {
@@ -25,10 +26,10 @@ export interface AskedWork {
 }
 
 /** One device's socket. */
-export class Connection {
+export class Connection implements Peer {
   readonly address: ClientAddress;
   phase: Phase = "greeting";
-  session: Session<Connection> | undefined;
+  session: Session<Peer> | undefined;
   /** While `challenged`. */
   asked: AskedWork | undefined;
   /** A ping is out and nothing came since. */
@@ -53,6 +54,10 @@ export class Connection {
     return this.#stream.destroyed;
   }
 
+  get network(): string {
+    return this.address.network;
+  }
+
   /** Of its whole life, framing and the opening request included. */
   get bytesReceived(): number {
     return this.#stream.bytesRead;
@@ -61,6 +66,11 @@ export class Connection {
   /** Sent by us and not yet taken by the network. */
   get bytesWaiting(): number {
     return this.#socket.bufferedAmount;
+  }
+
+  meet(): void {
+    this.phase = "paired";
+    this.send({ type: "peer_found" });
   }
 
   send(message: RelayMessage): void {

@@ -5,7 +5,6 @@ import {
   drawChallenge,
   type Failure,
   failure,
-  isPairingCode,
   parseClientMessage,
   type Random,
   type RelayErrorCode,
@@ -15,18 +14,21 @@ import type { Logger } from "pino";
 import type { RawData } from "ws";
 import type { AnsweringSocket } from "./answering-socket.js";
 import { Connection, type Greeting, type Phase } from "./connection.js";
+import type { Directory, Found } from "./directory.js";
 import { ExpiryQueue } from "./expiry-queue.js";
 import { workFor } from "./heat.js";
 import { lifetimes, type RelayLimits } from "./limits.js";
 import type { DropReason, Outcome, RelayMetrics } from "./metrics.js";
-import type { CodeKind, RateLimits } from "./rate-limit.js";
+import type { Peer } from "./peer.js";
+import { kindOf, type RateLimits } from "./rate-limit.js";
 import type { RefusalLog } from "./refusal-log.js";
-import { type Session, SessionRegistry } from "./session-registry.js";
+import { lifeOf, type Session, SessionRegistry } from "./session-registry.js";
 
 /** What a socket may say in which phase; anything else is `bad_message`. */
 const expected: Readonly<Record<Phase, readonly ClientMessage["type"][]>> = {
   greeting: ["listen", "connect"],
   challenged: ["work"],
+  asking: [],
   waiting: [],
   paired: ["data", "done"],
   closing: [],
@@ -36,6 +38,7 @@ const expected: Readonly<Record<Phase, readonly ClientMessage["type"][]>> = {
 export interface ExchangeParts {
   readonly limits: RelayLimits;
   readonly rates: RateLimits;
+  readonly directory: Directory;
   readonly metrics: RelayMetrics;
   readonly refusals: RefusalLog;
   readonly logger: Logger;
@@ -47,7 +50,7 @@ export interface ExchangeParts {
 /** Brings two sockets together that name the same code, and hands on what they say (docs/protocol.md, section 6). */
 export class Exchange {
   readonly #parts: ExchangeParts;
-  readonly #sessions: SessionRegistry<Connection>;
+  readonly #sessions: SessionRegistry<Peer>;
   readonly #connections = new Set<Connection>();
   readonly #greeting = new ExpiryQueue<Connection>(lifetimes.greeting);
   readonly #heartbeats = new ExpiryQueue<Connection>(lifetimes.heartbeat);
@@ -60,6 +63,17 @@ export class Exchange {
 
   get sessions(): { readonly waiting: number; readonly paired: number } {
     return this.#sessions;
+  }
+
+  /** Begins to share codes with other instances. @throws AmeshError `package_missing` */
+  open(): Promise<void> {
+    return this.#parts.directory.open({
+      joined: (session, connector) => this.#join(session, connector),
+      said: (peer, message) =>
+        message.type === "data" ? this.#forward(peer, message.payload) : this.#finish(peer),
+      left: (peer, reason) => this.#leave(peer, reason),
+      superseded: (session) => this.#supersede(session),
+    });
   }
 
   /** Takes a fresh socket in. */
@@ -142,11 +156,14 @@ export class Exchange {
 
   /** Lets a greeting through, or first asks for work: only of who would be let through now. */
   #greet(connection: Connection, greeting: Greeting): RelayErrorCode | undefined {
-    const { rates, metrics, now, random } = this.#parts;
+    const { rates, directory, metrics, now, random } = this.#parts;
     const { type, otc } = greeting;
     const kind = kindOf(otc);
     this.#endExpiredSessions(now());
-    const bits = workFor((share) => rates.isUsed(share, kind, now()) || this.#sessions.isUsed(share));
+    const bits = workFor(
+      (share) =>
+        rates.isUsed(share, kind, now()) || this.#sessions.isUsed(share) || directory.isUsed(share, kind),
+    );
     if (bits === 0) return this.#begin(connection, greeting);
     const overuse = rates.overuse(type, connection.address.key, kind, now());
     if (overuse !== undefined) return overuse;
@@ -170,46 +187,108 @@ export class Exchange {
   }
 
   #begin(connection: Connection, { type, otc }: Greeting): RelayErrorCode | undefined {
+    this.#endExpiredSessions(this.#parts.now());
+    this.#greeting.delete(connection);
     return type === "listen" ? this.#listen(connection, otc) : this.#connect(connection, otc);
   }
 
   #listen(connection: Connection, code: string): RelayErrorCode | undefined {
-    const { rates, metrics, now } = this.#parts;
-    this.#endExpiredSessions(now());
-    const overuse = rates.listen(connection.address.key, kindOf(code), now());
+    const { rates, directory, now } = this.#parts;
+    const { key } = connection.address;
+    const overuse = rates.listen(key, kindOf(code), now());
     if (overuse !== undefined) return overuse;
     const session = this.#sessions.open(code, connection, now());
     // Otherwise listening would be a way to look for codes that others wait under.
-    if (session === "otc_in_use") rates.recordFailure(connection.address.key, kindOf(code), now());
+    if (session === "otc_in_use") this.#miss(connection, code);
     if (typeof session === "string") return session;
-    this.#enter(connection, session, "waiting");
-    metrics.add("sessions_opened_total", "");
-    const life = isPairingCode(code) ? lifetimes.pairingCode : lifetimes.longCode;
-    connection.send({ type: "listening", expiresIn: life / 1000 });
+    connection.session = session;
+    connection.phase = "asking";
+    directory.claim(session, key, (refusal) => this.#claimed(connection, session, refusal));
     return undefined;
+  }
+
+  /** Unless it left, or was found before the answer came. */
+  #claimed(connection: Connection, session: Session<Peer>, refusal: RelayErrorCode | undefined): void {
+    if (connection.phase !== "asking") return;
+    if (refusal === undefined) return this.#await(connection, session.code);
+    const { rates, now } = this.#parts;
+    if (refusal === "otc_in_use") rates.recordFailure(connection.address.key, kindOf(session.code), now());
+    this.#withdraw(connection, session);
+    this.#refuse(connection, refusal);
+  }
+
+  #await(connection: Connection, code: string): void {
+    connection.phase = "waiting";
+    this.#parts.metrics.add("sessions_opened_total", "");
+    connection.send({ type: "listening", expiresIn: lifeOf(code) / 1000 });
   }
 
   #connect(connection: Connection, code: string): RelayErrorCode | undefined {
-    const { rates, metrics, logger, now } = this.#parts;
-    this.#endExpiredSessions(now());
-    const overuse = rates.overuse("connect", connection.address.key, kindOf(code), now());
+    const { rates, directory, now } = this.#parts;
+    const { key } = connection.address;
+    const overuse = rates.overuse("connect", key, kindOf(code), now());
     if (overuse !== undefined) return overuse;
-    const session = this.#sessions.join(code, connection, now());
-    if (typeof session === "string") {
-      rates.recordFailure(connection.address.key, kindOf(code), now());
-      return session;
-    }
-    this.#enter(connection, session, "paired");
-    session.listener.phase = "paired";
-    metrics.add("sessions_paired_total", "");
-    logger.info(networksOf(session), "session paired");
-    for (const side of [session.listener, connection]) side.send({ type: "peer_found" });
+    connection.phase = "asking";
+    directory.find(code, key, (found) => this.#found(connection, code, found));
     return undefined;
   }
 
-  #forward(connection: Connection, payload: Uint8Array): undefined {
+  #found(connection: Connection, code: string, found: Found): void {
+    const session = this.#introduce(connection, code, found);
+    if (typeof session === "string") return this.#refuse(connection, session);
+    connection.session = session;
+    if (connection.isOpen) this.#pair(session);
+    else this.#end(session, "peer_left");
+  }
+
+  #introduce(connection: Connection, code: string, found: Found): Session<Peer> | RelayErrorCode {
+    const { rates, now } = this.#parts;
+    this.#endExpiredSessions(now());
+    if (typeof found === "object") {
+      const adopted = this.#sessions.adopt(code, found, connection, now());
+      if (typeof adopted === "string") found.drop();
+      else found.session = adopted;
+      return adopted;
+    }
+    if (found === "rate_limited" || found === "relay_capacity") return found;
+    if (found === "here" || found === "relay_store_unavailable") {
+      const joined = this.#sessions.join(code, connection, now());
+      if (typeof joined !== "string") return joined;
+      this.#miss(connection, code);
+      return found === "here" ? joined : found;
+    }
+    rates.recordFailure(connection.address.key, kindOf(code), now());
+    return found === "otc_not_found" && this.#sessions.hasExpired(code) ? "otc_expired" : found;
+  }
+
+  #pair(session: Session<Peer>): void {
+    const { listener, connector } = session;
+    this.#parts.metrics.add("sessions_paired_total", "");
+    this.#parts.logger.info(networksOf(session), "session paired");
+    // Who was found does wait, though the answer that says so is not here yet.
+    if (listener instanceof Connection && listener.phase === "asking") this.#await(listener, session.code);
+    listener.meet();
+    connector?.meet();
+  }
+
+  /** Takes one at another instance in as the connector of a session. */
+  #join(session: Session<Peer>, connector: Peer): boolean {
+    const { now } = this.#parts;
+    this.#endExpiredSessions(now());
+    if (session.listener.session !== session || session.connector !== undefined) return false;
+    this.#sessions.join(session.code, connector, now());
+    connector.session = session;
+    this.#pair(session);
+    return true;
+  }
+
+  #supersede({ listener }: Session<Peer>): void {
+    if (listener instanceof Connection) this.#refuse(listener, "otc_in_use");
+  }
+
+  #forward(from: Peer, payload: Uint8Array): undefined {
     const { limits, metrics } = this.#parts;
-    const peer = peerOf(connection);
+    const peer = peerOf(from);
     if (peer === undefined) return;
     peer.send({ type: "data", payload });
     metrics.add("messages_forwarded_total", "");
@@ -217,15 +296,23 @@ export class Exchange {
     if (peer.bytesWaiting > limits["socket.buffered"]) this.#drop(peer, "slow_reader");
   }
 
-  #finish(connection: Connection): undefined {
-    peerOf(connection)?.send({ type: "done" });
-    if (connection.session) this.#end(connection.session, "done");
+  #finish(from: Peer): undefined {
+    peerOf(from)?.send({ type: "done" });
+    if (from.session) this.#end(from.session, "done");
   }
 
-  #enter(connection: Connection, session: Session<Connection>, phase: Phase): void {
-    this.#greeting.delete(connection);
-    connection.session = session;
-    connection.phase = phase;
+  /** A guess that missed. */
+  #miss({ address: { key } }: Connection, code: string): void {
+    const { rates, directory, now } = this.#parts;
+    rates.recordFailure(key, kindOf(code), now());
+    directory.miss(key, kindOf(code));
+  }
+
+  /** Undoes what never came to be. */
+  #withdraw(connection: Connection, session: Session<Peer>): void {
+    connection.session = undefined;
+    this.#sessions.end(session);
+    this.#parts.directory.release(session);
   }
 
   #refuse(connection: Connection, code: RelayErrorCode): void {
@@ -238,11 +325,11 @@ export class Exchange {
   }
 
   /** For a peer that words do not reach: it does not answer, does not read or does not stop. */
-  #drop(connection: Connection, reason: DropReason): void {
+  #drop(peer: Peer, reason: DropReason): void {
     this.#parts.metrics.add("sockets_dropped_total", reason);
-    this.#parts.logger.info({ reason, network: connection.address.network }, "socket dropped");
-    connection.drop();
-    this.#leave(connection);
+    this.#parts.logger.info({ reason, network: peer.network }, "socket dropped");
+    peer.drop();
+    this.#leave(peer);
   }
 
   #shut(connection: Connection): void {
@@ -250,8 +337,8 @@ export class Exchange {
     else connection.close("relay_closing");
   }
 
-  #leave(connection: Connection): void {
-    if (connection.session) this.#end(connection.session, "peer_left");
+  #leave(peer: Peer, outcome: Outcome = "peer_left"): void {
+    if (peer.session) this.#end(peer.session, outcome);
   }
 
   #forget(connection: Connection): void {
@@ -269,8 +356,9 @@ export class Exchange {
     }
   }
 
-  #end(session: Session<Connection>, outcome: Outcome): void {
+  #end(session: Session<Peer>, outcome: Outcome): void {
     this.#sessions.end(session);
+    this.#parts.directory.release(session);
     this.#parts.metrics.add("sessions_ended_total", outcome);
     this.#parts.logger.info({ outcome, ...networksOf(session) }, "session ended");
     for (const side of [session.listener, session.connector]) {
@@ -281,14 +369,12 @@ export class Exchange {
   }
 }
 
-function peerOf(connection: Connection): Connection | undefined {
-  const { session } = connection;
-  return session?.listener === connection ? session.connector : session?.listener;
+function peerOf(peer: Peer): Peer | undefined {
+  const { session } = peer;
+  return session?.listener === peer ? session.connector : session?.listener;
 }
 
-const networksOf = ({ listener, connector }: Session<Connection>) => ({
-  listener: listener.address.network,
-  connector: connector?.address.network,
+const networksOf = ({ listener, connector }: Session<Peer>) => ({
+  listener: listener.network,
+  connector: connector?.network,
 });
-
-const kindOf = (code: string): CodeKind => (isPairingCode(code) ? "short" : "long");

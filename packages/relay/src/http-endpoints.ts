@@ -4,9 +4,12 @@ import type { Failure } from "@authmesh/core";
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
 
+/** Whether sockets are to be sent here, and why not: `/ready` says so. */
+export type ReadyState = "ready" | "draining" | "store_unavailable";
+
 /** What the endpoints tell of a relay. */
 export interface RelayStatus {
-  readonly draining: boolean;
+  readonly state: ReadyState;
   /** Seconds since the relay was made. */
   readonly uptime: number;
   /** In Prometheus text format. */
@@ -25,8 +28,7 @@ const endpoints: Readonly<Record<string, (status: RelayStatus) => Answer>> = {
     // The time, in Unix milliseconds, lets a client see how far its clock is off.
     body: { status: "ok", version, uptime: Math.floor(uptime), time: Date.now() },
   }),
-  "/ready": ({ draining }) =>
-    draining ? { status: 503, body: { status: "draining" } } : { status: 200, body: { status: "ready" } },
+  "/ready": ({ state }) => ({ status: state === "ready" ? 200 : 503, body: { status: state } }),
   "/metrics": (status) => ({
     status: 200,
     body: status.metrics(),

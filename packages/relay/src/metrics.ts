@@ -19,6 +19,8 @@ export type ChallengeOutcome = "issued" | "solved" | "failed";
 const families = {
   sockets: { type: "gauge", help: "WebSockets open now." },
   sessions: { type: "gauge", help: "Sessions now.", label: ["state", ["waiting", "paired"]] },
+  sessions_across: { type: "gauge", help: "Sessions now whose other side is at another instance." },
+  store_up: { type: "gauge", help: "Whether the Redis that instances share answers; 1 without one." },
   sockets_opened_total: { type: "counter", help: "WebSockets opened." },
   sessions_opened_total: { type: "counter", help: "Codes that began to wait." },
   sessions_paired_total: { type: "counter", help: "Sessions whose two sides found each other." },

@@ -1,3 +1,4 @@
+import { isPairingCode } from "@authmesh/core";
 import { ExpiryQueue } from "./expiry-queue.js";
 import { lifetimes, type RelayLimits } from "./limits.js";
 import { SlidingWindow } from "./sliding-window.js";
@@ -7,6 +8,8 @@ export type Overuse = "rate_limited" | "relay_capacity";
 
 /** Six digits can be guessed, 22 characters cannot: what misses of the one is no brake on the other. */
 export type CodeKind = "short" | "long";
+
+export const kindOf = (code: string): CodeKind => (isPairingCode(code) ? "short" : "long");
 
 /** What one address, or all of them together, use now and have used in the last minute. */
 class Usage {

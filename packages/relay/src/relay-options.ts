@@ -13,6 +13,10 @@ export interface RelayOptions {
   readonly allowOrigins?: readonly string[];
   /** Bounds that differ from `defaultLimits`. */
   readonly limits?: Partial<RelayLimits>;
+  /** `"redis://USER:PASSWORD@HOST:6379"`, which instances that act as one relay share; needs `ioredis`. Default: none. */
+  readonly redisUrl?: string;
+  /** What all keys there begin with, 1 to 64 characters without white space. Default: `"{amesh-relay}:"`. */
+  readonly redisPrefix?: string;
   /** Takes no code, key, name or payload, and of addresses the /24 or /48. Default: silent. */
   readonly logger?: Logger;
   /** Milliseconds on a clock that never goes back. Default: `performance.now()`. */
@@ -31,16 +35,29 @@ export function completeOptions({
   logger = pino({ level: "silent" }),
   now = () => performance.now(),
   random = randomBytes,
+  redisUrl,
+  redisPrefix = "{amesh-relay}:",
 }: RelayOptions) {
   requireInteger("port", port, 65_535);
   requireInteger("trustProxy", trustProxy, 16);
   for (const origin of allowOrigins) requireOrigin(origin);
-  return { host, port, trustProxy, allowOrigins, limits: completeLimits(limits), logger, now, random };
+  if (redisUrl !== undefined) requireRedis(redisUrl);
+  if (!/^\S{1,64}$/.test(redisPrefix))
+    throw new TypeError("redisPrefix has 1 to 64 characters, none of them white space.");
+  const bounds = completeLimits(limits);
+  return { host, port, trustProxy, allowOrigins, limits: bounds, logger, now, random, redisUrl, redisPrefix };
 }
 
 function requireInteger(name: string, value: number, max: number): void {
   if (!Number.isInteger(value) || value < 0 || value > max) {
     throw new TypeError(`${name} is an integer from 0 to ${max}.`);
+  }
+}
+
+function requireRedis(text: string): void {
+  const scheme = URL.canParse(text) ? new URL(text).protocol : "";
+  if (scheme !== "redis:" && scheme !== "rediss:") {
+    throw new TypeError("redisUrl is a URL such as redis://USER:PASSWORD@HOST:6379.");
   }
 }
 

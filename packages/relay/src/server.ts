@@ -4,16 +4,18 @@ import type { Socket } from "node:net";
 import { type ClientAddress, clientAddress, failure, maxFrameBytes } from "@authmesh/core";
 import { WebSocketServer } from "ws";
 import { AnsweringSocket } from "./answering-socket.js";
+import { loneDirectory } from "./directory.js";
 import { Exchange } from "./exchange.js";
-import { answerHttp, pathOf, refuseHttp } from "./http-endpoints.js";
+import { answerHttp, pathOf, type ReadyState, refuseHttp } from "./http-endpoints.js";
 import { listenOn, type RelayAddress } from "./listen-on.js";
 import { createRelayMetrics, type Refusal } from "./metrics.js";
 import { RateLimits } from "./rate-limit.js";
+import { RedisDirectory } from "./redis/redis-directory.js";
 import { RefusalLog } from "./refusal-log.js";
 import { completeOptions, type RelayOptions } from "./relay-options.js";
 
 export interface Relay {
-  /** @throws AmeshError `relay_cannot_listen` */
+  /** @throws AmeshError `relay_cannot_listen`, `package_missing` */
   listen(): Promise<RelayAddress>;
   /** Ends what has outlived its time. Runs once a second by itself, and exactly when `now` is stepped by hand. */
   sweep(): void;
@@ -36,11 +38,16 @@ export interface Relay {
  * await relay.close();
  */
 export function createRelay(options: RelayOptions = {}): Relay {
-  const { host, port, trustProxy, allowOrigins, limits, logger, now, random } = completeOptions(options);
+  const complete = completeOptions(options);
+  const { host, port, trustProxy, allowOrigins, limits, logger, now, random, redisUrl } = complete;
   const rates = new RateLimits(limits);
   const metrics = createRelayMetrics();
   const refusals = new RefusalLog(logger);
-  const exchange = new Exchange({ limits, rates, metrics, refusals, logger, now, random });
+  const directory =
+    redisUrl === undefined
+      ? loneDirectory
+      : new RedisDirectory({ ...complete, url: redisUrl, prefix: complete.redisPrefix });
+  const exchange = new Exchange({ limits, rates, directory, metrics, refusals, logger, now, random });
   const startedAt = now();
   let sweeper: NodeJS.Timeout | undefined;
   let closing: Promise<void> | undefined;
@@ -89,13 +96,20 @@ export function createRelay(options: RelayOptions = {}): Relay {
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const uptime = (now() - startedAt) / 1000;
-    answerHttp(request, response, { draining: closing !== undefined, uptime, metrics: renderMetrics });
+    answerHttp(request, response, { state: stateOf(), uptime, metrics: renderMetrics });
+  }
+
+  function stateOf(): ReadyState {
+    if (closing !== undefined) return "draining";
+    return directory.state === "down" ? "store_unavailable" : "ready";
   }
 
   function renderMetrics(): string {
     metrics.set("sockets", "", rates.sockets);
     metrics.set("sessions", "waiting", exchange.sessions.waiting);
     metrics.set("sessions", "paired", exchange.sessions.paired);
+    metrics.set("sessions_across", "", directory.across);
+    metrics.set("store_up", "", directory.state === "down" ? 0 : 1);
     return metrics.render();
   }
 
@@ -131,6 +145,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
   }
 
   async function listen(): Promise<RelayAddress> {
+    await exchange.open();
     const address = await listenOn(http, host, port);
     // Such as running out of file descriptors: this connection is lost, the others are not.
     http.on("error", (error) => logger.error({ reason: error.message }, "connection not accepted"));
@@ -142,6 +157,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
   function sweep(): void {
     exchange.sweep();
     rates.expire(now());
+    directory.sweep();
   }
 
   async function stop(): Promise<void> {
@@ -149,6 +165,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
     logger.info({ waiting, paired }, "draining");
     await exchange.drain();
     clearInterval(sweeper);
+    await directory.close();
     if (http.listening) {
       const closed = once(http, "close");
       http.close();

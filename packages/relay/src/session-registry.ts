@@ -12,7 +12,11 @@ export interface Session<Peer> {
 }
 
 /** After so many latecomers a code is forgotten; the two that found each other go on. */
-const maxLatecomers = 5;
+export const maxLatecomers = 5;
+
+/** How long a code may wait, in milliseconds. */
+export const lifeOf = (code: string): number =>
+  isPairingCode(code) ? lifetimes.pairingCode : lifetimes.longCode;
 
 /** Who waits under which code, who found whom, and how long each may last. Times in milliseconds. */
 export class SessionRegistry<Peer> {
@@ -58,7 +62,7 @@ export class SessionRegistry<Peer> {
     now: number,
   ): Session<Peer> | "otc_not_found" | "otc_expired" | "peer_already_connected" {
     const session = this.#byCode.get(code);
-    if (session === undefined) return this.#expiredCodes.has(code) ? "otc_expired" : "otc_not_found";
+    if (session === undefined) return this.hasExpired(code) ? "otc_expired" : "otc_not_found";
     if (session.connector !== undefined) {
       session.latecomers += 1;
       if (session.latecomers >= maxLatecomers) this.#byCode.delete(code);
@@ -69,6 +73,19 @@ export class SessionRegistry<Peer> {
     this.#waitingLong.delete(session);
     this.#paired.add(session, now);
     return session;
+  }
+
+  /** Begins a session whose code waits at another instance. */
+  adopt(code: string, listener: Peer, connector: Peer, now: number): Session<Peer> | "relay_capacity" {
+    if (this.isUsed(1)) return "relay_capacity";
+    const session: Session<Peer> = { code, listener, connector, latecomers: 0 };
+    this.#paired.add(session, now);
+    return session;
+  }
+
+  /** Whether somebody waited under this code until its time was up, not long ago. */
+  hasExpired(code: string): boolean {
+    return this.#expiredCodes.has(code);
   }
 
   end(session: Session<Peer>): void {

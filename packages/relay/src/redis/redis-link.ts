@@ -1,0 +1,191 @@
+import { AmeshError, outageReason } from "@authmesh/core";
+import type { Connections } from "./open-connections.js";
+import type { Script } from "./scripts.js";
+
+/** What a script answered. */
+export interface Reply {
+  readonly word: string;
+  readonly first: unknown;
+  readonly second: unknown;
+}
+
+export interface LinkEvents {
+  /** Asks Redis something, by `run`: whether it is there. */
+  probe(): Promise<unknown>;
+  /** Redis is there, for the first time or again. */
+  up(): void;
+  /** @param reason says nothing of addresses, codes and names */
+  down(reason: string): void;
+  /** Redis does not know all that this instance told it. */
+  forgot(): void;
+  /** Something was published on this instance's channel. */
+  heard(text: string): void;
+  /** How much is used of what protects six-digit and 22-character codes, in eighths. */
+  heat(short: number, long: number): void;
+}
+
+/** Milliseconds that Redis has for an answer. */
+export const answerMs = 1_000;
+
+/** What may wait for answers at a time. */
+const most = { commands: 10_000, bytes: 33_554_432 };
+
+/**
+ * This instance's way to Redis: a connection for commands and one that listens. When one of them is lost or an answer
+ * does not come in time, Redis counts as gone, until both are there and the probe was answered.
+ */
+export class RedisLink {
+  readonly #connections: Connections;
+  readonly #channel: string;
+  readonly #events: LinkEvents;
+  #state: "new" | "up" | "down" = "new";
+  #listening = false;
+  #probing: Promise<void> | undefined;
+  #commands = 0;
+  #bytes = 0;
+  /** How often Redis heard from this instance, as it counts. */
+  #told = 0;
+
+  /** @param channel this instance's */
+  constructor(connections: Connections, channel: string, events: LinkEvents) {
+    this.#connections = connections;
+    this.#channel = channel;
+    this.#events = events;
+    const { commands, subscriber } = connections;
+    for (const connection of [commands, subscriber]) {
+      let trouble: unknown;
+      connection.on("error", (error) => {
+        trouble = error;
+      });
+      connection.on("close", () => this.#fall(trouble ? outageReason(trouble) : "the connection was lost"));
+    }
+    commands.on("ready", () => this.probe());
+    subscriber.on("ready", () => this.#subscribe());
+    subscriber.on("close", () => {
+      this.#listening = false;
+    });
+    subscriber.on("message", (_channel, text) => {
+      if (this.isUp) events.heard(text);
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#state === "up";
+  }
+
+  /**
+   * Has a script carried out.
+   *
+   * @throws AmeshError `relay_store_unavailable`; the script may have been carried out, or be so yet
+   */
+  async ask(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
+    if (!this.isUp) throw new AmeshError("relay_store_unavailable");
+    return this.run(script, keys, args);
+  }
+
+  /** As `ask`, and also while Redis counts as gone. */
+  async run({ sha, source }: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return this.#note(await this.#send("EVALSHA", [sha, ...rest]));
+    } catch (error) {
+      if (!(error instanceof UnknownScript)) throw error;
+      return this.#note(await this.#send("EVAL", [source, ...rest]));
+    }
+  }
+
+  /** Tells another instance. @returns whether anybody heard it @throws AmeshError `relay_store_unavailable` */
+  async publish(channel: string, text: string): Promise<boolean> {
+    if (!this.isUp) throw new AmeshError("relay_store_unavailable");
+    return Number(await this.#send("PUBLISH", [channel, text])) > 0;
+  }
+
+  /** Looks whether Redis is there; one look at a time. Never rejects. */
+  probe(): Promise<void> {
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = undefined;
+    });
+    return this.#probing;
+  }
+
+  /** Ends what is sent, if Redis answers, and forgets this instance's key. */
+  async close(key: string): Promise<void> {
+    if (this.isUp) await this.#send("DEL", [key]).catch(() => {});
+    this.#state = "down";
+    for (const connection of Object.values(this.#connections)) connection.disconnect();
+  }
+
+  async #probe(): Promise<void> {
+    if (!this.#listening) return;
+    try {
+      await Promise.all([this.#events.probe(), this.#inTime(this.#connections.subscriber.ping())]);
+    } catch {
+      return;
+    }
+    if (this.isUp || !this.#listening) return;
+    this.#state = "up";
+    this.#events.up();
+  }
+
+  async #subscribe(): Promise<void> {
+    const { subscriber } = this.#connections;
+    try {
+      await this.#inTime(subscriber.subscribe(this.#channel));
+      this.#listening = true;
+      await this.probe();
+    } catch {
+      subscriber.disconnect(true);
+    }
+  }
+
+  async #send(command: string, args: string[]): Promise<unknown> {
+    const bytes = args.reduce((sum, { length }) => sum + length, 0);
+    if (this.#commands >= most.commands || this.#bytes + bytes > most.bytes)
+      this.#fall("too much waits for it");
+    this.#commands++;
+    this.#bytes += bytes;
+    const answer = this.#connections.commands.call(command, args).finally(() => {
+      this.#commands--;
+      this.#bytes -= bytes;
+    });
+    return this.#inTime(answer);
+  }
+
+  async #inTime(answer: Promise<unknown>): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new AmeshError("relay_store_unavailable", "no answer in time")),
+        answerMs,
+      );
+      timer.unref();
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) throw new UnknownScript();
+      this.#fall(outageReason(error));
+      throw new AmeshError("relay_store_unavailable");
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #fall(reason: string): void {
+    if (this.#state === "down") return;
+    this.#state = "down";
+    this.#events.down(reason);
+  }
+
+  #note(answer: unknown): Reply {
+    const [told, short, long, word, first, second] = answer as readonly unknown[];
+    const forgot = Number(told) <= this.#told;
+    this.#told = Number(told);
+    this.#events.heat(Number(short), Number(long));
+    if (forgot) this.#events.forgot();
+    return { word: String(word), first, second };
+  }
+}
+
+/** Redis does not have a script, and takes it with its source. */
+class UnknownScript extends Error {}
