@@ -62,10 +62,7 @@ export class Part {
     });
     const limit = performance.now() + patienceMs;
     while ((await this.readiness()) !== 200) {
-      if (status !== undefined || performance.now() > limit)
-        throw new Error(
-          `${this.name} is not ready (status ${status}):\n${program.errors.slice(-20).join("\n")}`,
-        );
+      if (status !== undefined || performance.now() > limit) throw new Error(await this.#whyNotReady(status));
       await pause(askedAgainMs);
     }
   }
@@ -88,6 +85,11 @@ export class Part {
 
   resume(): void {
     this.program.signal("SIGCONT");
+  }
+
+  async #whyNotReady(ended: number | null | undefined): Promise<string> {
+    const said = ended === undefined ? await (await fetch(this.readyUrl)).text() : `it ended with ${ended}`;
+    return `${this.name} is not ready: ${said}\n${this.program.errors.slice(-20).join("\n")}`;
   }
 
   /** The status of its answer to whether it can work; 0 where there is none within a second. */

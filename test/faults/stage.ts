@@ -5,7 +5,7 @@ import { addDevice, createIdentity, openIdentity } from "@authmesh/keystore";
 import { openAuthorityState } from "../../packages/authority/src/open-state.js";
 import { authorityEnv } from "../../packages/authority/test/authority-process.js";
 import { Account } from "../../packages/authority/test/enrollment/account.js";
-import { everything } from "../../packages/authority/test/running-authority.js";
+import { Device, everything } from "../../packages/authority/test/running-authority.js";
 import { freePort } from "../fixtures/free-port.js";
 import { PostgresServer } from "../fixtures/postgres-server.js";
 import { RedisServer } from "../fixtures/redis-server.js";
@@ -36,10 +36,16 @@ export class Stage {
   readonly redis: RedisServer;
   readonly postgres: PostgresServer;
   readonly account: Account;
+  /** May revoke tokens. */
+  readonly operator: Device;
   readonly parts: ReadonlyMap<PartName, Part>;
 
-  private constructor(made: Pick<Stage, "scene" | "redis" | "postgres" | "account">, options: StageOptions) {
-    ({ scene: this.scene, redis: this.redis, postgres: this.postgres, account: this.account } = made);
+  private constructor(
+    made: Pick<Stage, "scene" | "redis" | "postgres" | "account" | "operator">,
+    options: StageOptions,
+  ) {
+    ({ scene: this.scene, redis: this.redis, postgres: this.postgres } = made);
+    ({ account: this.account, operator: this.operator } = made);
     const { scene } = this;
     this.parts = new Map(
       partNames.map((name) => {
@@ -74,7 +80,7 @@ export class Stage {
       without: undefined,
       known: [],
     };
-    const stage = new Stage({ scene, redis, postgres, account: await openAccount(scene, url) }, options);
+    const stage = new Stage({ scene, redis, postgres, ...(await openAccount(scene, url)) }, options);
     ended(() => stage.#kill());
     await Promise.all((["authority", "relay", "service"] as const).map((name) => stage.part(name).start()));
     ({ feedKey: scene.feedKey } = await stage.part("authority").program.event("listening"));
@@ -99,8 +105,8 @@ async function freePorts(): Promise<Scene["ports"]> {
   return Object.fromEntries(ports);
 }
 
-/** An account in the authority's database, and an identity for each of its verifiers. */
-async function openAccount(scene: Scene, database: string): Promise<Account> {
+/** An account in the authority's database, an operator, and an identity for each of its verifiers. */
+async function openAccount(scene: Scene, database: string): Promise<Pick<Stage, "account" | "operator">> {
   const dir = join(scene.folder, "authority");
   mkdirSync(dir);
   writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: [everything] }));
@@ -110,25 +116,18 @@ async function openAccount(scene: Scene, database: string): Promise<Account> {
     create: true,
   });
   const account = await Account.open({ url: authorityUrl(scene), authority: { state } }, scene.account);
+  const operator = new Device();
+  await state.devices.update((draft) => addDevice(draft, operator.entry({ revocations: "rw" })));
   for (const name of targets) {
     const own = { dir: identityOf(scene, name), env: authorityEnv, backend: "encrypted-file" };
     await createIdentity({ ...own, friendlyName: name, argon2 });
     const { publicKey } = await openIdentity(own);
     await state.devices.update((draft) =>
-      addDevice(draft, {
-        publicKey,
-        friendlyName: name,
-        role: "controller",
-        status: "active",
-        addedBy: "manual",
-        bound: true,
-        scopes: { feed: "r" },
-        now: Math.floor(Date.now() / 1000),
-      }),
+      addDevice(draft, { ...operator.entry({ feed: "r" }), publicKey, friendlyName: name }),
     );
   }
   await state.close();
-  return account;
+  return { account, operator };
 }
 
 /** The cheapest cost that is allowed. */

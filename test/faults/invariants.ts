@@ -1,0 +1,144 @@
+import { type CatalogueEntry, catalogue, relayClosings } from "@authmesh/core";
+import type { Call, Recorded } from "./record.js";
+import { targets } from "./stage.js";
+
+/** What has to hold whatever goes wrong: given what was recorded, each tells how it was violated. */
+export interface Invariant {
+  readonly name: string;
+  violations(recorded: Recorded): readonly string[];
+}
+
+/** A guard that is killed has answered what it had no time to write down: refusals alone, since whom it lets in it writes down first. */
+const unwrittenMs = 2000;
+/** Between a fault and what callers notice of it, who ask four times a second. */
+const noticedMs = 2000;
+/** What callers may wait for an answer that never comes. */
+export const callTimeoutMs = 5000;
+/** Garbage that was not collected yet. */
+const residentTolerance = 96 * 1024 * 1024;
+/** Connections between the parts that are open by chance. */
+const descriptorTolerance = 24;
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
+const guards: ReadonlySet<string> = new Set(targets);
+const reasons: ReadonlySet<string> = new Set([
+  ...Object.keys(catalogue),
+  ...Object.keys(relayClosings),
+  ...Object.values<CatalogueEntry>(catalogue).flatMap((entry) => entry.public ?? []),
+]);
+const told = ({ purpose, target, proof, status, sentAt }: Call, { beganAt }: Recorded): string =>
+  `${purpose} ${proof} at ${target}, ${((sentAt - beganAt) / 1000).toFixed(1)} s: ${status}`;
+
+/** Those of which there is more than one. */
+function repeated(proofs: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const proof of proofs) counts.set(proof, (counts.get(proof) ?? 0) + 1);
+  return [...counts].filter(([, count]) => count > 1).map(([proof, count]) => `${proof}: ${count} times`);
+}
+
+/** What processes hold that they did not before. */
+export function growth({ before, after }: Pick<Recorded, "before" | "after">): readonly string[] {
+  return [...after].flatMap(([part, now]) => {
+    const then = before.get(part);
+    if (then?.pid !== now.pid) return [];
+    const grown = now.residentBytes - then.residentBytes;
+    const opened = now.descriptors - then.descriptors;
+    return [
+      ...(grown > residentTolerance ? [`${part} holds ${mebibytes(grown)} more`] : []),
+      ...(opened > descriptorTolerance ? [`${part} has ${opened} more files and sockets open`] : []),
+    ];
+  });
+}
+
+export const invariants = [
+  {
+    name: "nothing is accepted twice",
+    violations({ rows, calls }) {
+      const seen = calls.filter(({ target, status }) => guards.has(target) && status === 200);
+      const written = rows.filter(({ allowed, log }) => allowed && guards.has(log));
+      return [
+        ...repeated(seen.map(({ proof }) => proof)).map((each) => `as callers saw it, ${each}`),
+        ...repeated(written.map(({ proof }) => proof)).map((each) => `by the audit, ${each}`),
+      ];
+    },
+  },
+  {
+    name: "nobody is let in who was revoked, and nothing that was tampered with",
+    violations(recorded) {
+      const over = new Map<string, number>();
+      for (const { kind, subject, acknowledgedAt } of recorded.writes)
+        if (kind === "revoked") over.set(subject, acknowledgedAt + 1000 * recorded.revocationSeconds);
+      const isOver = ({ caller, proof, sentAt }: Call) =>
+        [caller, proof].some((subject) => sentAt > (over.get(subject) ?? Number.POSITIVE_INFINITY));
+      return recorded.calls
+        .filter((call) => call.status === 200 && guards.has(call.target))
+        .filter((call) => call.purpose === "tampered" || isOver(call))
+        .map((call) => told(call, recorded));
+    },
+  },
+  {
+    name: "nothing that was acknowledged is lost",
+    violations(recorded) {
+      const written = new Set(
+        recorded.rows.flatMap(({ log, proof, allowed }) => (allowed ? `${log} ${proof}` : [])),
+      );
+      const unwritten = recorded.calls.filter(
+        ({ target, status, proof }) =>
+          guards.has(target) && status === 200 && !written.has(`${target} ${proof}`),
+      );
+      return [
+        ...unwritten.map((call) => `in no audit: ${told(call, recorded)}`),
+        ...recorded.writes
+          .filter((write) => !recorded.found.has(write))
+          .map(({ kind, subject }) => `the authority lost that ${subject} was ${kind}`),
+        ...recorded.logFindings,
+      ];
+    },
+  },
+  {
+    name: "every refusal has a reason, and only what is stopped gives no answer",
+    violations(recorded) {
+      const written = new Set(recorded.rows.map(({ log, id }) => `${log} ${id}`));
+      const hadNoTime = ({ target, endedAt }: Call) =>
+        recorded.kills.some(({ part, at }) => part === target && at - endedAt < unwrittenMs && at >= endedAt);
+      return recorded.calls.flatMap((call) => {
+        if (call.status === 200) return [];
+        if (call.status === 0)
+          return mayBeSilent(call, recorded) ? [] : [`no answer: ${told(call, recorded)}`];
+        if (call.code === undefined || !reasons.has(call.code))
+          return [`no reason (${call.code}): ${told(call, recorded)}`];
+        if (call.decision === undefined || written.has(`${call.target} ${call.decision}`)) return [];
+        return hadNoTime(call) ? [] : [`refused, and in no audit: ${told(call, recorded)}`];
+      });
+    },
+  },
+  {
+    name: "what does not work says so",
+    violations({ degrades, samples, beganAt, mendedAt }) {
+      const silent = degrades.filter(
+        (name) =>
+          !samples.some(
+            ({ part, at, status }) =>
+              part === name && status !== 200 && at >= beganAt && at <= mendedAt + noticedMs,
+          ),
+      );
+      const last = new Map(samples.map(({ part, status }) => [part, status]));
+      return [
+        ...silent.map((part) => `${part} said all the time that it is ready`),
+        ...[...last]
+          .filter(([, status]) => status !== 200)
+          .map(([part]) => `${part} is not ready afterwards`),
+      ];
+    },
+  },
+  {
+    name: "memory and sockets return to where they were",
+    violations: growth,
+  },
+] as const satisfies readonly Invariant[];
+
+export type InvariantName = (typeof invariants)[number]["name"];
+
+/** Who calls what is stopped may get no answer: while it is, and for as long as such a call takes. */
+const mayBeSilent = ({ target, sentAt, endedAt }: Call, { disturbs, ...fault }: Recorded): boolean =>
+  disturbs.includes(target) && endedAt >= fault.beganAt && sentAt <= fault.mendedAt + noticedMs;

@@ -1,0 +1,127 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Account, Enrolled } from "../../packages/authority/test/enrollment/account.js";
+import type { Device } from "../../packages/authority/test/running-authority.js";
+import { callTimeoutMs } from "./invariants.js";
+import { tokenAudience } from "./launches.js";
+import type { Call, Write } from "./record.js";
+import { outcomeOf } from "./send.js";
+
+/** A token that nobody has presented. */
+export interface Minted {
+  readonly token: string;
+  readonly jti: string;
+  readonly caller: Device;
+}
+
+export interface OfficeScene {
+  readonly url: string;
+  readonly account: Account;
+  /** May revoke tokens. */
+  readonly operator: Device;
+  readonly callers: readonly Device[];
+}
+
+const mintEveryMs = 40;
+const extendEveryMs = 300;
+const revokeEveryMs = 2000;
+const enrollEveryMs = 2000;
+/** A token is good for two minutes; a store of tokens is used up long before. */
+const mostTokens = 100;
+
+/** Asks the authority for one thing after another, and remembers what it acknowledged. */
+export class Office {
+  readonly calls: Call[] = [];
+  readonly writes: (Write & { readonly enrollment?: string })[] = [];
+  readonly tokens: Minted[] = [];
+  /** Revoked by name. */
+  readonly revokedTokens: Minted[] = [];
+  readonly #scene: OfficeScene;
+  #isOpen = true;
+  readonly #running: Promise<unknown>;
+
+  /** @param extended is granted more time again and again, so that the feed always has something to tell */
+  constructor(scene: OfficeScene, extended: Enrolled) {
+    this.#scene = scene;
+    let next = 0;
+    this.#running = Promise.all([
+      this.#again(mintEveryMs, async () => {
+        const caller = scene.callers[next++ % scene.callers.length];
+        if (caller !== undefined && this.tokens.length < mostTokens) await this.#mint(caller);
+      }),
+      this.#again(extendEveryMs, () => scene.account.decide(extended.id, "extend", { lifetime: 86_400 })),
+      this.#again(revokeEveryMs, () => this.#revokeToken()),
+      this.#again(enrollEveryMs, () => this.#enroll()),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    await this.#running;
+  }
+
+  /** Revokes a device; does nothing if the authority gives no such answer. */
+  async revoke({ device, id }: Enrolled): Promise<void> {
+    const answer = await this.#scene.account.decide(id, "revoke").catch(() => undefined);
+    if (answer?.status === 200) this.#acknowledge("revoked", device.id, id);
+  }
+
+  /** What is refused, or gets no answer, is asked for again in time. */
+  async #again(everyMs: number, work: () => Promise<unknown>): Promise<void> {
+    while (this.#isOpen) {
+      await Promise.allSettled([work(), pause(everyMs)]);
+    }
+  }
+
+  #acknowledge(kind: Write["kind"], subject: string, enrollment?: string): void {
+    const acknowledgedAt = Date.now();
+    this.writes.push({ kind, subject, acknowledgedAt, ...(enrollment !== undefined && { enrollment }) });
+  }
+
+  async #mint(caller: Device): Promise<void> {
+    const sentAt = Date.now();
+    const wish = { aud: tokenAudience, act: "orders.read" };
+    const { status, body, ...outcome } = await this.#post(caller, "/v1/token", wish);
+    const about = { target: "authority", purpose: "honest", caller: caller.id } as const;
+    const token = status === 200 ? (JSON.parse(body) as { readonly token: string }).token : undefined;
+    const jti = token === undefined ? "" : jtiOf(token);
+    this.calls.push({ ...about, ...outcome, proof: `a token ${jti}`, sentAt, endedAt: Date.now(), status });
+    if (token === undefined) return;
+    this.#acknowledge("minted", jti);
+    this.tokens.push({ token, jti, caller });
+  }
+
+  async #revokeToken(): Promise<void> {
+    const minted = this.tokens.shift();
+    if (minted === undefined) return;
+    const entry = { by: "jti", value: minted.jti, reason: "lost" };
+    const { status } = await this.#post(this.#scene.operator, "/v1/revocations", entry);
+    if (status !== 201) return;
+    this.#acknowledge("revoked", minted.jti);
+    this.revokedTokens.push(minted);
+  }
+
+  async #enroll(): Promise<void> {
+    const { device, id } = await this.#scene.account.enrolled();
+    this.#acknowledge("approved", device.id, id);
+  }
+
+  async #post(by: Device, path: string, content: object) {
+    try {
+      const answer = await by.fetch(`${this.#scene.url}${path}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(content),
+        signal: AbortSignal.timeout(callTimeoutMs),
+      });
+      const body = await answer.text();
+      return { ...outcomeOf(answer.status, Object.fromEntries(answer.headers), body), body };
+    } catch {
+      return { status: 0, body: "" };
+    }
+  }
+}
+
+function jtiOf(token: string): string {
+  const [, payload = ""] = token.split(".");
+  return (JSON.parse(Buffer.from(payload, "base64url").toString()) as { readonly jti: string }).jti;
+}

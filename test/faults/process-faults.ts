@@ -1,0 +1,79 @@
+import type { Fault } from "./fault.js";
+import { maxStale } from "./launches.js";
+import type { PartName } from "./part.js";
+
+/** From a revocation on, as long as a copy may be old that nobody brings up to date: its age counts in whole seconds. */
+const staleSeconds = maxStale + 2;
+
+/** A part that is away, and what that does to others: seconds of the fault, and what has to say that it cannot work. */
+interface Absence extends Pick<Fault, "degrades" | "seconds"> {
+  readonly part: PartName;
+}
+
+const absences: readonly Absence[] = [
+  { part: "api-1", degrades: ["api-1"] },
+  { part: "gateway", degrades: ["gateway"] },
+  { part: "relay", degrades: ["relay"] },
+  // Long enough for copies of the feed to become too old.
+  { part: "authority", degrades: ["authority", "api-1", "api-2", "gateway"], seconds: maxStale + 6 },
+];
+
+const away = ({ part, ...absence }: Absence): readonly Fault[] => {
+  const common = { ...absence, disturbs: [part], revocationSeconds: staleSeconds };
+  return [
+    {
+      ...common,
+      name: `SIGKILL of ${part}`,
+      begin: (stage) => stage.part(part).kill(),
+      end: (stage) => stage.part(part).start(),
+    },
+    {
+      ...common,
+      name: `SIGSTOP of ${part}`,
+      begin: async (stage) => stage.part(part).pause(),
+      end: async (stage) => stage.part(part).resume(),
+    },
+  ];
+};
+
+/** As an operator does it: the second start is at once, so that nothing has to be told of it. */
+const restarted = ({ part }: Absence): Fault => ({
+  name: `restart of ${part}`,
+  disturbs: [part],
+  degrades: [],
+  revocationSeconds: staleSeconds,
+  async begin(stage) {
+    await stage.part(part).stop();
+    await stage.part(part).start();
+  },
+  end: async () => {},
+});
+
+const sharers = ["api-1", "api-2", "gateway"] as const;
+
+/** Nobody is let in whose request may have been accepted before. */
+export const hangingRedis: Fault = {
+  name: "SIGSTOP of Redis",
+  disturbs: [],
+  degrades: sharers,
+  begin: async (stage) => stage.redis.pause(),
+  end: async (stage) => stage.redis.resume(),
+};
+
+export const emptyRedis: Fault = {
+  name: "SIGKILL of Redis, which comes back empty",
+  disturbs: [],
+  degrades: sharers,
+  // What was stamped before the loss is refused for as long as it could be a replay: the skew of clocks, and 10 s.
+  recoverySeconds: 60,
+  begin: (stage) => stage.redis.kill(),
+  end: (stage) => stage.redis.start(),
+};
+
+/** Processes that end, hang, or are started anew. */
+export const processFaults: readonly Fault[] = [
+  ...absences.flatMap(away),
+  ...absences.map(restarted),
+  hangingRedis,
+  emptyRedis,
+];

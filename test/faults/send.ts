@@ -1,0 +1,40 @@
+import { type Agent, type IncomingHttpHeaders, request } from "node:http";
+import { callTimeoutMs } from "./invariants.js";
+import { audience } from "./launches.js";
+import type { Call } from "./record.js";
+
+/** What comes of a request: 0 for no answer. */
+export type Outcome = Pick<Call, "status" | "code" | "decision">;
+
+const noAnswer: Outcome = { status: 0 };
+
+/** Sends a request whose proof may have been made for another one. */
+export function send(url: string, authorization: string, agent: Agent): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const headers = { Host: audience, Authorization: authorization };
+    const sent = request(url, { agent, headers, signal: AbortSignal.timeout(callTimeoutMs) }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text;
+      });
+      response.on("error", () => resolve(noAnswer));
+      response.on("end", () => resolve(outcomeOf(response.statusCode ?? 0, response.headers, body)));
+    });
+    sent.on("error", () => resolve(noAnswer));
+    sent.end();
+  });
+}
+
+/** What an answer says. */
+export function outcomeOf(status: number, headers: IncomingHttpHeaders, body: string): Outcome {
+  const decision = headers["authmesh-decision"];
+  return { status, code: codeOf(body), decision: typeof decision === "string" ? decision : undefined };
+}
+
+function codeOf(body: string): string | undefined {
+  try {
+    return (JSON.parse(body) as { readonly error?: string }).error;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,132 @@
+import { Agent } from "node:http";
+import { signRequest } from "@authmesh/core";
+import type { Device } from "../../packages/authority/test/running-authority.js";
+import { audience } from "./launches.js";
+import type { Minted, Office } from "./office.js";
+import type { Call, Purpose } from "./record.js";
+import { send } from "./send.js";
+import { type Target, targets } from "./stage.js";
+
+export interface TrafficScene {
+  readonly urls: Readonly<Record<Target, string>>;
+  readonly office: Pick<Office, "tokens" | "revokedTokens">;
+  readonly callers: readonly Device[];
+  /** Who was revoked, or is about to be. They call all the time. */
+  readonly revoked: readonly Device[];
+  /** Requests of honest callers a second. */
+  readonly rate: number;
+}
+
+/** A request that can be sent as often as one likes. */
+interface Proof {
+  readonly proof: string;
+  readonly path: string;
+  readonly authorization: string;
+  readonly caller: string;
+}
+
+/** How often each is sent for every hundred requests of honest callers. */
+const shares: readonly (readonly [Purpose, perHundred: number])[] = [
+  ["honest", 100],
+  ["replay", 12],
+  ["revoked", 12],
+  ["tampered", 6],
+];
+/** Of honest requests, one of so many is made with a token. */
+const tokenEvery = 8;
+/** Requests that were accepted and can be shown again: those of the last seconds, and by chance one of before. */
+const mostRemembered = 1000;
+const tickMs = 10;
+/** A machine that is too busy falls behind, and does not catch up with a flood. */
+const mostAtOnce = 25;
+
+let drawn = 0;
+
+/** Callers of every kind, each at its pace, whatever becomes of the answers. */
+export class Traffic {
+  readonly calls: Call[] = [];
+  readonly #scene: TrafficScene;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #accepted: Proof[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(scene: TrafficScene) {
+    this.#scene = scene;
+    const due = new Map<Purpose, number>();
+    let before = performance.now();
+    this.#timer = setInterval(() => {
+      const seconds = (performance.now() - before) / 1000;
+      before += 1000 * seconds;
+      for (const [purpose, perHundred] of shares) {
+        const share = (due.get(purpose) ?? 0) + (seconds * scene.rate * perHundred) / 100;
+        const now = Math.min(Math.floor(share), mostAtOnce);
+        due.set(purpose, share - Math.floor(share));
+        for (let i = 0; i < now; i++) this.#track(this.#send(purpose));
+      }
+    }, tickMs);
+  }
+
+  /** Resolves when the last answer came, or was waited for long enough. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#underWay);
+    this.#agent.destroy();
+  }
+
+  #track(work: Promise<void>): void {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  async #send(purpose: Purpose): Promise<void> {
+    const made = await this.#make[purpose]();
+    if (made === undefined) return;
+    const { path, authorization, proof, caller } = made;
+    const target = targets[drawn++ % targets.length] as Target;
+    const sentAt = Date.now();
+    const outcome = await send(`${this.#scene.urls[target]}${path}`, authorization, this.#agent);
+    this.calls.push({ target, purpose, proof, caller, sentAt, endedAt: Date.now(), ...outcome });
+    if (outcome.status === 200) this.#remember(made);
+  }
+
+  readonly #make: Readonly<Record<Purpose, () => Promise<Proof | undefined>>> = {
+    honest: async () => {
+      const minted = drawn % tokenEvery === 0 ? this.#scene.office.tokens.shift() : undefined;
+      return minted === undefined ? signed(oneOf(this.#scene.callers)) : presented(minted);
+    },
+    replay: async () => oneOf(this.#accepted),
+    revoked: async () => {
+      const minted = drawn % tokenEvery === 0 ? oneOf(this.#scene.office.revokedTokens) : undefined;
+      return minted === undefined ? signed(oneOf(this.#scene.revoked)) : presented(minted);
+    },
+    tampered: async () => {
+      const made = await signed(oneOf(this.#scene.callers));
+      return made && { ...made, path: `${made.path}?all=1`, proof: `${made.proof}?all=1` };
+    },
+  };
+
+  #remember(made: Proof): void {
+    if (this.#accepted.length < mostRemembered) this.#accepted.push(made);
+    else this.#accepted[Math.floor(Math.random() * mostRemembered)] = made;
+  }
+}
+
+async function signed(device: Device | undefined): Promise<Proof | undefined> {
+  if (device === undefined) return undefined;
+  const path = `/device/${drawn++}`;
+  const authorization = await signRequest(
+    { method: "GET", url: new URL(`http://${audience}${path}`) },
+    { key: device.key.publicKey.base64, sign: async (message) => device.key.sign(message) },
+  );
+  return { proof: path, path, authorization, caller: device.id };
+}
+
+const presented = ({ token, jti, caller }: Minted): Proof => ({
+  proof: jti,
+  path: `/token/${drawn++}`,
+  authorization: `OathMesh ${token}`,
+  caller: caller.id,
+});
+
+const oneOf = <T>(all: readonly T[]): T | undefined => all[Math.floor(Math.random() * all.length)];

@@ -1,0 +1,193 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Enrolled } from "../../packages/authority/test/enrollment/account.js";
+import { actsBehind, findingsIn, holdingOf, markOf, rowsBehind } from "./evidence.js";
+import type { Fault } from "./fault.js";
+import { growth, type InvariantName, invariants } from "./invariants.js";
+import { authorityUrl, logOf } from "./launches.js";
+import { Office } from "./office.js";
+import { Pairings } from "./pairings.js";
+import { type PartName, partNames } from "./part.js";
+import { type Holding, type Recorded, recoveredAfter, type Write } from "./record.js";
+import { type Stage, type Target, targets } from "./stage.js";
+import type { Row } from "./table.js";
+import { Traffic } from "./traffic.js";
+import { Watch } from "./watch.js";
+
+/** How long a trial takes, and how much is asked meanwhile. */
+export interface Pace {
+  /** Requests of honest callers a second. */
+  readonly rate: number;
+  /** Seconds before the fault. */
+  readonly lead: number;
+  /** Seconds of a fault that does not say otherwise. */
+  readonly fault: number;
+  /** Seconds of the whole, at least. */
+  readonly whole: number;
+  /** Seconds that a push may take. */
+  readonly push: number;
+}
+
+export interface Trial extends Row {
+  readonly violations: readonly { readonly invariant: InvariantName; readonly how: string }[];
+}
+
+const logged = [...targets, "authority"] as const satisfies readonly PartName[];
+const callers = 6;
+/** In which all is as before, once no honest caller was refused for so long. */
+const calmMs = 2000;
+/** For what is written, closed and freed a moment later. */
+const settledMs = 10_000;
+
+/** A stage whose callers are known, for one trial after another. */
+export class Trials {
+  readonly #stage: Stage;
+  readonly #pace: Pace;
+  readonly #callers: readonly Enrolled[];
+
+  private constructor(stage: Stage, pace: Pace, callers: readonly Enrolled[]) {
+    this.#stage = stage;
+    this.#pace = pace;
+    this.#callers = callers;
+  }
+
+  /** Resolves when all parts have worked for a while. */
+  static async on(stage: Stage, pace: Pace): Promise<Trials> {
+    const trials = new Trials(stage, pace, await enrolled(stage, callers));
+    await trials.run({ ...nothing, seconds: 1 });
+    return trials;
+  }
+
+  async run(fault: Fault): Promise<Trial> {
+    const recorded = await this.#record(fault);
+    const { calls, beganAt, endedAt } = recorded;
+    const count = (is: (status: number) => boolean) => calls.filter(({ status }) => is(status)).length;
+    return {
+      fault: fault.name,
+      seconds: Math.round((endedAt - beganAt) / 1000),
+      requests: calls.length,
+      accepted: count((status) => status === 200),
+      refused: count((status) => status > 200),
+      unreachable: count((status) => status === 0),
+      recoveredMs: recoveredAfter(recorded),
+      violations: invariants.flatMap(({ name, violations }) =>
+        violations(recorded).map((how) => ({ invariant: name, how })),
+      ),
+    };
+  }
+
+  async #record(fault: Fault): Promise<Recorded> {
+    const { lead, whole, push } = this.#pace;
+    const { seconds = this.#pace.fault, recoverySeconds = 15, revocationSeconds = 0 } = fault;
+    const stage = this.#stage;
+    const [extended, first, second, last] = (await enrolled(stage, 4)) as [
+      Enrolled,
+      Enrolled,
+      Enrolled,
+      Enrolled,
+    ];
+    const marks = logged.map((name) => markOf(name, logOf(stage.scene, name)));
+    const before = this.#holdings();
+    const kills = new Map([...stage.parts].map(([name, part]) => [name, part.kills.length]));
+    const devices = this.#callers.map(({ device }) => device);
+    const { account, operator } = stage;
+    const office = new Office(
+      { url: authorityUrl(stage.scene), account, operator, callers: devices },
+      extended,
+    );
+    const urls = Object.fromEntries(targets.map((name) => [name, stage.part(name).url])) as Record<
+      Target,
+      string
+    >;
+    const revoked = [first, second, last].map(({ device }) => device);
+    const traffic = new Traffic({ urls, office, callers: devices, revoked, rate: this.#pace.rate });
+    const pairings = new Pairings(stage.part("relay").url);
+    const watch = new Watch([...stage.parts.values()]);
+    const startedAt = Date.now();
+    await Promise.all([pause(1000 * lead), pause(500 * lead).then(() => office.revoke(first))]);
+    const beganAt = Date.now();
+    await fault.begin(stage);
+    const during = pause(250 * seconds).then(() => office.revoke(second));
+    await pause(Math.max(0, beganAt + 1000 * seconds - Date.now()));
+    const endedAt = Date.now();
+    await fault.end(stage);
+    const mendedAt = Date.now();
+    await Promise.all([during, office.revoke(last)]);
+    const isOver = () => Date.now() > startedAt + 1000 * whole && this.#isCalm(traffic, endedAt);
+    while (!isOver() && Date.now() < mendedAt + 1000 * recoverySeconds) await pause(100);
+    await Promise.all([office.close(), traffic.close(), pairings.close()]);
+    await watch.close();
+    const writes = office.writes;
+    const found = await this.#found(
+      writes,
+      marks.find(({ log }) => log === "authority"),
+    );
+    const known = { beganAt, endedAt, mendedAt, disturbs: fault.disturbs, degrades: fault.degrades };
+    return {
+      ...known,
+      revocationSeconds: Math.max(push, revocationSeconds),
+      calls: [...traffic.calls, ...office.calls, ...pairings.calls],
+      writes,
+      samples: watch.samples,
+      kills: [...stage.parts].flatMap(([part, { kills: all }]) =>
+        all.slice(kills.get(part)).map((at) => ({ part, at })),
+      ),
+      rows: marks.flatMap(rowsBehind),
+      logFindings: (await Promise.all(marks.map(findingsIn))).flat(),
+      found,
+      before,
+      after: await this.#settledHoldings(before),
+    };
+  }
+
+  #isCalm({ calls }: Traffic, endedAt: number): boolean {
+    return Date.now() - endedAt > recoveredAfter({ calls, endedAt }) + calmMs;
+  }
+
+  #holdings(): ReadonlyMap<PartName, Holding> {
+    return new Map(partNames.map((name) => [name, holdingOf(this.#stage.part(name))]));
+  }
+
+  /** What the authority still has of what it acknowledged. */
+  async #found(writes: Office["writes"], mark: ReturnType<typeof markOf> | undefined): Promise<Set<Write>> {
+    const found = new Set<Write>();
+    const limit = Date.now() + settledMs;
+    while (found.size < writes.length && Date.now() < limit) {
+      const acts = mark === undefined ? new Set() : actsBehind(mark);
+      for (const write of writes) {
+        if (found.has(write) || !acts.has(`${write.kind} ${write.subject}`)) continue;
+        const { enrollment } = write;
+        const stands =
+          enrollment === undefined || (await this.#stage.account.show(enrollment)).status === write.kind;
+        if (stands) found.add(write);
+      }
+      if (found.size < writes.length) await pause(100);
+    }
+    return found;
+  }
+
+  /** As soon as it is what it was before, else after a while. */
+  async #settledHoldings(before: ReadonlyMap<PartName, Holding>): Promise<ReadonlyMap<PartName, Holding>> {
+    const limit = Date.now() + settledMs;
+    for (;;) {
+      const after = this.#holdings();
+      const hasGrown = growth({ before, after }).length > 0;
+      if (!hasGrown || Date.now() > limit) return after;
+      await pause(250);
+    }
+  }
+}
+
+const nothing: Fault = {
+  name: "nothing",
+  disturbs: [],
+  degrades: [],
+  begin: async () => {},
+  end: async () => {},
+};
+
+/** One after the other: an authority lets an address try little at a time. */
+async function enrolled({ account }: Stage, count: number): Promise<readonly Enrolled[]> {
+  const all: Enrolled[] = [];
+  while (all.length < count) all.push(await account.enrolled());
+  return all;
+}
