@@ -2,6 +2,7 @@
  * One of two instances of an API. Its settings are the first argument, in JSON. `without` names one protection that it goes
  * without: so that it is seen that a run finds out.
  */
+import { openSync } from "node:fs";
 import { InMemoryNonceStore, PublicKey } from "@authmesh/core";
 import { FanOutAuditSink } from "@authmesh/oath/audit";
 import { FileAuditSink } from "@authmesh/oath/node";
@@ -60,14 +61,23 @@ function problem() {
   return nonces.check?.()?.code ?? (audit?.working === false ? "audit_unavailable" : undefined);
 }
 
+/** Refusals are 403, and that is all. */
+function sayNothing(response) {
+  const [writeHead, end] = [response.writeHead.bind(response), response.end.bind(response)];
+  response.writeHead = (status, headers) => {
+    if (status < 400) return writeHead(status, headers);
+    response.end = () => end();
+    return writeHead(403);
+  };
+}
+
 app.get("/ready", (_, response) => {
   const reason = problem();
   response.status(reason === undefined ? 200 : 503).json({ reason });
 });
-app.use((request, response, next) => {
-  if (without === "release") leaked.push(Buffer.alloc(256 * 1024, 1), request.socket.unref());
-  const end = response.end.bind(response);
-  if (without === "reasons") response.end = (...args) => (response.statusCode < 400 ? end(...args) : end());
+app.use((_, response, next) => {
+  if (without === "release") leaked.push(Buffer.alloc(512 * 1024, 1), openSync("/dev/null"));
+  if (without === "reasons") sayNothing(response);
   next();
 });
 app.use(

@@ -1,33 +1,59 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { processFaults } from "./process-faults.js";
+import { writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { controls } from "./controls.js";
+import type { Fault } from "./fault.js";
+import { faults } from "./faults.js";
 import { Stage } from "./stage.js";
 import { tableOf } from "./table.js";
 import { type Pace, type Trial, Trials } from "./trial.js";
 
-const pace: Pace = {
-  rate: Number(process.env["AMESH_FAULTS_RATE"] ?? 200),
-  lead: 5,
-  fault: 10,
-  whole: 30,
-  push: 1,
-};
+const rate = Number(process.env["AMESH_FAULTS_RATE"] ?? 200);
+const pace: Pace = { rate, lead: 5, fault: 10, whole: 30, push: 1 };
+const short: Pace = { ...pace, lead: 4, fault: 3, whole: 9 };
+const timeout = 300_000;
+const rows: Trial[] = [];
 
-describe("under steady traffic and attack, nothing that is promised breaks by", () => {
+async function withstand(trials: Trials, fault: Fault): Promise<void> {
+  const trial = await trials.run(fault, pace);
+  rows.push(trial);
+  const { requests, violations } = trial;
+  expect(violations.slice(0, 20)).toEqual([]);
+  expect(requests).toBeGreaterThan(rate * pace.whole);
+}
+
+afterAll(() => {
+  console.log(tableOf(rows));
+  const file = process.env["AMESH_FAULTS_JSON"];
+  if (file) writeFileSync(file, `${JSON.stringify({ schema: 1, rate, faults: rows }, undefined, 2)}\n`);
+});
+
+describe("under steady traffic and attack, no promise is broken by", () => {
   const stops: (() => Promise<void>)[] = [];
-  const rows: Trial[] = [];
   let trials: Trials;
   beforeAll(async () => {
-    trials = await Trials.on(await Stage.start({}, (stop) => void stops.unshift(stop)), pace);
-  }, 120_000);
+    trials = await Trials.on(await Stage.start({}, (stop) => void stops.unshift(stop)));
+  }, timeout);
   afterAll(async () => {
-    console.log(tableOf(rows));
     for (const stop of stops) await stop();
-  });
+  }, timeout);
 
-  it.each(processFaults)("$name", { timeout: 180_000 }, async (fault) => {
-    const trial = await trials.run(fault);
-    rows.push(trial);
-    console.log(tableOf([trial]));
-    expect(trial.violations).toEqual([]);
+  it.each(faults.filter(({ stage }) => stage === undefined))("$name", { timeout }, (fault) =>
+    withstand(trials, fault),
+  );
+
+  it.each(controls)("and without $without it is seen that a promise is", { timeout }, async (control) => {
+    const { violations } = await trials.runWithout(control.without, control.fault, short);
+    expect(violations.map(({ invariant }) => invariant)).toContain(control.noticedBy);
+  });
+});
+
+describe("on a stage of its own, no promise is broken by", () => {
+  it.each(faults.filter(({ stage }) => stage !== undefined))("$name", { timeout }, async (fault) => {
+    const stops: (() => Promise<void>)[] = [];
+    onTestFinished(async () => {
+      for (const stop of stops) await stop();
+    }, timeout);
+    const stage = await Stage.start(fault.stage ?? {}, (stop) => void stops.unshift(stop));
+    await withstand(await Trials.on(stage), fault);
   });
 });

@@ -23,7 +23,7 @@ export interface Launch extends Omit<PartOptions, "host"> {
   readonly ready: string;
 }
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 const askedAgainMs = 25;
 
 /** One process of the stage, through all its lives. */

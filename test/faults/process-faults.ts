@@ -18,23 +18,25 @@ const absences: readonly Absence[] = [
   { part: "authority", degrades: ["authority", "api-1", "api-2", "gateway"], seconds: maxStale + 6 },
 ];
 
-const away = ({ part, ...absence }: Absence): readonly Fault[] => {
-  const common = { ...absence, disturbs: [part], revocationSeconds: staleSeconds };
-  return [
-    {
-      ...common,
-      name: `SIGKILL of ${part}`,
-      begin: (stage) => stage.part(part).kill(),
-      end: (stage) => stage.part(part).start(),
-    },
-    {
-      ...common,
-      name: `SIGSTOP of ${part}`,
-      begin: async (stage) => stage.part(part).pause(),
-      end: async (stage) => stage.part(part).resume(),
-    },
-  ];
-};
+const killed = ({ part, ...absence }: Absence): Fault => ({
+  ...absence,
+  name: `SIGKILL of ${part}`,
+  disturbs: [part],
+  revocationSeconds: staleSeconds,
+  begin: (stage) => stage.part(part).kill(),
+  end: (stage) => stage.part(part).start(),
+});
+
+const hanging = ({ part, ...absence }: Absence): Fault => ({
+  ...absence,
+  name: `SIGSTOP of ${part}`,
+  disturbs: [part],
+  revocationSeconds: staleSeconds,
+  begin: async (stage) => stage.part(part).pause(),
+  end: async (stage) => stage.part(part).resume(),
+});
+
+export const killedApi = killed({ part: "api-1", degrades: ["api-1"] });
 
 /** As an operator does it: the second start is at once, so that nothing has to be told of it. */
 const restarted = ({ part }: Absence): Fault => ({
@@ -48,6 +50,15 @@ const restarted = ({ part }: Absence): Fault => ({
   },
   end: async () => {},
 });
+
+/** What the others are compared with. */
+export const nothing: Fault = {
+  name: "nothing",
+  disturbs: [],
+  degrades: [],
+  begin: async () => {},
+  end: async () => {},
+};
 
 const sharers = ["api-1", "api-2", "gateway"] as const;
 
@@ -72,7 +83,9 @@ export const emptyRedis: Fault = {
 
 /** Processes that end, hang, or are started anew. */
 export const processFaults: readonly Fault[] = [
-  ...absences.flatMap(away),
+  nothing,
+  ...absences.map(killed),
+  ...absences.map(hanging),
   ...absences.map(restarted),
   hangingRedis,
   emptyRedis,

@@ -3,7 +3,7 @@ import type { Enrolled } from "../../packages/authority/test/enrollment/account.
 import { actsBehind, findingsIn, holdingOf, markOf, rowsBehind } from "./evidence.js";
 import type { Fault } from "./fault.js";
 import { growth, type InvariantName, invariants } from "./invariants.js";
-import { authorityUrl, logOf } from "./launches.js";
+import { authorityUrl, logOf, type Protection } from "./launches.js";
 import { Office } from "./office.js";
 import { Pairings } from "./pairings.js";
 import { type PartName, partNames } from "./part.js";
@@ -27,6 +27,14 @@ export interface Pace {
   readonly push: number;
 }
 
+/** Whom a trial is about, beside those who call in all of them. */
+interface Cast {
+  /** Is granted more time again and again. */
+  readonly extended: Enrolled;
+  /** Are revoked before the fault, during it, and after it. */
+  readonly leaving: readonly [Enrolled, Enrolled, Enrolled];
+}
+
 export interface Trial extends Row {
   readonly violations: readonly { readonly invariant: InvariantName; readonly how: string }[];
 }
@@ -41,24 +49,54 @@ const settledMs = 10_000;
 /** A stage whose callers are known, for one trial after another. */
 export class Trials {
   readonly #stage: Stage;
-  readonly #pace: Pace;
   readonly #callers: readonly Enrolled[];
 
-  private constructor(stage: Stage, pace: Pace, callers: readonly Enrolled[]) {
+  private constructor(stage: Stage, callers: readonly Enrolled[]) {
     this.#stage = stage;
-    this.#pace = pace;
     this.#callers = callers;
   }
 
-  /** Resolves when all parts have worked for a while. */
-  static async on(stage: Stage, pace: Pace): Promise<Trials> {
-    const trials = new Trials(stage, pace, await enrolled(stage, callers));
-    await trials.run({ ...nothing, seconds: 1 });
-    return trials;
+  static async on(stage: Stage): Promise<Trials> {
+    const all: Enrolled[] = [];
+    while (all.length < callers) all.push(await stage.account.enrolled());
+    return new Trials(stage, all);
   }
 
-  async run(fault: Fault): Promise<Trial> {
-    const recorded = await this.#record(fault);
+  /** What happens by a fault. */
+  async run(fault: Fault, pace: Pace): Promise<Trial> {
+    return this.#judge(fault, pace, await this.#cast());
+  }
+
+  /** What happens while the instances of the API go without a protection. */
+  async runWithout(protection: Protection, fault: Fault, pace: Pace): Promise<Trial> {
+    const cast = await this.#cast();
+    const { scene } = this.#stage;
+    scene.known = [...this.#callers, cast.extended, ...cast.leaving].map(({ device }) => device.key.publicKey.base64);
+    scene.without = protection;
+    await this.#restartInstances();
+    const trial = await this.#judge(fault, pace, cast);
+    scene.without = undefined;
+    await this.#restartInstances();
+    return trial;
+  }
+
+  async #restartInstances(): Promise<void> {
+    for (const name of ["api-1", "api-2"] as const) {
+      await this.#stage.part(name).stop();
+      await this.#stage.part(name).start();
+    }
+  }
+
+  /** One after the other: an authority lets an address try little at a time. */
+  async #cast(): Promise<Cast> {
+    const { account } = this.#stage;
+    const extended = await account.enrolled();
+    const leaving = [await account.enrolled(), await account.enrolled(), await account.enrolled()] as const;
+    return { extended, leaving };
+  }
+
+  async #judge(fault: Fault, pace: Pace, cast: Cast): Promise<Trial> {
+    const recorded = await this.#record(fault, pace, cast);
     const { calls, beganAt, endedAt } = recorded;
     const count = (is: (status: number) => boolean) => calls.filter(({ status }) => is(status)).length;
     return {
@@ -75,16 +113,11 @@ export class Trials {
     };
   }
 
-  async #record(fault: Fault): Promise<Recorded> {
-    const { lead, whole, push } = this.#pace;
-    const { seconds = this.#pace.fault, recoverySeconds = 15, revocationSeconds = 0 } = fault;
+  async #record(fault: Fault, pace: Pace, { extended, leaving }: Cast): Promise<Recorded> {
+    const { lead, whole, push, rate } = pace;
+    const { seconds = pace.fault, recoverySeconds = 15, revocationSeconds = 0 } = fault;
     const stage = this.#stage;
-    const [extended, first, second, last] = (await enrolled(stage, 4)) as [
-      Enrolled,
-      Enrolled,
-      Enrolled,
-      Enrolled,
-    ];
+    const [first, second, last] = leaving;
     const marks = logged.map((name) => markOf(name, logOf(stage.scene, name)));
     const before = this.#holdings();
     const kills = new Map([...stage.parts].map(([name, part]) => [name, part.kills.length]));
@@ -98,8 +131,8 @@ export class Trials {
       Target,
       string
     >;
-    const revoked = [first, second, last].map(({ device }) => device);
-    const traffic = new Traffic({ urls, office, callers: devices, revoked, rate: this.#pace.rate });
+    const revoked = leaving.map(({ device }) => device);
+    const traffic = new Traffic({ urls, office, callers: devices, revoked, rate });
     const pairings = new Pairings(stage.part("relay").url);
     const watch = new Watch([...stage.parts.values()]);
     const startedAt = Date.now();
@@ -175,19 +208,4 @@ export class Trials {
       await pause(250);
     }
   }
-}
-
-const nothing: Fault = {
-  name: "nothing",
-  disturbs: [],
-  degrades: [],
-  begin: async () => {},
-  end: async () => {},
-};
-
-/** One after the other: an authority lets an address try little at a time. */
-async function enrolled({ account }: Stage, count: number): Promise<readonly Enrolled[]> {
-  const all: Enrolled[] = [];
-  while (all.length < count) all.push(await account.enrolled());
-  return all;
 }

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { controls } from "./faults/controls.js";
+import { hangingRedis, killedApi } from "./faults/process-faults.js";
+import { Stage } from "./faults/stage.js";
+import { type Pace, Trials } from "./faults/trial.js";
+
+/** Few requests, and much patience: the machine has other tests to run. `npm run test:faults` takes its time. */
+const pace: Pace = { rate: 60, lead: 1, fault: 2, whole: 4, push: 5 };
+const timeout = 120_000;
+
+describe("under traffic and attack, no promise is broken by", () => {
+  const stops: (() => Promise<void>)[] = [];
+  let trials: Trials;
+  beforeAll(async () => {
+    trials = await Trials.on(await Stage.start({}, (stop) => void stops.unshift(stop)));
+  }, timeout);
+  afterAll(async () => {
+    for (const stop of stops) await stop();
+  });
+
+  it.each([killedApi, hangingRedis])("$name", { timeout }, async (fault) => {
+    const { accepted, violations } = await trials.run(fault, pace);
+    expect(violations.slice(0, 20)).toEqual([]);
+    expect(accepted).toBeGreaterThan(pace.rate);
+  });
+
+  const wanted = ["shared memory", "reasons"];
+  it.each(
+    controls.filter(({ without }) => wanted.includes(without)),
+  )("and without $without it is seen that a promise is", { timeout }, async (control) => {
+    const { violations } = await trials.runWithout(control.without, control.fault, pace);
+    expect(violations.map(({ invariant }) => invariant)).toContain(control.noticedBy);
+  });
+});

@@ -1,0 +1,29 @@
+import type { Fault } from "./fault.js";
+import type { InvariantName } from "./invariants.js";
+import type { Protection } from "./launches.js";
+import { hangingRedis, nothing } from "./process-faults.js";
+
+/** A protection that is switched off, and the invariant that has to notice. */
+export interface Control {
+  readonly without: Protection;
+  readonly noticedBy: InvariantName;
+  readonly fault: Fault;
+}
+
+/** One for each invariant: a check that finds nothing here would find nothing anywhere. */
+export const controls: readonly Control[] = [
+  { without: "shared memory", noticedBy: "nothing is accepted twice", fault: nothing },
+  {
+    without: "feed",
+    noticedBy: "nobody is let in who was revoked, and nothing that was tampered with",
+    fault: nothing,
+  },
+  { without: "audit", noticedBy: "nothing that was acknowledged is lost", fault: nothing },
+  {
+    without: "reasons",
+    noticedBy: "every refusal has a reason, and only what is stopped gives no answer",
+    fault: nothing,
+  },
+  { without: "readiness", noticedBy: "what does not work says so", fault: hangingRedis },
+  { without: "release", noticedBy: "memory and sockets return to where they were", fault: nothing },
+];
