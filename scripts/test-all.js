@@ -1,5 +1,5 @@
 /**
- * npm run test:all: npm test, what takes too long for it, and the runtime matrix: the adapters and core on another
+ * npm run test:all: npm test, what takes too long for it, the faults, and the runtime matrix: the adapters and core on another
  * Node.js, on Bun and on Deno, which come from npm into a temporary folder. Ends with a table of what ran on what.
  */
 import { spawnSync } from "node:child_process";
@@ -75,6 +75,7 @@ try {
       env: { ...process.env, AMESH_TEST_SLOW: "1" },
     },
   );
+  await record("faults", here, process.execPath, ["scripts/test-faults.js"]);
   for (const { name, package: source, program, runs } of runtimes) {
     await tryNpm("install", "--prefix", folder, "--no-save", source);
     const version = versionOf(program);

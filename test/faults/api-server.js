@@ -33,6 +33,7 @@ const audit =
 const followed = without === "feed" ? {} : { authority, account, maxStale };
 const leaked = [];
 const app = express();
+let isStopping = false;
 
 /** Trusts for ever whom it knew when it began. */
 const frozen = () => {
@@ -76,6 +77,7 @@ app.get("/ready", (_, response) => {
   response.status(reason === undefined ? 200 : 503).json({ reason });
 });
 app.use((_, response, next) => {
+  if (isStopping) response.setHeader("Connection", "close");
   if (without === "release") leaked.push(Buffer.alloc(512 * 1024, 1), openSync("/dev/null"));
   if (without === "reasons") sayNothing(response);
   next();
@@ -106,10 +108,11 @@ app.use(
 app.use((_, response) => response.send(name));
 
 const server = app.listen(port, host);
+server.keepAliveTimeout = 65_000;
 process.once("SIGTERM", () => {
+  isStopping = true;
   server.close(async () => {
     await audit?.close();
     process.exit();
   });
-  server.closeIdleConnections();
 });

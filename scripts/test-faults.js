@@ -1,0 +1,27 @@
+/**
+ * npm run test:faults: breaks the real processes, one fault after the other, under traffic and attack, and ends with a
+ * table. --json FILE writes it there, too; further arguments go to vitest: -t "SIGKILL of relay".
+ */
+import { resolve } from "node:path";
+import { provideComponents } from "./components.js";
+import { run } from "./run.js";
+import { build, install } from "./setup.js";
+
+const given = process.argv.slice(2);
+const at = given.indexOf("--json");
+const [, file] = at < 0 ? [] : given.splice(at, 2);
+if (at >= 0 && file === undefined) {
+  console.error("amesh: error: --json needs a file");
+  process.exit(2);
+}
+
+await install();
+await build();
+await provideComponents();
+
+const json = file === undefined ? {} : { AMESH_FAULTS_JSON: resolve(file) };
+process.exitCode = await run(
+  process.execPath,
+  ["node_modules/vitest/vitest.mjs", "run", "--project", "faults", "--maxWorkers=1", ...given],
+  { env: { ...process.env, AMESH_TEST_FAULTS: "1", ...json } },
+);
