@@ -12,7 +12,7 @@ import { RelaySide } from "./relay-side.js";
 
 const held = smoke ? 200 : 15_000;
 /** They are closed after 10 s, and so have to be opened sooner. */
-const silent = smoke ? 100 : 2_000;
+const silent = smoke ? 100 : 1_000;
 const rounds = smoke ? 1 : 5;
 const seconds = smoke ? 1 : 5;
 const atOnce = 64;
@@ -48,8 +48,9 @@ interface Measured {
   readonly rate: number[];
   /** Microseconds of computing for a pairing. */
   readonly cpu: number[];
-  /** Of one core. */
+  /** Of the core of the relays, and of the devices'. */
   readonly busy: number[];
+  readonly devicesBusy: number[];
 }
 
 pin(process.pid, cores.callers);
@@ -128,24 +129,25 @@ async function pairs(question: string, subjects: Readonly<Record<string, Meeting
   const measured = new Map<string, Measured>();
   for (let round = 0; round <= rounds; round++) {
     for (const [name, meeting] of inTurn(Object.entries(subjects), round)) {
-      const { rate, cpu, busy } = await saturate(meeting);
+      const { rate, cpu, busy, devicesBusy } = await saturate(meeting);
       if (round === 0) continue; // it warms up
-      const all = measured.get(name) ?? { rate: [], cpu: [], busy: [] };
+      const all = measured.get(name) ?? { rate: [], cpu: [], busy: [], devicesBusy: [] };
       measured.set(name, all);
       all.rate.push(rate);
       all.cpu.push(cpu);
       all.busy.push(busy);
+      all.devicesBusy.push(devicesBusy);
     }
   }
-  const told = [...measured].map(([name, { rate, cpu, busy }]) => [
+  const told = [...measured].map(([name, { rate, cpu, busy, devicesBusy }]) => [
     name,
-    `${whole(median(rate))}/s, ${whole(median(cpu))} µs of computing each, core ${whole(median(busy) * 100)} % busy`,
+    `${whole(median(rate))}/s, ${whole(median(cpu))} µs of computing each; its core ${share(busy)} busy, the devices' ${share(devicesBusy)}`,
   ]);
   print(`${question}, ${rounds} alternated rounds of ${seconds} s`, Object.fromEntries(told));
 }
 
 async function saturate(meeting: Meeting) {
-  const before = computed(meeting);
+  const [before, devicesBefore] = [computed(meeting), process.cpuUsage()];
   const began = performance.now();
   let done = 0;
   const place = async () => {
@@ -157,7 +159,9 @@ async function saturate(meeting: Meeting) {
   await Promise.all(Array.from({ length: atOnce }, place));
   const took = (performance.now() - began) / 1000;
   const cpu = computed(meeting) - before;
-  return { rate: done / took, cpu: (cpu / done) * 1e6, busy: cpu / took };
+  const { user, system } = process.cpuUsage(devicesBefore);
+  const devicesBusy = (user + system) / 1e6 / took;
+  return { rate: done / took, cpu: (cpu / done) * 1e6, busy: cpu / took, devicesBusy };
 }
 
 /** How long a frame is under way while pairings begin when they are due. @returns the pace that was kept */
@@ -216,6 +220,10 @@ async function pair({ listener, connector }: Meeting, forwarded: (milliseconds: 
   T.say('{"type":"done"}');
   await C.hear("done");
   await Promise.all([T.ended(), C.ended()]);
+}
+
+function share(of: readonly number[]): string {
+  return `${whole(median(of) * 100)} %`;
 }
 
 function start(role: Role, env: Readonly<Record<string, string>> = {}): Promise<NodeServer> {

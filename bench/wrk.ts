@@ -95,7 +95,8 @@ export class Wrk {
       program,
       [
         ...before,
-        ...["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", join(this.#folder, "load.lua")],
+        ...["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s"],
+        ...["-s", join(this.#folder, "load.lua")],
         ...[`http://127.0.0.1:${port}`, "--"],
         ...[proofs, bodyFile, `${method} ${path}`, host, again ? "again" : "once", String(Math.round(pause))],
       ],
