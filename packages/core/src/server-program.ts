@@ -1,5 +1,8 @@
 import { AmeshError, lookUp, quoteForeign } from "./errors.js";
 
+export { readBounded } from "./bounded-read.js";
+export * from "./secret-source.js";
+
 /** Where a program writes. */
 export interface Output {
   write(text: string): unknown;

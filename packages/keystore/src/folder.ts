@@ -1,7 +1,8 @@
 import { homedir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
+import type { Environment } from "@authmesh/core/server-program";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment };
 
 export interface FolderOptions {
   /** The folder of the identity. Default `AUTH_MESH_DIR`, else `~/.amesh`. */

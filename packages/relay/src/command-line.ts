@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { AmeshError, quoteForeign } from "@authmesh/core";
-import { asUsage, readInteger } from "@authmesh/core/server-program";
+import { asUsage, type Environment, readInteger, secretFrom } from "@authmesh/core/server-program";
 import { defaultLimits, type RelayLimits } from "./limits.js";
 import type { RelayOptions } from "./relay-options.js";
 
@@ -10,6 +10,7 @@ const flags = {
   "trust-proxy": { type: "string" },
   "allow-origin": { type: "string", multiple: true },
   limit: { type: "string", multiple: true },
+  "redis-prefix": { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -26,11 +27,16 @@ Options:
   --trust-proxy N        proxies in front that append to X-Forwarded-For (default 0)
   --allow-origin ORIGIN  let web pages of this origin in; may be repeated
   --limit NAME=N         change a limit; may be repeated
+  --redis-prefix TEXT    what all keys in Redis begin with (default {amesh-relay}:)
   --json                 also print {"event":"listening","url":…,"port":…} on stdout
   -h, --help             print this text
 
 Environment:
   HOST, PORT             used where --host and --port are not given
+  AMESH_RELAY_REDIS_URL  a Redis that instances share, so that they act as one relay:
+                         redis://USER:PASSWORD@HOST:6379, or rediss://. Needs ioredis
+  AMESH_RELAY_REDIS_URL_FILE
+                         a file that holds it
 
 Limits (per address, or for the whole relay; openings, listens and failures a minute):
 ${Object.entries(defaultLimits)
@@ -60,18 +66,26 @@ export const usage = `The options are ${Object.keys(flags)
   .map((name) => `--${name}`)
   .join(", ")}; --help explains them.`;
 
-/** Reads flags, and the environment where they are silent. @throws AmeshError `invalid_option` */
-export function readArguments(
-  argv: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): Arguments {
+/** The URL may hold a password. */
+const redisSource = {
+  variable: "AMESH_RELAY_REDIS_URL",
+  fileVariable: "AMESH_RELAY_REDIS_URL_FILE",
+  missing: "invalid_option",
+} as const;
+
+/** Reads flags, and the environment where they are silent. @throws AmeshError `invalid_option`, `storage_failed` */
+export function readArguments(argv: readonly string[], env: Environment): Arguments {
   const { values } = asUsage(() => parseArgs({ args: [...argv], options: flags }), usage);
+  const redisUrl = secretFrom(redisSource, env);
+  const redisPrefix = values["redis-prefix"];
   const options = {
     host: values.host ?? (env["HOST"] || "0.0.0.0"),
     port: readInteger("--port", values.port ?? (env["PORT"] || "3001")),
     trustProxy: readInteger("--trust-proxy", values["trust-proxy"] ?? "0"),
     allowOrigins: values["allow-origin"] ?? [],
     limits: Object.fromEntries((values.limit ?? []).map(readLimit)) as Partial<RelayLimits>,
+    ...(redisUrl === undefined ? {} : { redisUrl }),
+    ...(redisPrefix === undefined ? {} : { redisPrefix }),
   };
   return { options, json: values.json ?? false, help: values.help ?? false };
 }

@@ -210,7 +210,10 @@ export class Exchange {
   /** Unless it left, or was found before the answer came. */
   #claimed(connection: Connection, session: Session<Peer>, refusal: RelayErrorCode | undefined): void {
     if (connection.phase !== "asking") return;
-    if (refusal === undefined) return this.#await(connection, session.code);
+    if (refusal === undefined) {
+      this.#await(connection, session.code);
+      return;
+    }
     const { rates, now } = this.#parts;
     if (refusal === "otc_in_use") rates.recordFailure(connection.address.key, kindOf(session.code), now());
     this.#withdraw(connection, session);
@@ -235,7 +238,10 @@ export class Exchange {
 
   #found(connection: Connection, code: string, found: Found): void {
     const session = this.#introduce(connection, code, found);
-    if (typeof session === "string") return this.#refuse(connection, session);
+    if (typeof session === "string") {
+      this.#refuse(connection, session);
+      return;
+    }
     connection.session = session;
     if (connection.isOpen) this.#pair(session);
     else this.#end(session, "peer_left");

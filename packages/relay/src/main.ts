@@ -1,4 +1,11 @@
-import { asUsage, type Output, type Signals, tellFailure, untilStopped } from "@authmesh/core/server-program";
+import {
+  asUsage,
+  type Environment,
+  type Output,
+  type Signals,
+  tellFailure,
+  untilStopped,
+} from "@authmesh/core/server-program";
 import { pino } from "pino";
 import { helpText, readArguments, usage } from "./command-line.js";
 import type { RelayAddress } from "./listen-on.js";
@@ -9,7 +16,7 @@ export interface RelayRun {
   /** How the person called it, for the help text. Default: `"authmesh-relay"`. */
   readonly command?: string;
   /** Default: `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Environment;
   /** Default: `process.stdout`. */
   readonly stdout?: Output;
   /** Default: `process.stderr`. */

@@ -146,7 +146,10 @@ export function createRelay(options: RelayOptions = {}): Relay {
 
   async function listen(): Promise<RelayAddress> {
     await exchange.open();
-    const address = await listenOn(http, host, port);
+    const address = await listenOn(http, host, port).catch(async (error: unknown) => {
+      await directory.close();
+      throw error;
+    });
     // Such as running out of file descriptors: this connection is lost, the others are not.
     http.on("error", (error) => logger.error({ reason: error.message }, "connection not accepted"));
     sweeper = setInterval(sweep, 1_000);

@@ -1,8 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { RedisServer } from "../../../test/fixtures/redis-server.js";
 import { defaultLimits } from "../src/limits.js";
 import { runRelay } from "../src/main.js";
 import { Device, pair, refusedUpgrade } from "./device.js";
@@ -123,6 +125,7 @@ describe("the relay's command", () => {
     [["--limit", "address.sockets=0"], "address.sockets"],
     [["--limit", "address.sockets=1=2"], "address.sockets"],
     [["--json=yes"], "--json"],
+    [["--redis-prefix", "a b"], "redisPrefix"],
   ])("refuses %j as a usage error", async (argv, named) => {
     const { output, status } = run(argv);
     expect(await status).toBe(2);
@@ -136,6 +139,26 @@ describe("the relay's command", () => {
     expect(await status).toBe(2);
   });
 
+  test("takes the Redis that instances share from the environment, or from a file", async () => {
+    const redis = await RedisServer.start(onTestFinished);
+    const file = join(redis.folder, "url");
+    writeFileSync(file, `${redis.url}\n`);
+    const argv = ["--host", "127.0.0.1", "--port", "0", "--json", "--redis-prefix", "here:"];
+    const one = await run(argv, { AMESH_RELAY_REDIS_URL: redis.url }).started;
+    const other = await run(argv, { AMESH_RELAY_REDIS_URL_FILE: file }).started;
+    const target = await Device.open(one.url);
+    await target.ask({ type: "listen", otc: "482916" });
+    const controller = await Device.open(other.url);
+    expect(await controller.ask({ type: "connect", otc: "482916" })).toEqual({ type: "peer_found" });
+  });
+
+  test("refuses a URL of Redis that is none, without saying it", async () => {
+    const { output, status } = run([], { AMESH_RELAY_REDIS_URL: "http://user:secret@127.0.0.1" });
+    expect(await status).toBe(2);
+    expect(output.stderr).toContain("redis://");
+    expect(output.stderr).not.toContain("secret");
+  });
+
   test("explains itself: every flag, every limit, the environment, examples", async () => {
     const { output, status } = run(["--help"]);
     expect(await status).toBe(0);
@@ -145,9 +168,12 @@ describe("the relay's command", () => {
       "--trust-proxy",
       "--allow-origin",
       "--limit",
+      "--redis-prefix",
       "--json",
       "HOST",
       "PORT",
+      "AMESH_RELAY_REDIS_URL",
+      "AMESH_RELAY_REDIS_URL_FILE",
     ];
     for (const word of [...flags, "Examples:", ...Object.keys(defaultLimits)]) {
       expect(output.stdout).toContain(word);
@@ -186,6 +212,38 @@ describe("the program authmesh-relay", () => {
     controller.say({ type: "done" });
     await target.closed;
     expect(await exited).toEqual([0, null]);
+  });
+
+  test("killed, ends its own sockets and what was across, and nothing else", async () => {
+    const redis = await RedisServer.start(onTestFinished);
+    const start = async () => {
+      const child = spawn(process.execPath, [bin, "--host", "127.0.0.1", "--port", "0", "--json"], {
+        env: { AMESH_RELAY_REDIS_URL: redis.url },
+      });
+      onTestFinished(() => void child.kill("SIGKILL"));
+      const [line] = await once(child.stdout.setEncoding("utf8"), "data");
+      return { child, url: JSON.parse(line).url as string };
+    };
+    const [killed, stays] = await Promise.all([start(), start()]);
+    const near = await pair(stays.url, "111111");
+    const meet = async (code: string) => {
+      const target = await Device.open(killed.url);
+      await target.ask({ type: "listen", otc: code });
+      const controller = await Device.open(stays.url);
+      await controller.ask({ type: "connect", otc: code });
+      return controller;
+    };
+    const speaks = await meet("222222");
+    const silent = await meet("333333");
+    killed.child.kill("SIGKILL");
+    await once(killed.child, "exit");
+    speaks.say({ type: "data", payload: Uint8Array.of(1) });
+    expect(await speaks.closed).toEqual({ code: 4001, reason: "peer_left" });
+    const since = performance.now();
+    expect(await silent.closed).toEqual({ code: 4001, reason: "peer_left" });
+    expect(performance.now() - since).toBeLessThan(8_000);
+    near.controller.say({ type: "data", payload: Uint8Array.of(1) });
+    expect(await near.target.next()).toEqual({ type: "data", payload: "AQ==" });
   });
 
   test("exits with 2 on a flag it does not know", async () => {

@@ -12,6 +12,7 @@ export const verb: Verb = {
       { flags: "--port N", about: "port to listen on, 0 for a free one (PORT; default 3001)" },
       { flags: "--trust-proxy N", about: "proxies in front that append to X-Forwarded-For (default 0)" },
       { flags: "--allow-origin ORIGIN", about: "let web pages of this origin in", repeatable: true },
+      { flags: "--redis-prefix TEXT", about: "what all keys in Redis begin with (default {amesh-relay}:)" },
       {
         flags: "--limit NAME=N",
         about: "change a limit; `authmesh-relay --help` lists them",
@@ -21,6 +22,11 @@ export const verb: Verb = {
     environment: [
       ["HOST", "used where --host is not given"],
       ["PORT", "used where --port is not given"],
+      [
+        "AMESH_RELAY_REDIS_URL",
+        "a Redis that instances share, so that they act as one relay (redis:// or rediss://; needs ioredis)",
+      ],
+      ["AMESH_RELAY_REDIS_URL_FILE", "a file that holds it"],
     ],
     examples: [
       ["amesh relay", "on port 3001"],
@@ -31,7 +37,7 @@ export const verb: Verb = {
       ["0", "stopped by a signal"],
       ["1", "it cannot listen"],
       ["2", "an option cannot be read"],
-      ["4", "the package @authmesh/relay is not installed"],
+      ["4", "the package @authmesh/relay, or ioredis for the Redis, is not installed"],
     ],
   },
 

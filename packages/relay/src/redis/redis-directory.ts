@@ -233,14 +233,19 @@ export class RedisDirectory implements Directory {
   #hear(text: string): void {
     const message = parseInstanceMessage(text);
     if (message === undefined) return;
-    if (message.type === "joined") return this.#join(message);
-    if (message.type === "accepted") return this.#accept(message);
+    if (message.type === "joined") this.#join(message);
+    else if (message.type === "accepted") this.#accept(message);
+    else this.#hearPeer(message);
+  }
+
+  #hearPeer(message: Exclude<InstanceMessage, { type: "joined" | "accepted" }>): void {
     // The code was answered at its own instance, while Redis did not know.
     if (message.type === "ended") this.#finds.get(message.session)?.("peer_already_connected");
     const remote = this.#remotes.get(message.session);
     if (remote === undefined) return;
-    if (!remote.isNext(message)) return this.#lose(remote);
-    if (message.type === "ended") {
+    if (!remote.isNext(message)) {
+      this.#lose(remote);
+    } else if (message.type === "ended") {
       remote.forget();
       this.#events?.left(remote, message.reason);
     } else {

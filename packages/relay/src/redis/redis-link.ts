@@ -27,8 +27,9 @@ export interface LinkEvents {
 /** Milliseconds that Redis has for an answer. */
 export const answerMs = 1_000;
 
-/** What may wait for answers at a time. */
+/** What may wait for answers at a time; what is beyond is refused. Pairs that talk much leave room for codes. */
 const most = { commands: 10_000, bytes: 33_554_432 };
+const shareOfPublishing = 1 / 2;
 
 /**
  * This instance's way to Redis: a connection for commands and one that listens. When one of them is lost or an answer
@@ -140,8 +141,9 @@ export class RedisLink {
 
   async #send(command: string, args: string[]): Promise<unknown> {
     const bytes = args.reduce((sum, { length }) => sum + length, 0);
-    if (this.#commands >= most.commands || this.#bytes + bytes > most.bytes)
-      this.#fall("too much waits for it");
+    const share = command === "PUBLISH" ? shareOfPublishing : 1;
+    if (this.#commands >= most.commands * share || this.#bytes + bytes > most.bytes * share)
+      throw new AmeshError("relay_store_unavailable");
     this.#commands++;
     this.#bytes += bytes;
     const answer = this.#connections.commands.call(command, args).finally(() => {

@@ -25,7 +25,8 @@ export interface Way {
 export class RemotePeer implements Peer {
   session: Session<Peer> | undefined;
   readonly network = undefined;
-  bytesWaiting = 0;
+  /** What waits for Redis is bounded for all sessions together, and a reader that is slow by its own instance. */
+  readonly bytesWaiting = 0;
   readonly #way: Way;
   #sent: number;
   #heard: number;
@@ -60,9 +61,7 @@ export class RemotePeer implements Peer {
   say(word: InstanceWord): void {
     if (this.#ended) return;
     const text = formatInstanceMessage({ session: this.id, place: this.#sent++, ...word });
-    this.bytesWaiting += text.length;
     const settled = (heard: boolean): void => {
-      this.bytesWaiting -= text.length;
       if (!heard && !this.#ended) this.#way.lost(this);
     };
     this.#way.publish(this.instance, text).then(settled, () => settled(false));

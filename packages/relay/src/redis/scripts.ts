@@ -143,7 +143,10 @@ for i = 1, codes do
   if at and held ~= session then table.insert(lost, i) else hold(KEYS[i + 1], session, life) end
 end
 for i = 9 + 2 * codes, #ARGV do
-  if redis.call('EXISTS', prefix .. 'instance:' .. ARGV[i]) == 0 then table.insert(gone, i - 8 - 2 * codes) end
+  local ears = redis.call('PUBSUB', 'NUMSUB', prefix .. 'to:' .. ARGV[i])[2]
+  if ears == 0 or redis.call('EXISTS', prefix .. 'instance:' .. ARGV[i]) == 0 then
+    table.insert(gone, i - 8 - 2 * codes)
+  end
 end
 return answer('lives', lost, gone)
 `);
