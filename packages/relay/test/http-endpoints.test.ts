@@ -118,7 +118,10 @@ describe("over HTTP the relay", () => {
     slow.stream.write("GET /ws HTTP/1.1\r\n");
     const dripping = setInterval(() => slow.stream.write("X: y\r\n"), 200);
     slow.stream.on("close", () => clearInterval(dripping));
-    await Promise.all([silent.closed(), slow.closed()]);
+    const half = await RawSocket.connect(port);
+    half.stream.write("GET /ws HTTP/1.1\r\nHost: r\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n");
+    await Promise.all([silent.closed(), slow.closed(), half.closed()]);
+    expect(half.text).toMatch(/^HTTP\/1\.1 408 /);
     expect(slow.text).toMatch(/^HTTP\/1\.1 408 /);
   });
 });

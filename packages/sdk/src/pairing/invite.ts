@@ -22,7 +22,8 @@ import { handshakeOptions, type PairingOptions, type Side, takeSide } from "./si
  *
  * @throws AmeshError before the target was met: `pairing_code_malformed`, `invalid_option`, `identity_not_found` and
  *   what else keeps identity or allow list from being used, `pairing_cooldown`, `relay_unreachable`,
- *   `relay_protocol_error`, `otc_not_found`, `otc_expired`, `peer_already_connected`, `rate_limited`
+ *   `relay_protocol_error`, `otc_not_found`, `otc_expired`, `peer_already_connected`, `rate_limited`,
+ *   `relay_capacity`
  * @throws AmeshError afterwards: `pairing_frame_invalid`, `pairing_identity_invalid`, `pairing_own_key`,
  *   `pairing_rejected`, `pairing_peer_left`, `pairing_timeout`, `relay_unreachable`, `storage_failed`; at any time
  *   `pairing_cancelled`

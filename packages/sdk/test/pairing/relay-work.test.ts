@@ -17,6 +17,7 @@ const challenge = (bits: number, seed = "AAECAwQFBgcICQoLDA0ODw") => ({
 });
 /** Under this code the first answer is 3,219,501, seconds away for any machine. */
 const long = challenge(20, "BgYGBgYGBgYGBgYGBgYGBg");
+/** Work gives way to others by what is named so. */
 const isWorking = () => process.getActiveResourcesInfo().includes("Immediate");
 
 let identity: OpenIdentity;
@@ -101,8 +102,7 @@ describe("a relay that asks for work", () => {
       socket.send('{"type":"peer_found"}');
     });
     expect((await ask(url)).error).toBe("relay_protocol_error");
-    await turn();
-    expect(isWorking()).toBe(false);
+    await expect.poll(isWorking).toBe(false);
   });
 
   it("and goes is not worked for any longer", async () => {
@@ -112,8 +112,7 @@ describe("a relay that asks for work", () => {
     expect(isWorking()).toBe(true);
     for (const socket of sockets) socket.close(1001, "relay_closing");
     expect((await ending).error).toBe("relay_unreachable");
-    await turn();
-    expect(isWorking()).toBe(false);
+    await expect.poll(isWorking).toBe(false);
   });
 
   it("is left by who cancels, at once", async () => {
@@ -123,8 +122,7 @@ describe("a relay that asks for work", () => {
     await heard;
     cancel.abort();
     expect((await ending).error).toBe("pairing_cancelled");
-    await turn();
-    expect(isWorking()).toBe(false);
+    await expect.poll(isWorking).toBe(false);
     expect(said).toEqual([{ type: "connect", otc }]);
   });
 
@@ -137,7 +135,6 @@ describe("a relay that asks for work", () => {
       error: "relay_capacity",
       detail: expect.stringContaining("took over 10 seconds"),
     });
-    await turn();
-    expect(isWorking()).toBe(false);
+    await expect.poll(isWorking).toBe(false);
   });
 });
