@@ -30,9 +30,9 @@ describe("guessing at codes", () => {
   });
 
   test("from a /48, a /64 after the other, takes more work by and by and ends at the relay's own share", async () => {
-    const { url, metric, pass } = await startRelay({ trustProxy: 1, limits: { "relay.failures": 16 } });
+    const { url, metric, pass } = await startRelay({ trustProxy: 1, limits: { "relay.failures": 4 } });
     const asked: number[] = [];
-    for (let i = 0; i < 16; i++) {
+    for (let i = 0; i < 4; i++) {
       const device = await Device.open(url, `2001:db8:1:${i.toString(16)}::1`);
       device.say(guess);
       const first = (await device.next()) as { type: string; bits?: number };
@@ -41,8 +41,8 @@ describe("guessing at codes", () => {
       await device.closed;
       if (first.bits !== undefined) await answerTo(url, `2001:db8:1:${i.toString(16)}::1`, guess);
     }
-    expect(asked).toEqual([...Array(8).fill(0), ...Array(4).fill(14), 16, 16, 18, 18]);
-    expect(await metric('challenges_total{outcome="solved"}')).toBe(8);
+    expect(asked).toEqual([0, 0, 14, 16]);
+    expect(await metric('challenges_total{outcome="solved"}')).toBe(2);
     expect(await answerTo(url, "2001:db8:1:ff::1", guess)).toEqual(error("relay_capacity"));
     // Neither does it learn by listening, and codes of 22 characters are not touched by it.
     expect(await answerTo(url, "2001:db8:1:ff::1", { type: "listen", otc })).toEqual(error("relay_capacity"));
@@ -51,9 +51,9 @@ describe("guessing at codes", () => {
     await pair(url, otc, ["192.0.2.1", "192.0.2.2"]);
   });
 
-  test("leaves those who pair alone until the relay's share is used, however much of it is", async () => {
-    const { url } = await startRelay({ trustProxy: 1, limits: { "relay.failures": 16 } });
-    for (let i = 0; i < 15; i++) {
+  test("leaves those who pair alone until the relay's share is used up", async () => {
+    const { url } = await startRelay({ trustProxy: 1, limits: { "relay.failures": 4 } });
+    for (let i = 0; i < 3; i++) {
       expect(await answerTo(url, `203.0.113.${i}`, { type: "connect", otc: "999999" })).toEqual(
         error("otc_not_found"),
       );
@@ -97,7 +97,7 @@ describe("claiming codes", () => {
       if (typeof session === "object") registry.end(session);
       return session === "otc_in_use";
     };
-    const devices = 100_000;
+    const devices = 50_000;
     let unlucky = 0;
     for (let i = 0; i < devices; i++) if (isTaken() && isTaken() && isTaken()) unlucky += 1;
     // Each draw hits one of 50,000 among 900,000: (1 / 18)^3, 17 in 100,000.
