@@ -82,6 +82,11 @@ const components = [
     present: () => runs("nginx", "-v") && runs("caddy", "version"),
   },
   {
+    name: "systemd-analyze (what reads the units)",
+    packages: ["systemd"],
+    present: () => runs("systemd-analyze", "--version"),
+  },
+  {
     name: "wrk (load for servers)",
     packages: ["wrk"],
     present: () => spawnSync("wrk", ["-v"]).error === undefined,

@@ -32,6 +32,13 @@ function temporaryFolder(): string {
   return folder;
 }
 
+/** As JSON Schema is today: `id` was a keyword of it once. */
+const schemaOfCompose = JSON.parse(
+  JSON.stringify(composeSchema, (key, value) =>
+    key === "id" && typeof value === "string" ? undefined : value,
+  ),
+);
+
 const helps = new Map<string, string>();
 
 /** What `--help` of a program says. */
@@ -169,12 +176,12 @@ describe("compose.yaml", () => {
   const services = Object.entries(compose.services);
 
   test("is what the specification of Compose describes", () => {
-    const valid = new Ajv2019({ strict: false, validateFormats: false, validateSchema: false }).compile(
-      composeSchema,
-    );
-    expect(valid(parse(readDeployed("compose.yaml"), { merge: true })), JSON.stringify(valid.errors)).toBe(
-      true,
-    );
+    const ajv = new Ajv2019({ strict: false, validateFormats: false, validateSchema: false });
+    const valid = ajv.compile(schemaOfCompose);
+    const { name, ...described } = compose; // the schema is older than the project's name
+    valid(described);
+    expect([name, valid.errors]).toEqual(["amesh", null]);
+    expect(valid({ ...described, services: { relay: { imgae: "amesh-relay" } } })).toBe(false);
   });
 
   test.each(services)("gives %s no more than it needs", (name, service) => {
@@ -182,9 +189,10 @@ describe("compose.yaml", () => {
       read_only: true,
       cap_drop: ["ALL"],
       security_opt: ["no-new-privileges:true"],
+      pids_limit: expect.any(Number),
       deploy: {
         resources: {
-          limits: { cpus: expect.any(String), memory: expect.any(String), pids: expect.any(Number) },
+          limits: { cpus: expect.any(String), memory: expect.any(String) },
         },
       },
     });
