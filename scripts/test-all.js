@@ -1,5 +1,6 @@
 /**
- * npm run test:all: npm test, what takes too long for it, the faults, and the runtime matrix: the adapters and core on another
+ * npm run test:all: npm test, what takes too long for it, the faults, the packages as users get them, and the runtime
+ * matrix: the adapters and core on another
  * Node.js, on Bun and on Deno, which come from npm into a temporary folder. Ends with a table of what ran on what.
  */
 import { spawnSync } from "node:child_process";
@@ -8,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "./run.js";
 import { tryNpm } from "./setup.js";
+import { printTable } from "./table.js";
 
 const vitest = "node_modules/vitest/vitest.mjs";
 const native = "packages/sdk/test/adapters/native.ts";
@@ -66,6 +68,7 @@ async function record(what, on, program, args, options) {
 
 try {
   await record("npm test", here, process.execPath, ["scripts/test.js"]);
+  await record("npm run check:packages", here, process.execPath, ["scripts/check-packages.js"]);
   await record(
     "Next.js: the example, the adapters' table",
     here,
@@ -90,10 +93,8 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-const widths = ["what", "on"].map((column) => Math.max(...results.map((row) => row[column].length)));
 console.log();
-for (const { what, on, outcome } of results)
-  console.log(`${what.padEnd(widths[0])}  ${on.padEnd(widths[1])}  ${outcome}`);
+printTable(results);
 process.exitCode = results.every(({ outcome }) => outcome === "OK") ? 0 : 1;
 
 /** "24.21.0"; nothing for a program that does not run. */
