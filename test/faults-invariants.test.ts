@@ -12,6 +12,7 @@ const quiet: Recorded = {
   disturbs: ["api-1"],
   degrades: ["api-1"],
   revocationSeconds: 1,
+  recoverySeconds: 15,
   calls: [],
   writes: [],
   samples: [
@@ -51,37 +52,57 @@ const twice = "nothing is accepted twice";
 const letIn = "nobody is let in who was revoked, and nothing that was tampered with";
 const lost = "nothing that was acknowledged is lost";
 const reasons = "every refusal has a reason, and only what is stopped gives no answer";
-const tells = "what does not work says so";
+const tells = "what does not work says so, and works again";
 const returns = "memory and sockets return to where they were";
 
 describe("an invariant is kept by", () => {
   it.each<[string, InvariantName, Partial<Recorded>]>([
     ["what was accepted once", twice, { calls: [accepted, refused], rows: [row, refusedRow] }],
-    ["a revoked caller that is refused", letIn, { calls: [{ ...refused, sentAt: 15_000 }], writes: [revoked] }],
+    [
+      "a revoked caller that is refused",
+      letIn,
+      { calls: [{ ...refused, sentAt: 15_000 }], writes: [revoked] },
+    ],
     ["a revoked caller within the bound", letIn, { calls: [accepted], writes: [revoked] }],
     ["tampering that is refused", letIn, { calls: [{ ...refused, purpose: "tampered" }] }],
-    ["what stands in an audit, and is found", lost, {
-      calls: [accepted],
-      rows: [row],
-      writes: [revoked],
-      found: new Set([revoked]),
-    }],
+    [
+      "what stands in an audit, and is found",
+      lost,
+      {
+        calls: [accepted],
+        rows: [row],
+        writes: [revoked],
+        found: new Set([revoked]),
+      },
+    ],
     ["a reason in the answer and in the audit", reasons, { calls: [refused], rows: [refusedRow] }],
     ["a refusal that is no decision", reasons, { calls: [{ ...refused, decision: undefined }] }],
-    ["a refusal just before the guard is killed", reasons, {
-      calls: [refused],
-      kills: [{ part: "api-2", at: 11_100 }],
-    }],
+    [
+      "a refusal just before the guard is killed",
+      reasons,
+      {
+        calls: [refused],
+        kills: [{ part: "api-2", at: 11_100 }],
+      },
+    ],
     ["silence of what is stopped", reasons, { calls: [silent] }],
     ["a part that says that it cannot work, and then that it can", tells, {}],
-    ["a process that holds a little more", returns, {
-      before: holdings(held),
-      after: holdings({ ...held, residentBytes: 150 << 20, descriptors: 40 }),
-    }],
-    ["a process that is another one", returns, {
-      before: holdings(held),
-      after: holdings({ pid: 2, residentBytes: 900 << 20, descriptors: 900 }),
-    }],
+    [
+      "a process that holds a little more",
+      returns,
+      {
+        before: holdings(held),
+        after: holdings({ ...held, residentBytes: 150 << 20, descriptors: 40 }),
+      },
+    ],
+    [
+      "a process that is another one",
+      returns,
+      {
+        before: holdings(held),
+        after: holdings({ pid: 2, residentBytes: 900 << 20, descriptors: 900 }),
+      },
+    ],
   ])("%s", (_, name, more) => {
     expect(check(name, more)).toEqual([]);
   });
@@ -89,45 +110,112 @@ describe("an invariant is kept by", () => {
 
 describe("an invariant is violated by", () => {
   it.each<[string, InvariantName, Partial<Recorded>, RegExp]>([
-    ["two answers 200 to one proof", twice, { calls: [accepted, { ...accepted, target: "gateway" }] }, /callers.*2 times/],
+    [
+      "two answers 200 to one proof",
+      twice,
+      { calls: [accepted, { ...accepted, target: "gateway" }] },
+      /callers.*2 times/,
+    ],
     ["two rows of one proof", twice, { rows: [row, { ...row, log: "gateway" }] }, /audit.*2 times/],
-    ["a revoked caller after the bound", letIn, {
-      calls: [{ ...accepted, sentAt: 11_501 }],
-      writes: [revoked],
-    }, /api-2, 1\.5 s: 200/],
-    ["a revoked token after the bound", letIn, {
-      calls: [{ ...accepted, proof: "jti", sentAt: 11_501 }],
-      writes: [{ ...revoked, subject: "jti" }],
-    }, /jti/],
+    [
+      "a revoked caller after the bound",
+      letIn,
+      {
+        calls: [{ ...accepted, sentAt: 11_501 }],
+        writes: [revoked],
+      },
+      /api-2, 1\.5 s: 200/,
+    ],
+    [
+      "a revoked token after the bound",
+      letIn,
+      {
+        calls: [{ ...accepted, proof: "jti", sentAt: 11_501 }],
+        writes: [{ ...revoked, subject: "jti" }],
+      },
+      /jti/,
+    ],
     ["tampering that is let in", letIn, { calls: [{ ...accepted, purpose: "tampered" }] }, /tampered/],
     ["a 200 in no audit", lost, { calls: [accepted] }, /in no audit/],
-    ["a 200 in the audit of another instance", lost, { calls: [accepted], rows: [{ ...row, log: "api-1" }] }, /in no audit/],
+    [
+      "a 200 in the audit of another instance",
+      lost,
+      { calls: [accepted], rows: [{ ...row, log: "api-1" }] },
+      /in no audit/,
+    ],
     ["a revocation that is gone", lost, { writes: [revoked] }, /lost that am_1 was revoked/],
     ["a chain with a gap", lost, { logFindings: ["the audit api-2:7 is missing"] }, /missing/],
-    ["a refusal without a code", reasons, { calls: [{ ...refused, code: undefined }], rows: [refusedRow] }, /no reason/],
-    ["a code of nobody's catalogue", reasons, { calls: [{ ...refused, code: "oops" }], rows: [refusedRow] }, /oops/],
+    [
+      "a refusal without a code",
+      reasons,
+      { calls: [{ ...refused, code: undefined }], rows: [refusedRow] },
+      /no reason/,
+    ],
+    [
+      "a code of nobody's catalogue",
+      reasons,
+      { calls: [{ ...refused, code: "oops" }], rows: [refusedRow] },
+      /oops/,
+    ],
     ["a refusal that no audit has", reasons, { calls: [refused] }, /in no audit/],
-    ["a refusal long before the guard is killed", reasons, {
-      calls: [refused],
-      kills: [{ part: "api-2", at: 14_000 }],
-    }, /in no audit/],
+    [
+      "a refusal long before the guard is killed",
+      reasons,
+      {
+        calls: [refused],
+        kills: [{ part: "api-2", at: 14_000 }],
+      },
+      /in no audit/,
+    ],
     ["silence of what is not stopped", reasons, { calls: [{ ...silent, target: "api-2" }] }, /no answer/],
-    ["silence before the fault", reasons, { calls: [{ ...silent, sentAt: 5000, endedAt: 5100 }] }, /no answer/],
-    ["silence long after it", reasons, { calls: [{ ...silent, sentAt: 25_000, endedAt: 25_100 }] }, /no answer/],
-    ["a part that says all the time that it is well", tells, {
-      samples: [{ part: "api-1", at: 12_000, status: 200 }],
-    }, /said all the time/],
-    ["a part that is not ready again", tells, {
-      samples: [{ part: "api-1", at: 12_000, status: 503 }],
-    }, /not ready afterwards/],
-    ["memory that does not come back", returns, {
-      before: holdings(held),
-      after: holdings({ ...held, residentBytes: 300 << 20 }),
-    }, /holds 200 MiB more/],
-    ["sockets that stay", returns, {
-      before: holdings(held),
-      after: holdings({ ...held, descriptors: 90 }),
-    }, /60 more/],
+    [
+      "silence before the fault",
+      reasons,
+      { calls: [{ ...silent, sentAt: 5000, endedAt: 5100 }] },
+      /no answer/,
+    ],
+    [
+      "a part that says all the time that it is well",
+      tells,
+      {
+        samples: [{ part: "api-1", at: 12_000, status: 200 }],
+      },
+      /said all the time/,
+    ],
+    [
+      "silence long after it",
+      tells,
+      {
+        calls: [{ ...silent, sentAt: 35_000, endedAt: 35_100 }],
+      },
+      /not as before within 15 s/,
+    ],
+    [
+      "a part that is not ready again",
+      tells,
+      {
+        samples: [{ part: "api-1", at: 12_000, status: 503 }],
+      },
+      /not ready afterwards/,
+    ],
+    [
+      "memory that does not come back",
+      returns,
+      {
+        before: holdings(held),
+        after: holdings({ ...held, residentBytes: 300 << 20 }),
+      },
+      /holds 200 MiB more/,
+    ],
+    [
+      "sockets that stay",
+      returns,
+      {
+        before: holdings(held),
+        after: holdings({ ...held, descriptors: 90 }),
+      },
+      /60 more/,
+    ],
   ])("%s", (_, name, more, how) => {
     expect(check(name, more)).toEqual([expect.stringMatching(how)]);
   });

@@ -25,10 +25,12 @@ describe("under traffic and attack, no promise is broken by", () => {
   });
 
   const wanted = ["shared memory", "reasons"];
-  it.each(
-    controls.filter(({ without }) => wanted.includes(without)),
-  )("and without $without it is seen that a promise is", { timeout }, async (control) => {
-    const { violations } = await trials.runWithout(control.without, control.fault, pace);
-    expect(violations.map(({ invariant }) => invariant)).toContain(control.noticedBy);
-  });
+  it.each(controls.filter(({ without }) => wanted.includes(without)))(
+    "and without $without it is seen that a promise is",
+    { timeout },
+    async (control) => {
+      const { violations } = await trials.runWithout(control.without, control.fault, pace);
+      expect(violations.map(({ invariant }) => invariant)).toContain(control.noticedBy);
+    },
+  );
 });

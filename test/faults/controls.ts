@@ -24,6 +24,6 @@ export const controls: readonly Control[] = [
     noticedBy: "every refusal has a reason, and only what is stopped gives no answer",
     fault: nothing,
   },
-  { without: "readiness", noticedBy: "what does not work says so", fault: hangingRedis },
+  { without: "readiness", noticedBy: "what does not work says so, and works again", fault: hangingRedis },
   { without: "release", noticedBy: "memory and sockets return to where they were", fault: nothing },
 ];

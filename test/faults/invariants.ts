@@ -1,5 +1,5 @@
 import { type CatalogueEntry, catalogue, relayClosings } from "@authmesh/core";
-import type { Call, Recorded } from "./record.js";
+import { type Call, type Recorded, recoveredAfter } from "./record.js";
 import { targets } from "./stage.js";
 
 /** What has to hold whatever goes wrong: given what was recorded, each tells how it was violated. */
@@ -113,8 +113,9 @@ export const invariants = [
     },
   },
   {
-    name: "what does not work says so",
-    violations({ degrades, samples, beganAt, mendedAt }) {
+    name: "what does not work says so, and works again",
+    violations(recorded) {
+      const { degrades, samples, beganAt, endedAt, mendedAt, recoverySeconds } = recorded;
       const silent = degrades.filter(
         (name) =>
           !samples.some(
@@ -139,6 +140,6 @@ export const invariants = [
 
 export type InvariantName = (typeof invariants)[number]["name"];
 
-/** Who calls what is stopped may get no answer: while it is, and for as long as such a call takes. */
-const mayBeSilent = ({ target, sentAt, endedAt }: Call, { disturbs, ...fault }: Recorded): boolean =>
-  disturbs.includes(target) && endedAt >= fault.beganAt && sentAt <= fault.mendedAt + noticedMs;
+/** Who calls what is stopped may get no answer, until all is as before: `recoverySeconds` say when that has to be. */
+const mayBeSilent = ({ target, endedAt }: Call, { disturbs, beganAt }: Recorded): boolean =>
+  disturbs.includes(target) && endedAt >= beganAt;

@@ -75,6 +75,8 @@ export interface Recorded {
   readonly degrades: readonly PartName[];
   /** Seconds from an acknowledged revocation on after which nothing of it is accepted. */
   readonly revocationSeconds: number;
+  /** Seconds from `mendedAt` on after which answers are as before. */
+  readonly recoverySeconds: number;
   readonly calls: readonly Call[];
   readonly writes: readonly Write[];
   readonly samples: readonly Sample[];

@@ -71,7 +71,9 @@ export class Trials {
   async runWithout(protection: Protection, fault: Fault, pace: Pace): Promise<Trial> {
     const cast = await this.#cast();
     const { scene } = this.#stage;
-    scene.known = [...this.#callers, cast.extended, ...cast.leaving].map(({ device }) => device.key.publicKey.base64);
+    scene.known = [...this.#callers, cast.extended, ...cast.leaving].map(
+      ({ device }) => device.key.publicKey.base64,
+    );
     scene.without = protection;
     await this.#restartInstances();
     const trial = await this.#judge(fault, pace, cast);
@@ -147,8 +149,10 @@ export class Trials {
     await Promise.all([during, office.revoke(last)]);
     const isOver = () => Date.now() > startedAt + 1000 * whole && this.#isCalm(traffic, endedAt);
     while (!isOver() && Date.now() < mendedAt + 1000 * recoverySeconds) await pause(100);
-    await Promise.all([office.close(), traffic.close(), pairings.close()]);
+    await Promise.all([traffic.close(), pairings.close()]);
+    // The office goes on until the last look: where nothing is written, heads of the feed come too seldom.
     await watch.close();
+    await office.close();
     const writes = office.writes;
     const found = await this.#found(
       writes,
@@ -158,6 +162,7 @@ export class Trials {
     return {
       ...known,
       revocationSeconds: Math.max(push, revocationSeconds),
+      recoverySeconds,
       calls: [...traffic.calls, ...office.calls, ...pairings.calls],
       writes,
       samples: watch.samples,
