@@ -116,6 +116,7 @@ export const invariants = [
     name: "what does not work says so, and works again",
     violations(recorded) {
       const { degrades, samples, beganAt, endedAt, mendedAt, recoverySeconds } = recorded;
+      const isLate = endedAt + recoveredAfter(recorded) > mendedAt + 1000 * recoverySeconds;
       const silent = degrades.filter(
         (name) =>
           !samples.some(
@@ -126,6 +127,7 @@ export const invariants = [
       const last = new Map(samples.map(({ part, status }) => [part, status]));
       return [
         ...silent.map((part) => `${part} said all the time that it is ready`),
+        ...(isLate ? [`answers were not as before within ${recoverySeconds} s`] : []),
         ...[...last]
           .filter(([, status]) => status !== 200)
           .map(([part]) => `${part} is not ready afterwards`),

@@ -78,6 +78,11 @@ export class Part {
     await this.#program?.stop();
   }
 
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
   /** It hangs: what is sent to it waits. */
   pause(): void {
     this.program.signal("SIGSTOP");

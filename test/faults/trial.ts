@@ -42,7 +42,7 @@ export interface Trial extends Row {
 const logged = [...targets, "authority"] as const satisfies readonly PartName[];
 const callers = 6;
 /** In which all is as before, once no honest caller was refused for so long. */
-const calmMs = 2000;
+const calmMs = 1000;
 /** For what is written, closed and freed a moment later. */
 const settledMs = 10_000;
 
@@ -83,10 +83,8 @@ export class Trials {
   }
 
   async #restartInstances(): Promise<void> {
-    for (const name of ["api-1", "api-2"] as const) {
-      await this.#stage.part(name).stop();
-      await this.#stage.part(name).start();
-    }
+    const instances = ["api-1", "api-2"] as const;
+    await Promise.all(instances.map((name) => this.#stage.part(name).restart()));
   }
 
   /** One after the other: an authority lets an address try little at a time. */
