@@ -45,7 +45,7 @@ class LongFilesFirst extends BaseSequencer {
 
 // In the order in which they run.
 const projects = [
-  project("whole", ["test/*.test.ts", "test/conformance/*.test.ts"]),
+  project("whole", ["test/*.test.ts", "test/{conformance,fuzz}/*.test.ts"]),
   project("cli", ["packages/cli/test/**/*.test.ts"]),
   project("keystore", ["packages/keystore/test/**/*.test.ts"]),
   project("authority", ["packages/authority/test/**/*.test.ts"]),
