@@ -19,12 +19,12 @@ describe.each(targets)("$name", (target) => {
     expect(corpus.some(({ isGood }) => isGood)).toBe(true);
   });
 
-  it("has no fault with a hundred inputs that are nearly good", async () => {
+  it("has no fault with forty inputs that are nearly good", async () => {
     const inputs = inputsOf(
       target,
       corpus.map(({ input }) => input),
     );
     const holds = fc.asyncProperty(inputs, async (input) => (await faultOf(target, input)) === undefined);
-    await fc.assert(holds, { seed: 1, numRuns: 100 });
+    await fc.assert(holds, { seed: 1, numRuns: 40 });
   });
 });

@@ -23,7 +23,7 @@ const normalName = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::[1-9]\d{3})?$/;
 
 /**
  * One spelling for one host: lower case, punycode, bracketed IPv6, the port unless it is the scheme's default,
- * one trailing dot removed.
+ * the trailing dot removed. A name has no empty labels.
  *
  * @param host a Host header or an entry of `audience`: "api.example.com", "localhost:3000"
  * @returns `undefined` for what is not a host
@@ -34,7 +34,7 @@ export function normalizeHost(host: string, scheme: "http" | "https" = "http"): 
   if (!plainHost.test(host)) return undefined;
   try {
     const { host: normal } = new URL(`${scheme}://${host}`);
-    return withoutTrailingDot(normal) || undefined;
+    return normal.includes("..") ? undefined : withoutTrailingDot(normal) || undefined;
   } catch {
     return undefined;
   }

@@ -53,6 +53,8 @@ describe("a host has one spelling", () => {
     "[::g]",
     "a%00b",
     "a<b",
+    "a..",
+    "a..b:80",
   ])("%j is not a host", (text) => expect(normalizeHost(text)).toBeUndefined());
 
   it("has one answer for its own answer, whatever the text", () => {

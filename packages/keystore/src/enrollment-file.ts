@@ -82,9 +82,12 @@ const fileName = "enrollment.json";
 export function readEnrollment(dir: string): EnrollmentRecord {
   const path = join(folderOf(dir), fileName);
   const bytes = readBounded(path, maxBytes);
-  if (bytes === undefined) return { version: 1, counter: 0 };
-  return readDocument(bytes, readForgiving, "storage_failed", path, limits, lost);
+  return bytes === undefined ? { version: 1, counter: 0 } : parseEnrollment(bytes, path);
 }
+
+/** @throws AmeshError `storage_failed` */
+export const parseEnrollment = (bytes: Uint8Array, path: string): EnrollmentRecord =>
+  readDocument(bytes, readForgiving, "storage_failed", path, limits, lost);
 
 const lost =
   "Mend it, and keep its counter or write a higher one: an authority takes a lower one for a copy of the key, and locks the enrollment.";
