@@ -58,7 +58,10 @@ const projects = [
   project("core", ["packages/core/test/**/*.test.ts"]),
   // What takes a minute and more: npm run test:all.
   ...(process.env["AMESH_TEST_SLOW"]
-    ? [project("slow", ["test/slow/**/*.test.ts"], {}, { globalSetup: "test/slow/install.ts" })]
+    ? [
+        project("slow", ["test/slow/**/*.test.ts"], {}, { globalSetup: "test/slow/install.ts" }),
+        project("timing", ["test/timing/*.test.ts"]),
+      ]
     : []),
   // What stops and breaks the real processes, one fault after the other: npm run test:faults.
   ...(process.env["AMESH_TEST_FAULTS"] ? [project("faults", ["test/faults/**/*.test.ts"])] : []),

@@ -1,7 +1,6 @@
 /**
- * npm run test:all: npm test, what takes too long for it, the faults, the packages as users get them, and the runtime
- * matrix: the adapters and core on another
- * Node.js, on Bun and on Deno, which come from npm into a temporary folder. Ends with a table of what ran on what.
+ * npm run test:all: npm test, what takes too long for it, the faults, the packages as users get them, timing, and the
+ * runtime matrix: the adapters and core on another Node.js, on Bun and on Deno, which come from npm into a temporary folder. Ends with a table of what ran on what.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -79,6 +78,7 @@ try {
     },
   );
   await record("faults", here, process.execPath, ["scripts/test-faults.js"]);
+  await record("timing of checks of secrets", here, process.execPath, ["scripts/test-timing.js"]);
   for (const { name, package: source, program, runs } of runtimes) {
     await tryNpm("install", "--prefix", folder, "--no-save", source);
     const version = versionOf(program);
