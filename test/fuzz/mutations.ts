@@ -122,6 +122,7 @@ const jsonEdit: fc.Arbitrary<(input: string) => string> = fc
     const [holder, key] = found;
     if (kind === "put") holder[key] = value;
     else if (kind === "drop") delete holder[key];
+    else if (kind === "add" && Array.isArray(holder)) holder.push(value);
     else if (kind === "add") holder[String(value)] = value;
     else return twice(JSON.stringify(root), key);
     return JSON.stringify(root);

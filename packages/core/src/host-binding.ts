@@ -20,6 +20,7 @@ const scratch = new Uint8Array(1024);
 const plainHost = /^[^\s\p{Cc}/?#@\\,*]+$/u;
 /** A name that is no address, with or without a port that is no default one. */
 const normalName = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::[1-9]\d{3})?$/;
+const emptyLabel = /^\.|\.\./;
 
 /**
  * One spelling for one host: lower case, punycode, bracketed IPv6, the port unless it is the scheme's default,
@@ -34,7 +35,7 @@ export function normalizeHost(host: string, scheme: "http" | "https" = "http"): 
   if (!plainHost.test(host)) return undefined;
   try {
     const { host: normal } = new URL(`${scheme}://${host}`);
-    return normal.includes("..") ? undefined : withoutTrailingDot(normal) || undefined;
+    return emptyLabel.test(normal) ? undefined : withoutTrailingDot(normal) || undefined;
   } catch {
     return undefined;
   }

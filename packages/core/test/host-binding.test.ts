@@ -54,6 +54,8 @@ describe("a host has one spelling", () => {
     "a%00b",
     "a<b",
     "a..",
+    ".:8443",
+    ".a",
     "a..b:80",
   ])("%j is not a host", (text) => expect(normalizeHost(text)).toBeUndefined());
 
