@@ -152,13 +152,16 @@ describe("two instances that share a Redis", () => {
     });
     const { target, controller } = await pairAcross(instances);
     target.socket.pause();
-    const payload = new Uint8Array(maxPayloadBytes);
-    const send = () => {
-      if (controller.socket.readyState !== controller.socket.OPEN) return;
-      controller.socket.send(`{"type":"data","payload":"${Buffer.from(payload).toString("base64")}"}`, send);
-    };
-    send();
-    expect(await controller.closed).toEqual({ code: 4001, reason: "peer_left" });
+    let open = true;
+    const closed = controller.closed.finally(() => {
+      open = false;
+    });
+    // One after the other, so that nothing waits but at the reader.
+    while (open) {
+      controller.say({ type: "data", payload: new Uint8Array(maxPayloadBytes) });
+      await Promise.race([controller.settle(), closed]);
+    }
+    expect(await closed).toEqual({ code: 4001, reason: "peer_left" });
     expect(await instances.one.metric('sockets_dropped_total{reason="slow_reader"}')).toBe(1);
   });
 
