@@ -1,5 +1,5 @@
 import type { PartName } from "./part.js";
-import type { Stage, StageOptions } from "./stage.js";
+import type { Stage } from "./stage.js";
 
 /** Something that goes wrong, for a while. */
 export interface Fault {
@@ -18,8 +18,6 @@ export interface Fault {
    * as before. Default 1: changes are pushed. Where the feed is cut off, what a copy may be old.
    */
   readonly revocationSeconds?: number;
-  /** The stage that it needs, where that is not the usual one. */
-  readonly stage?: StageOptions;
   begin(stage: Stage): Promise<void>;
   end(stage: Stage): Promise<void>;
 }

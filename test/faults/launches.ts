@@ -13,6 +13,8 @@ export interface Scene {
   /** "admin" is the gateway's, too. */
   readonly ports: Readonly<Record<PartName | "admin", number>>;
   readonly hosts: Readonly<Record<PartName, string>>;
+  /** Where each keeps what it keeps. */
+  readonly folders: Readonly<Record<PartName, string>>;
   /** Of PostgreSQL. */
   readonly database: string;
   readonly redisUrl: string;
@@ -31,14 +33,16 @@ export const audience = "api.fleet.test";
 export const tokenAudience = "orders";
 /** Seconds that a copy of the feed may be old. Something is written all the time, so that heads come often. */
 export const maxStale = 8;
+/** From a revocation on, as long as a copy may be old that nobody brings up to date: its age counts in whole seconds. */
+export const staleSeconds = maxStale + 2;
 /** Used tokens are remembered together by all of them. */
 const replayScope = "fleet";
 
 export const authorityUrl = ({ ports }: Scene): string => `http://localhost:${ports.authority}`;
-export const identityOf = ({ folder }: Pick<Scene, "folder">, name: PartName): string =>
-  join(folder, name, "identity");
-export const logOf = ({ folder }: Pick<Scene, "folder">, name: PartName): string =>
-  join(folder, `${name}.jsonl`);
+export const identityOf = ({ folders }: Pick<Scene, "folders">, name: PartName): string =>
+  join(folders[name], name, "identity");
+export const logOf = ({ folders }: Pick<Scene, "folders">, name: PartName): string =>
+  join(folders[name], `${name}.jsonl`);
 
 const amesh = join(root, "packages/cli/bin/amesh.js");
 const own = (file: string): string => join(root, "test/faults", file);
@@ -64,7 +68,14 @@ export const launches: Readonly<Record<PartName, (scene: Scene) => Omit<Launch, 
     args: () => {
       const { host, port } = at(scene, "authority");
       const limits = ["caller", "address"].flatMap((who) => ["--limit", `${who}=10000000`]);
-      const where = ["--dir", join(scene.folder, "authority"), "--host", host, "--port", String(port)];
+      const where = [
+        "--dir",
+        join(scene.folders.authority, "authority"),
+        "--host",
+        host,
+        "--port",
+        String(port),
+      ];
       return [
         amesh,
         "authority",
@@ -73,6 +84,7 @@ export const launches: Readonly<Record<PartName, (scene: Scene) => Omit<Launch, 
         "--audit",
         logOf(scene, "authority"),
         "--json",
+        "--public-tokens-feed",
         ...limits,
       ];
     },

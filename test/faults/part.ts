@@ -12,9 +12,11 @@ export interface PartOptions {
   readonly before?: readonly string[];
   /** Where it listens, and is reached. Default 127.0.0.1. */
   readonly host?: string;
+  /** Where it keeps what it keeps. Default: the stage's folder. */
+  readonly folder?: string;
 }
 
-export interface Launch extends Omit<PartOptions, "host"> {
+export interface Launch extends Omit<PartOptions, "host" | "folder"> {
   /** Of node, asked for at each start. */
   readonly args: () => readonly string[];
   /** Where callers call it: an origin. */

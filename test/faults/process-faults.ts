@@ -1,9 +1,6 @@
 import type { Fault } from "./fault.js";
-import { maxStale } from "./launches.js";
+import { maxStale, staleSeconds } from "./launches.js";
 import type { PartName } from "./part.js";
-
-/** From a revocation on, as long as a copy may be old that nobody brings up to date: its age counts in whole seconds. */
-const staleSeconds = maxStale + 2;
 
 /** A part that is away, and what that does to others: seconds of the fault, and what has to say that it cannot work. */
 interface Absence extends Pick<Fault, "degrades" | "seconds"> {

@@ -26,9 +26,11 @@ export interface StageOptions {
   readonly postgresSettings?: readonly string[];
   /** Where the authority finds PostgreSQL. Default: where it is. @param url of the stage's database */
   readonly database?: (url: string) => string;
+  /** Called before the parts are started. */
+  readonly prepare?: (scene: Scene) => Promise<void>;
 }
 
-type Ended = (stop: () => Promise<void>) => void;
+export type Ended = (stop: () => Promise<void>) => void;
 
 /** The real processes, and an account whose devices may call. */
 export class Stage {
@@ -73,6 +75,7 @@ export class Stage {
       folder,
       ports: await freePorts(),
       hosts: eachPart((name) => options.parts?.[name]?.host ?? "127.0.0.1"),
+      folders: eachPart((name) => options.parts?.[name]?.folder ?? folder),
       database: options.database?.(url) ?? url,
       redisUrl: options.redisUrl?.(redis.port) ?? redis.url,
       account: "@fleet",
@@ -82,6 +85,7 @@ export class Stage {
     };
     const stage = new Stage({ scene, redis, postgres, ...(await openAccount(scene, url)) }, options);
     ended(() => stage.#kill());
+    await options.prepare?.(scene);
     await Promise.all((["authority", "relay", "service"] as const).map((name) => stage.part(name).start()));
     ({ feedKey: scene.feedKey } = await stage.part("authority").program.event("listening"));
     await Promise.all(targets.map((name) => stage.part(name).start()));
@@ -107,7 +111,7 @@ async function freePorts(): Promise<Scene["ports"]> {
 
 /** An account in the authority's database, an operator, and an identity for each of its verifiers. */
 async function openAccount(scene: Scene, database: string): Promise<Pick<Stage, "account" | "operator">> {
-  const dir = join(scene.folder, "authority");
+  const dir = join(scene.folders.authority, "authority");
   mkdirSync(dir);
   writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: [everything] }));
   const state = await openAuthorityState({

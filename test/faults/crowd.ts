@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Program } from "../../scripts/machines.js";
+import { root } from "../../scripts/run.js";
+import { authorityUrl } from "./launches.js";
+import type { Stage } from "./stage.js";
+
+const addresses = 125;
+const followersEach = 80;
+
+/** Ten thousand followers of a feed of the authority, in a process of their own. */
+export class Crowd {
+  static readonly size = addresses * followersEach;
+  readonly #program: Program;
+
+  constructor({ scene }: Stage) {
+    const authority = { url: authorityUrl(scene), key: scene.feedKey };
+    const given = { authority, feed: "tokens", addresses, followersEach };
+    this.#program = new Program([join(root, "test/faults/followers.js"), JSON.stringify(given)]);
+  }
+
+  get connected(): number {
+    return JSON.parse(this.#program.lines.at(-1) ?? "{}").connected ?? 0;
+  }
+
+  /** Resolves when all of them listen. */
+  async complete(patienceMs = 120_000): Promise<void> {
+    const limit = performance.now() + patienceMs;
+    while (this.connected < Crowd.size) {
+      if (performance.now() > limit) throw new Error(`Of the crowd ${this.connected} are there.`);
+      await pause(50);
+    }
+  }
+
+  async disperse(): Promise<void> {
+    await this.#program.kill();
+  }
+}

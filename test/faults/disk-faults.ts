@@ -1,0 +1,26 @@
+import { SmallDisk } from "../fixtures/small-disk.js";
+import type { Environment } from "./environment.js";
+import type { Fault } from "./fault.js";
+import { staleSeconds } from "./launches.js";
+import type { PartName } from "./part.js";
+
+/** Room for the audit of one trial after another. */
+const mebibytes = 64;
+
+/** Two parts have a disk of their own: their identity, the copy of the feed, and the audit. */
+export const fullDisk: Environment = {
+  name: "of disks",
+  async open(ended) {
+    const full = (part: PartName, disk: SmallDisk): Fault => ({
+      name: `full disk of ${part}`,
+      disturbs: [],
+      degrades: [part],
+      revocationSeconds: staleSeconds,
+      begin: async () => disk.fill(),
+      end: async () => disk.free(),
+    });
+    const [ofApi, ofAuthority] = [new SmallDisk(mebibytes, ended), new SmallDisk(mebibytes, ended)];
+    const parts = { "api-1": { folder: ofApi.folder }, authority: { folder: ofAuthority.folder } };
+    return { stage: { parts }, faults: [full("api-1", ofApi), full("authority", ofAuthority)] };
+  },
+};

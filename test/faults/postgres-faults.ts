@@ -1,0 +1,43 @@
+import type { Environment } from "./environment.js";
+import type { Fault } from "./fault.js";
+import { maxStale, staleSeconds } from "./launches.js";
+import type { Stage } from "./stage.js";
+
+type Step = (postgres: Stage["postgres"]) => Promise<void> | void;
+
+/** Without its database an authority confirms no copy of the feed. */
+const away = (name: string, begin: Step, end: Step): Fault => ({
+  name,
+  disturbs: [],
+  degrades: ["authority", "api-1", "api-2", "gateway"],
+  revocationSeconds: staleSeconds,
+  seconds: maxStale + 6,
+  recoverySeconds: 40,
+  begin: async ({ postgres }) => begin(postgres),
+  end: async ({ postgres }) => end(postgres),
+});
+
+/** A PostgreSQL as in production: what it committed is on the disk. */
+export const databaseAway: Environment = {
+  name: "of PostgreSQL",
+  open: async () => ({
+    stage: { postgresSettings: ["fsync=on"] },
+    faults: [
+      away(
+        "PostgreSQL stopped, as by its operator",
+        (postgres) => postgres.stop(),
+        (postgres) => postgres.start(),
+      ),
+      away(
+        "PostgreSQL killed, as by a loss of power",
+        (postgres) => postgres.kill(),
+        (postgres) => postgres.start(),
+      ),
+      away(
+        "SIGSTOP of PostgreSQL",
+        (postgres) => postgres.pause(),
+        (postgres) => postgres.resume(),
+      ),
+    ],
+  }),
+};
