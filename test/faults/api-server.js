@@ -3,7 +3,7 @@
  * without: so that it is seen that a run finds out.
  */
 import { openSync } from "node:fs";
-import { InMemoryNonceStore, PublicKey } from "@authmesh/core";
+import { InMemoryNonceStore, PublicKey, spendingProblem } from "@authmesh/core";
 import { FanOutAuditSink } from "@authmesh/oath/audit";
 import { FileAuditSink } from "@authmesh/oath/node";
 import { verify, verifyToken } from "@authmesh/sdk";
@@ -59,7 +59,8 @@ function problem() {
   if (without === "readiness") return undefined;
   const feed = feedStatuses().find(({ stale }) => stale);
   if (feed !== undefined) return "trust_stale";
-  return nonces.check?.()?.code ?? (audit?.working === false ? "audit_unavailable" : undefined);
+  const lost = spendingProblem({ nonces, clockSkewSeconds: 30, now: Date.now });
+  return lost?.code ?? (audit?.working === false ? "audit_unavailable" : undefined);
 }
 
 /** Refusals are 403, and that is all. */

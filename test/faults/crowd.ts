@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Program } from "../../scripts/machines.js";
 import { root } from "../../scripts/run.js";
-import { authorityUrl } from "./launches.js";
-import type { Stage } from "./stage.js";
+import { authorityUrl, type Scene } from "./launches.js";
 
 const addresses = 125;
 const followersEach = 80;
@@ -11,16 +10,18 @@ const followersEach = 80;
 /** Ten thousand followers of a feed of the authority, in a process of their own. */
 export class Crowd {
   static readonly size = addresses * followersEach;
-  readonly #program: Program;
+  #program: Program | undefined;
 
-  constructor({ scene }: Stage) {
+  /** Resolves when all of them listen. */
+  gather(scene: Scene): Promise<void> {
     const authority = { url: authorityUrl(scene), key: scene.feedKey };
     const given = { authority, feed: "tokens", addresses, followersEach };
     this.#program = new Program([join(root, "test/faults/followers.js"), JSON.stringify(given)]);
+    return this.complete();
   }
 
   get connected(): number {
-    return JSON.parse(this.#program.lines.at(-1) ?? "{}").connected ?? 0;
+    return JSON.parse(this.#program?.lines.at(-1) ?? "{}").connected ?? 0;
   }
 
   /** Resolves when all of them listen. */
@@ -33,6 +34,6 @@ export class Crowd {
   }
 
   async disperse(): Promise<void> {
-    await this.#program.kill();
+    await this.#program?.kill();
   }
 }

@@ -39,12 +39,14 @@ export const staleSeconds = maxStale + 2;
 const replayScope = "fleet";
 
 export const authorityUrl = ({ ports }: Scene): string => `http://localhost:${ports.authority}`;
+/** The authority's folder. */
+export const dirOf = ({ folders }: Pick<Scene, "folders">): string => join(folders.authority, "authority");
 export const identityOf = ({ folders }: Pick<Scene, "folders">, name: PartName): string =>
   join(folders[name], name, "identity");
 export const logOf = ({ folders }: Pick<Scene, "folders">, name: PartName): string =>
   join(folders[name], `${name}.jsonl`);
 
-const amesh = join(root, "packages/cli/bin/amesh.js");
+export const amesh = join(root, "packages/cli/bin/amesh.js");
 const own = (file: string): string => join(root, "test/faults", file);
 const at = (scene: Scene, name: PartName) => ({ host: scene.hosts[name], port: scene.ports[name] });
 
@@ -68,14 +70,7 @@ export const launches: Readonly<Record<PartName, (scene: Scene) => Omit<Launch, 
     args: () => {
       const { host, port } = at(scene, "authority");
       const limits = ["caller", "address"].flatMap((who) => ["--limit", `${who}=10000000`]);
-      const where = [
-        "--dir",
-        join(scene.folders.authority, "authority"),
-        "--host",
-        host,
-        "--port",
-        String(port),
-      ];
+      const where = ["--dir", dirOf(scene), "--host", host, "--port", String(port)];
       return [
         amesh,
         "authority",

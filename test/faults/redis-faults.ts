@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Environment } from "./environment.js";
 import { RedisPair } from "./redis-pair.js";
 
@@ -10,11 +11,14 @@ export const failOver: Environment = {
       name: "fail-over of Redis, with what was written for 5 s lost",
       disturbs: [],
       degrades: ["api-1", "api-2", "gateway"],
-      seconds: 5,
       // What was stamped before the loss is refused for as long as it could be a replay: the skew of clocks, and 10 s.
       recoverySeconds: 60,
-      begin: () => pair.cutReplication(),
-      end: () => pair.failOver(),
+      async begin() {
+        await pair.cutReplication();
+        await pause(5000);
+        await pair.failOver();
+      },
+      end: async () => {},
     } as const;
     return { stage: { redisUrl: () => pair.url }, faults: [lostWrites] };
   },

@@ -1,6 +1,7 @@
+import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import { vi } from "vitest";
-import { SlowLine } from "../../packages/sdk/test/redis/slow-line.js";
+import { Program } from "../../scripts/machines.js";
 import { freePort } from "../fixtures/free-port.js";
 import { RedisServer } from "../fixtures/redis-server.js";
 
@@ -8,11 +9,14 @@ type Ended = (stop: () => Promise<void>) => void;
 
 /** A Redis with a replica behind one address, which leads to whichever is the primary. */
 export class RedisPair {
-  readonly #line: SlowLine;
+  /** Of whichever is the primary. */
+  readonly url: string;
+  readonly #line: Program;
   readonly #primary: RedisServer;
   readonly #replica: RedisServer;
 
-  private constructor(line: SlowLine, primary: RedisServer, replica: RedisServer) {
+  private constructor(port: number, line: Program, primary: RedisServer, replica: RedisServer) {
+    this.url = `redis://127.0.0.1:${port}`;
     this.#line = line;
     this.#primary = primary;
     this.#replica = replica;
@@ -24,12 +28,11 @@ export class RedisPair {
     await asking(replica, (admin) =>
       vi.waitUntil(async () => (await admin.info("replication")).includes("master_link_status:up"), 10_000),
     );
-    return new RedisPair(await SlowLine.to(primary.port, ended), primary, replica);
-  }
-
-  /** Of whichever is the primary. */
-  get url(): string {
-    return this.#line.url;
+    const port = await freePort();
+    const line = new Program([switchedLine, String(port)]);
+    ended(() => line.kill());
+    await leadTo(line, primary);
+    return new RedisPair(port, line, primary, replica);
   }
 
   /** Resolves when the replica has what was written until now. */
@@ -47,8 +50,15 @@ export class RedisPair {
   async failOver(): Promise<void> {
     await this.#primary.kill();
     await asking(this.#replica, (admin) => admin.call("REPLICAOF", "NO", "ONE"));
-    this.#line.leadTo(this.#replica.port);
+    await leadTo(this.#line, this.#replica);
   }
+}
+
+const switchedLine = fileURLToPath(new URL("../fixtures/switched-line.js", import.meta.url));
+
+async function leadTo(line: Program, { port }: RedisServer): Promise<void> {
+  line.write(`${port}\n`);
+  await line.line((text) => text === `leads to ${port}` || undefined);
 }
 
 async function asking(server: RedisServer, ask: (admin: Redis) => Promise<unknown>): Promise<void> {

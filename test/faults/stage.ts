@@ -9,7 +9,7 @@ import { Device, everything } from "../../packages/authority/test/running-author
 import { freePort } from "../fixtures/free-port.js";
 import { PostgresServer } from "../fixtures/postgres-server.js";
 import { RedisServer } from "../fixtures/redis-server.js";
-import { authorityUrl, identityOf, launches, type Scene } from "./launches.js";
+import { authorityUrl, dirOf, identityOf, launches, type Scene } from "./launches.js";
 import { Part, type PartName, type PartOptions, partNames } from "./part.js";
 
 /** Those that let callers in, or do not. */
@@ -111,7 +111,7 @@ async function freePorts(): Promise<Scene["ports"]> {
 
 /** An account in the authority's database, an operator, and an identity for each of its verifiers. */
 async function openAccount(scene: Scene, database: string): Promise<Pick<Stage, "account" | "operator">> {
-  const dir = join(scene.folders.authority, "authority");
+  const dir = dirOf(scene);
   mkdirSync(dir);
   writeFileSync(join(dir, "policy.yaml"), JSON.stringify({ version: 1, mint: [everything] }));
   const state = await openAuthorityState({

@@ -1,0 +1,32 @@
+import { Crowd } from "./crowd.js";
+import type { Environment } from "./environment.js";
+import type { Fault } from "./fault.js";
+import { staleSeconds } from "./launches.js";
+
+/** All that follow the authority lose it at once, and come back by the rule that every follower goes by. */
+export const returningCrowd: Environment = {
+  name: "of a crowd",
+  async open(ended) {
+    const crowd = new Crowd();
+    ended(() => crowd.disperse());
+    const returning: Fault = {
+      name: `${Crowd.size} followers lose the authority, and return`,
+      disturbs: ["authority"],
+      degrades: [],
+      revocationSeconds: staleSeconds,
+      recoverySeconds: 30,
+      async begin(stage) {
+        await crowd.gather(stage.scene);
+        await stage.part("authority").kill();
+      },
+      async end(stage) {
+        await stage.part("authority").start();
+        const began = performance.now();
+        await crowd.complete();
+        console.log(`All followers were back after ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+        await crowd.disperse();
+      },
+    };
+    return { stage: {}, faults: [returning] };
+  },
+};

@@ -1,0 +1,71 @@
+import { createSuccession } from "@authmesh/core";
+import { authorityEnv } from "../../packages/authority/test/authority-process.js";
+import { type Enrolled, post } from "../../packages/authority/test/enrollment/account.js";
+import { Device } from "../../packages/authority/test/running-authority.js";
+import { Program } from "../../scripts/machines.js";
+import type { Environment } from "./environment.js";
+import type { Fault } from "./fault.js";
+import { amesh, dirOf } from "./launches.js";
+import type { Stage } from "./stage.js";
+
+/** What an operator does on the authority's machine, while it serves. */
+const operated = (name: string, ...words: readonly string[]): Fault => ({
+  ...unnoticed,
+  name,
+  async begin({ scene }: Stage) {
+    const env = { ...authorityEnv, HOME: scene.folder, DATABASE_URL: scene.database };
+    const program = new Program([amesh, ...words, "--dir", dirOf(scene)], { env });
+    const status = await program.ended;
+    if (status !== 0)
+      throw new Error(`${words.join(" ")} ended with ${status}:\n${program.errors.join("\n")}`);
+  },
+});
+
+/** Nobody is away, nothing is late, and no answer is another one. */
+const unnoticed = {
+  disturbs: [],
+  degrades: [],
+  recoverySeconds: 5,
+  end: async () => {},
+} as const;
+
+const rotations = 5;
+
+/** An enrolled machine that changes its key again and again, and is served under each. */
+const newIdentities: Fault = {
+  ...unnoticed,
+  name: `a caller rotates its key ${rotations} times`,
+  async begin(stage) {
+    const { account } = stage;
+    let { device } = await account.enrolled();
+    for (let i = 0; i < rotations; i++) {
+      const next = new Device();
+      await goOver(stage, device, next);
+      device = next;
+      const answer = await next.fetch(`${account.url}/self`);
+      if (answer.status !== 200) throw new Error(`The new key is refused: ${await answer.text()}`);
+    }
+  },
+};
+
+async function goOver({ account }: Stage, device: Enrolled["device"], next: Device): Promise<void> {
+  const { publicKey } = device.key;
+  const sign = async (message: Parameters<typeof device.key.sign>[0]) => device.key.sign(message);
+  const succession = await createSuccession({ publicKey, sign }, next.key.publicKey);
+  const answer = await account.answer(next, "rotate", 0);
+  const { status } = await post(fetch, `${account.url}/rotation`, { succession, answer });
+  if (status !== 200) throw new Error(`The authority does not go over to the new key: ${status}.`);
+}
+
+/** Keys are changed while everybody calls. */
+export const newKeys: Environment = {
+  name: "of keys that are rotated",
+  open: async () => ({
+    stage: {},
+    faults: [
+      operated("rotation of the authority's signing key", "keys", "rotate", "--force"),
+      operated("rotation of the authority's feed key", "authority", "feed-key", "rotate"),
+      newIdentities,
+    ],
+  }),
+};
