@@ -6,9 +6,9 @@ import type { Stage } from "./stage.js";
 type Step = (postgres: Stage["postgres"]) => Promise<void> | void;
 
 /** Without its database an authority confirms no copy of the feed. */
-const away = (name: string, begin: Step, end: Step): Fault => ({
+const away = (name: string, begin: Step, end: Step, disturbs: Fault["disturbs"] = []): Fault => ({
   name,
-  disturbs: [],
+  disturbs,
   degrades: ["authority", "api-1", "api-2", "gateway"],
   revocationSeconds: staleSeconds,
   seconds: maxStale + 6,
@@ -37,6 +37,8 @@ export const databaseAway: Environment = {
         "SIGSTOP of PostgreSQL",
         (postgres) => postgres.pause(),
         (postgres) => postgres.resume(),
+        // It waits longer for a database that is silent than callers do for an answer.
+        ["authority"],
       ),
     ],
   }),
