@@ -93,5 +93,5 @@ describe.runIf(process.getuid?.() === 0).each([
     expect(await Promise.all(ends)).toEqual(
       running.map(({ launch: { program } }) => ({ program, status: 0, inTime: true })),
     );
-  });
+  }, 90_000);
 });
