@@ -32,6 +32,8 @@ const audit =
   without === "audit" ? undefined : new FanOutAuditSink([new FileAuditSink({ path: log })], { require: 1 });
 const followed = without === "feed" ? {} : { authority, account, maxStale };
 const leaked = [];
+/** For requests under way. */
+const drainMs = 3000;
 const app = express();
 let isStopping = false;
 
@@ -116,4 +118,5 @@ process.once("SIGTERM", () => {
     await audit?.close();
     process.exit();
   });
+  setTimeout(() => server.closeAllConnections(), drainMs).unref();
 });

@@ -59,6 +59,8 @@ const sharers = ["api-1", "api-2", "gateway"] as const;
 /** Nobody is let in whose request may have been accepted before. */
 export const hangingRedis: Fault = {
   name: "SIGSTOP of Redis",
+  // Requests are refused at once; `/ready` says it by the next look at Redis: every 5 s, with 2.5 s for an answer.
+  seconds: 10,
   disturbs: [],
   degrades: sharers,
   begin: async (stage) => stage.redis.pause(),
