@@ -4,10 +4,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { loadavg } from "node:os";
-import { setTimeout as pause } from "node:timers/promises";
 import { RedisServer } from "../test/fixtures/redis-server.js";
 import { median, percentile, print, smoke, whole } from "./compare.js";
 import { cores, MeasuredServers, type NodeServer, pin, type Started } from "./measured-servers.js";
+import { alone, type Meeting, pair, steadily } from "./relay-pairing.js";
 import { RelaySide } from "./relay-side.js";
 
 const held = smoke ? 200 : 15_000;
@@ -20,29 +20,7 @@ const atOnce = 64;
 const paces = smoke ? [20] : [1000, 800, 600, 400, 200, 100];
 const aimRate = 1000;
 
-/** What the devices say of a pairing (docs/protocol.md, 5.1), by size: `T` is who listens, `C` who connects. */
-const frames = (
-  [
-    ["C", 32],
-    ["T", 65],
-    ["C", 65],
-    ["C", 208],
-    ["T", 208],
-    ["T", 33],
-    ["C", 29],
-  ] as const
-).map(([from, bytes]) => ({
-  from,
-  text: JSON.stringify({ type: "data", payload: randomBytes(bytes).toString("base64") }),
-}));
-
 type Role = "relay" | "bare ws";
-
-/** Where the two sides of a pairing go. */
-interface Meeting {
-  readonly listener: Started;
-  readonly connector: Started;
-}
 
 interface Measured {
   readonly rate: number[];
@@ -55,7 +33,6 @@ interface Measured {
 
 pin(process.pid, cores.callers);
 const servers = new MeasuredServers();
-let drawn = 0;
 try {
   await holds("relay");
   await holds("bare ws");
@@ -167,7 +144,7 @@ async function saturate(meeting: Meeting) {
 /** How long a frame is under way while pairings begin when they are due. @returns the pace that was kept */
 async function forwards(name: string, meeting: Meeting, wanted: readonly number[]): Promise<number> {
   for (const pace of wanted) {
-    const { took, left } = await steady(meeting, pace);
+    const { took, left } = await steadily(meeting, pace, 2 * seconds);
     if (left > pace / 4 && pace !== wanted.at(-1)) continue;
     print(`Frames handed on under ${whole(pace)} pairings a second, ${name}`, {
       ...(pace < aimRate && wanted.length > 1
@@ -182,56 +159,12 @@ async function forwards(name: string, meeting: Meeting, wanted: readonly number[
   throw new TypeError("There is no pace to keep.");
 }
 
-async function steady(meeting: Meeting, pace: number): Promise<{ took: number[]; left: number }> {
-  const took: number[] = [];
-  const running: Promise<void>[] = [];
-  let done = 0;
-  const began = performance.now();
-  const forSeconds = 2 * seconds;
-  while (running.length < pace * forSeconds) {
-    const due = Math.min(((performance.now() - began) / 1000) * pace, pace * forSeconds);
-    while (running.length < due)
-      running.push(pair(meeting, (milliseconds) => took.push(milliseconds)).then(() => void done++));
-    // One that cannot be kept up is not pursued to the end of what the machine can hold.
-    if (running.length - done > 2 * pace) break;
-    await pause(1);
-  }
-  const left = running.length - done;
-  await Promise.all(running);
-  return { took, left };
-}
-
-/** One pairing, from the first socket until both are closed. */
-async function pair({ listener, connector }: Meeting, forwarded: (milliseconds: number) => void) {
-  const code = String(100_000 + (drawn++ % 900_000));
-  const T = await RelaySide.open(listener.port);
-  T.say(`{"type":"listen","otc":"${code}"}`);
-  await T.hear("listening");
-  const C = await RelaySide.open(connector.port);
-  C.say(`{"type":"connect","otc":"${code}"}`);
-  await Promise.all([T.hear("peer_found"), C.hear("peer_found")]);
-  for (const { from, text } of frames) {
-    const [sender, receiver] = from === "T" ? [T, C] : [C, T];
-    const sent = performance.now();
-    sender.say(text);
-    await receiver.hear("data");
-    forwarded(performance.now() - sent);
-  }
-  T.say('{"type":"done"}');
-  await C.hear("done");
-  await Promise.all([T.ended(), C.ended()]);
-}
-
 function share(of: readonly number[]): string {
   return `${whole(median(of) * 100)} %`;
 }
 
 function start(role: Role, env: Readonly<Record<string, string>> = {}): Promise<NodeServer> {
   return servers.fork({ program: "relay-processes.js", role, env });
-}
-
-function alone(server: Started): Meeting {
-  return { listener: server, connector: server };
 }
 
 function computed({ listener, connector }: Meeting): number {

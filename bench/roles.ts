@@ -4,7 +4,7 @@
  */
 import type { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 
 export interface Health {
   /** Bytes, once the garbage was collected. */
@@ -14,6 +14,8 @@ export interface Health {
   readonly handles: number;
   /** Milliseconds since the question before. */
   readonly loopDelayP99: number;
+  /** Likewise, the longest. */
+  readonly loopDelayMax: number;
 }
 
 /** @returns its port, 0 where it has none. The argument is the one behind the role's name. */
@@ -28,8 +30,9 @@ export async function play(roles: Readonly<Record<string, Role>>): Promise<void>
   process.once("disconnect", () => process.exit());
   process.on("message", (asked) => {
     if (asked !== "health") return;
-    process.send?.(health(delay.percentile(99) / 1e6));
-    delay.reset();
+    process.send?.(health(delay));
+    // Collecting the garbage, for the answer, is no delay of the load's.
+    setTimeout(() => delay.reset(), 20);
   });
   process.send?.({ port: await role(argument) });
 }
@@ -43,9 +46,11 @@ export function listening(server: ReturnType<typeof createServer>): Promise<numb
   );
 }
 
-function health(loopDelayP99: number): Health {
+function health(delay: IntervalHistogram): Health {
+  const [loopDelayP99, loopDelayMax] = [delay.percentile(99) / 1e6, delay.max / 1e6];
   globalThis.gc?.();
   globalThis.gc?.();
   const { rss, heapUsed } = process.memoryUsage();
-  return { resident: rss, heap: heapUsed, handles: process.getActiveResourcesInfo().length, loopDelayP99 };
+  const handles = process.getActiveResourcesInfo().length;
+  return { resident: rss, heap: heapUsed, handles, loopDelayP99, loopDelayMax };
 }

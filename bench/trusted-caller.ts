@@ -17,10 +17,15 @@ export class TrustedCaller {
     return caller;
   }
 
+  /** The public one, in base64. */
+  get key(): string {
+    return this.#key.publicKey.base64;
+  }
+
   /** So many values of Authorization, each good for one request to this URL. */
   async proofs(method: string, url: URL, body: string, count: number): Promise<string[]> {
     const signer = {
-      key: this.#key.publicKey.base64,
+      key: this.key,
       sign: async (message: Parameters<PrivateKey["sign"]>[0]) => this.#key.sign(message),
     };
     const request = { method, url, ...(body === "" ? {} : { body }) };

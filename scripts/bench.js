@@ -12,6 +12,7 @@ const compiled = "bench/dist/bench";
 const notQuestions = [
   "adapter-servers",
   "authority-database",
+  "authority-processes",
   "compare",
   "enrolling-authority",
   "feed-authority",
@@ -24,10 +25,12 @@ const notQuestions = [
   "incoming-request",
   "key-object",
   "measured-servers",
+  "relay-pairing",
   "relay-processes",
   "relay-side",
   "roles",
   "slow-tpm",
+  "soak-report",
   "starting-authority",
   "trusted-caller",
   "trusted-devices",
@@ -45,6 +48,7 @@ const needs = {
   "hardware-keys": ["swtpm", "tpm2-tools", "softhsm2", "gnome-keyring"],
   "redis-nonce-store": ["redis-server"],
   relay: ["redis-server"],
+  soak: ["redis-server", "wrk"],
 };
 
 await install();

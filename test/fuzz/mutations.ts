@@ -3,7 +3,7 @@ import { anyText } from "../../packages/core/test/any-text.js";
 import type { Form, Target } from "./target.js";
 
 /** Code units of an input. */
-const longest = 1 << 17;
+const longest = 1 << 15;
 
 /** Changes one text into another; of what it is not made for it changes nothing. */
 type Edit = (input: string) => string;

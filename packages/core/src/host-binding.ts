@@ -35,7 +35,8 @@ export function normalizeHost(host: string, scheme: "http" | "https" = "http"): 
   if (!plainHost.test(host)) return undefined;
   try {
     const { host: normal } = new URL(`${scheme}://${host}`);
-    return emptyLabel.test(normal) ? undefined : withoutTrailingDot(normal) || undefined;
+    // What looks like a character that no host has may be written as that character.
+    return plainHost.test(normal) && !emptyLabel.test(normal) ? withoutTrailingDot(normal) : undefined;
   } catch {
     return undefined;
   }
