@@ -254,6 +254,8 @@ export class RedisNonceStore implements NonceStore {
         : "this process remembers alone until it is back";
     if (from === "closed") {
       this.#logger.warn(`the nonce store cannot be asked: ${this.#reason}; ${meanwhile}`);
+      // What looks at Redis by itself takes longer to give up; the first look that is answered takes it back.
+      this.#away = this.#reason;
       this.#lookout.call();
     } else if (to === "closed") this.#logger.warn("the nonce store is back");
     else this.#logger.debug(`the nonce store's circuit is ${to}`);

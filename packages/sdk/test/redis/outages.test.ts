@@ -53,6 +53,8 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
     server.pause();
     const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => check(`during ${i}`)));
     expect(answers.every((answer) => unavailable.test(answer))).toBe(true);
+    // A health check learns it with the requests, not when its own look at Redis is given up.
+    expect(store.check()).toMatchObject({ code: "replay_store_unavailable" });
     // What waits for nothing is there before the next turn of the event loop, however busy the machine is.
     const atOnce = () => Promise.race([check("while open"), nextTurn()]);
     await expect.poll(atOnce, { interval: 5, timeout: 10_000 }).toMatch(unavailable);
@@ -60,6 +62,7 @@ describe.each(Object.entries(libraries))("over %s, a Redis", (_, options) => {
     await until(watched, "fresh");
     expect(await check(before)).toBe("seen");
     expect(await check("during 7")).toBe("seen");
+    await expect.poll(() => store.check(), { timeout: 5000 }).toBeUndefined();
     expect(store.forgotAt).toBeUndefined();
   });
 });
