@@ -7,6 +7,9 @@ import { authorityUrl, type Scene } from "./launches.js";
 const addresses = 125;
 const followersEach = 80;
 
+/** One process takes its time to do what ten thousand machines do. */
+const gatheringMs = 400_000;
+
 /** Ten thousand followers of a feed of the authority, in a process of their own. */
 export class Crowd {
   static readonly size = addresses * followersEach;
@@ -17,7 +20,7 @@ export class Crowd {
     const authority = { url: authorityUrl(scene), key: scene.feedKey };
     const given = { authority, feed: "tokens", addresses, followersEach };
     this.#program = new Program([join(root, "test/faults/followers.js"), JSON.stringify(given)]);
-    return this.complete();
+    return this.complete(gatheringMs);
   }
 
   get connected(): number {
@@ -25,7 +28,7 @@ export class Crowd {
   }
 
   /** Resolves when all of them listen. */
-  async complete(patienceMs = 120_000): Promise<void> {
+  async complete(patienceMs = 200_000): Promise<void> {
     const limit = performance.now() + patienceMs;
     while (this.connected < Crowd.size) {
       if (performance.now() > limit) throw new Error(`Of the crowd ${this.connected} are there.`);
