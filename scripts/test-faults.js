@@ -22,6 +22,14 @@ await provideComponents();
 const json = file === undefined ? {} : { AMESH_FAULTS_JSON: resolve(file) };
 process.exitCode = await run(
   process.execPath,
-  ["node_modules/vitest/vitest.mjs", "run", "--project", "faults", "--maxWorkers=1", ...given],
+  [
+    "node_modules/vitest/vitest.mjs",
+    "run",
+    "--project",
+    "faults",
+    "--maxWorkers=1",
+    "--reporter=verbose",
+    ...given,
+  ],
   { env: { ...process.env, AMESH_TEST_FAULTS: "1", ...json } },
 );
