@@ -7,8 +7,8 @@ import { authorityUrl, type Scene } from "./launches.js";
 const addresses = 125;
 const followersEach = 80;
 
-/** One process takes its time to do what ten thousand machines do. */
-const gatheringMs = 400_000;
+/** They come one address after the other. */
+const gatheringMs = 200_000;
 
 /** Ten thousand followers of a feed of the authority, in a process of their own. */
 export class Crowd {
