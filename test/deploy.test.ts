@@ -60,7 +60,7 @@ describe("every deployment", () => {
   test.each(programs)("starts %s with variables and flags that it knows", (program) => {
     const help = helpOf(program);
     const reference = readFileSync(join(root, "docs/reference/cli.md"), "utf8");
-    const own = new Set(["NODE_ENV", "PATH", "AUTHORITY_OPTIONS"]);
+    const own = new Set(["NODE_ENV", "PATH", "RELAY_OPTIONS", "AUTHORITY_OPTIONS"]);
     for (const { args, env } of launches.filter((launch) => launch.program === program)) {
       for (const flag of args.filter((arg) => arg.startsWith("--"))) expect(help).toContain(`${flag} `);
       for (const name of Object.keys(env).filter((name) => !own.has(name)))
@@ -107,8 +107,9 @@ describe("every deployment", () => {
     }
   });
 
-  test("has the gateway and the authority take what is behind one proxy", () => {
+  test("has all three take what is behind one proxy", () => {
     for (const { program, args, files } of launches) {
+      if (program === "relay") expect(args.join(" ")).toContain("--trust-proxy 1");
       const [path] = Object.values(files).filter((file) => file.endsWith("gateway.yaml"));
       if (program === "authority") expect(args).toContain("--trust-proxy");
       if (path !== undefined) expect(parse(readDeployed(path))).toMatchObject({ version: 1, trustProxy: 1 });
@@ -367,6 +368,24 @@ describe("the systemd units", () => {
       { encoding: "utf8" },
     );
     expect(status, stdout).toBe(0);
+  });
+
+  test("let nobody but the proxy of the machine reach a program", () => {
+    for (const { program, args } of systemdLaunches()) {
+      const usual = /--host ADDRESS +address to listen on \(HOST; default ([\d.]+)/.exec(
+        helpOf(program),
+      )?.[1];
+      expect(args.includes("--host") ? args[args.indexOf("--host") + 1] : usual, program).toBe("127.0.0.1");
+    }
+  });
+
+  test("have every file of settings installed by the steps", () => {
+    const steps = readDeployed("README.md");
+    const settings = programs.flatMap((program) =>
+      readUnit(program).flatMap(([name, value]) => (name === "EnvironmentFile" ? [value] : [])),
+    );
+    expect(settings).toEqual(["/etc/amesh/relay.env", "/etc/amesh/authority.env"]);
+    expect(steps).toContain("install -m 644 relay.env authority.env gateway.yaml /etc/amesh/");
   });
 
   test("are of users that amesh.sysusers makes", () => {
