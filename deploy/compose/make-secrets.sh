@@ -23,16 +23,17 @@ postgres=$(password)
 echo "$postgres" | keep postgres-password $database
 echo "postgres://amesh:$postgres@postgres:5432/amesh" | keep authority-database-url $amesh
 
-# Each program reaches its own keys in Redis. Whoever names no user may ask whether it lives, and nothing else.
+# Each program reaches its own keys in Redis, by the commands that it sends. Whoever names no user may ask whether it
+# lives, and nothing else. What is in parentheses counts for those keys alone: the gateway reads revocations, it writes none.
 {
   echo "user default on nopass resetchannels -@all +ping"
-  while read -r user keys; do
+  while read -r user rights; do
     secret=$(password)
-    echo "user $user on >$secret resetchannels $keys +@all -@admin -@dangerous +info"
+    echo "user $user on >$secret resetchannels -@all +@connection -@admin -@dangerous +info $rights"
     echo "redis://$user:$secret@redis:6379" | keep "$user-redis-url" $amesh
   done << 'USERS'
-relay ~{amesh-relay}:* &{amesh-relay}:*
-authority ~ar:* &ar:*
-gateway ~am:* ~ar:* &ar:*
+relay ~{amesh-relay}:* &{amesh-relay}:* +eval +evalsha +time +exists +pexpire +del +incr +hset +hget +hmget +hexists +hincrby +lpush +ltrim +lindex +publish +subscribe +pubsub|numsub
+authority ~ar:* +eval +get +set
+gateway ~am:* +eval +evalsha +get +set (~ar:devices +eval +xrange)
 USERS
 } | keep redis-users $database
