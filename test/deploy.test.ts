@@ -117,6 +117,41 @@ describe("every deployment", () => {
   });
 });
 
+describe("the steps of README.md", () => {
+  const sections = readDeployed("README.md").split(/^## /m);
+  const stepsOf = (title: string) =>
+    sections
+      .find((text) => text.startsWith(`${title}\n`))
+      ?.split("```")
+      .filter((_, i) => i % 2 === 1)
+      .join("") ?? "";
+
+  test.each(["Compose", "systemd", "Kubernetes"])(
+    "keep what is secret in a folder apart with %s, and remove it",
+    (title) => {
+      const steps = stepsOf(title);
+      expect(spawnSync("bash", ["-n"], { input: steps }).status).toBe(0);
+      const made = steps.match(/> \S+/g) ?? [];
+      expect(made.length).toBeGreaterThan(1);
+      for (const each of made) expect(each).toMatch(/^> "\$made\/[\w.-]+"$/);
+      expect(steps.split("> ")[0]).toContain('made="$(mktemp -d)"');
+      expect(steps.indexOf('rm -r "$made"')).toBeGreaterThan(steps.lastIndexOf("$made/"));
+    },
+  );
+
+  test.each(["Compose", "systemd", "Kubernetes"])("open an account, invite and enroll with %s", (title) => {
+    const verbs = [
+      "amesh authority account create",
+      "amesh onboard",
+      "amesh enroll invite",
+      "amesh enroll request",
+    ];
+    const at = verbs.map((verb) => stepsOf(title).indexOf(verb));
+    expect(at).toEqual(at.toSorted((a, b) => a - b));
+    expect(at[0]).toBeGreaterThan(-1);
+  });
+});
+
 describe("the Dockerfile", () => {
   const stages = readDockerfile();
 
