@@ -107,6 +107,20 @@ describe("every deployment", () => {
     }
   });
 
+  test("gives them the memory and the files of what they take at most", () => {
+    const limit = (name: string) => Number(new RegExp(`${name} +(\\d+)`).exec(helpOf("relay"))?.[1]);
+    // Bytes are those of docs/operations/sizing.md; twice, because Node.js gives JavaScript half of the memory.
+    const needs = {
+      relay: { memory: limit("relay.sockets") * 7_200 * 2, openFiles: limit("relay.connections") },
+      authority: { memory: (20_000 * 50_000 + 100_000 * 2_000) * 2, openFiles: 20_000 },
+      gateway: { memory: 0, openFiles: 2 * 20_000 },
+    };
+    for (const { program, memory, openFiles = Number.POSITIVE_INFINITY } of launches) {
+      expect(memory).toBeGreaterThanOrEqual(needs[program].memory);
+      expect(openFiles).toBeGreaterThan(needs[program].openFiles);
+    }
+  });
+
   test("has all three take what is behind one proxy", () => {
     for (const { program, args, files } of launches) {
       if (program === "relay") expect(args.join(" ")).toContain("--trust-proxy 1");
