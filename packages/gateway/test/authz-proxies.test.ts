@@ -77,7 +77,7 @@ interface Sent {
   readonly body?: string;
 }
 
-describe.each(["nginx", "caddy"] as const)("behind %s, as its page says", (proxy) => {
+describe.each(["nginx", "caddy"] as const)("behind a proxy set up as its page says: %s", (proxy) => {
   const stops: (() => Promise<void>)[] = [];
   const ended: Ended = (stop) => void stops.unshift(stop);
   let service: Awaited<ReturnType<typeof startService>>;

@@ -32,7 +32,7 @@ describe("while the shared Redis is", () => {
       async ({ redis }: Instances) => redis.pause(),
       async ({ redis }: Instances) => redis.resume(),
     ],
-  ])("%s: pairs of one instance go on, and what needs the others is refused", async (_, take, give) => {
+  ])("pairs of one instance go on, and what needs the others is refused: %s", async (_, take, give) => {
     const instances = await startInstances();
     const { one, other } = instances;
     const near = await pair(one.url, "111111");
