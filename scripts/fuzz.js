@@ -34,7 +34,8 @@ const unknown = values.only?.filter((name) => !targets.some((target) => target.n
 if (unknown.length > 0) throw new TypeError(`There is no target ${unknown.join(", ")}.`);
 const chosen = targets.filter(({ name }) => values.only?.includes(name) ?? true);
 
-console.log(`${chosen.length} parsers, ${seconds} s each, seed ${seed}\n`);
+const minutes = Math.ceil((chosen.length * seconds) / 60);
+console.log(`${chosen.length} parsers, ${seconds} s each: about ${minutes} min in all, seed ${seed}\n`);
 const rows = [];
 for (const target of chosen) {
   const { runs, fault, kept } = await fuzz(target);
