@@ -7,6 +7,7 @@ import { root } from "../scripts/run.js";
 interface Job {
   readonly permissions?: Record<string, string>;
   readonly needs?: string | readonly string[];
+  readonly strategy?: { readonly matrix: Readonly<Record<string, readonly string[]>> };
   readonly steps: readonly { uses?: string; run?: string; with?: Record<string, unknown> }[];
 }
 interface Workflow {
@@ -46,6 +47,16 @@ describe.each(readdirSync(folder))("the workflow %s", (file) => {
   test("puts no expression into a shell", () => {
     for (const { run } of steps) expect(run ?? "").not.toContain("${{");
   });
+});
+
+test("every change is tried on the oldest Node.js that is supported, and on that of the images", () => {
+  const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const image = /^ARG NODE=node:(\d+)\./m.exec(readFileSync(join(root, "deploy/docker/Dockerfile"), "utf8"));
+  const { strategy, steps } = workflow("ci.yml").jobs["test"] ?? { steps: [] };
+  expect(strategy?.matrix).toEqual({ node: [engines.node.slice(">=".length), image?.[1]] });
+  expect(steps.map((step) => step.with?.["node-version"])).toContainEqual(
+    expect.stringContaining("matrix.node"),
+  );
 });
 
 test("a release is published by one job, which runs no code of the repository, after everything was checked", () => {
