@@ -42,6 +42,24 @@ test("every package of the repository is published, after those that it depends 
       expect(names.indexOf(name)).toBeLessThan(i);
 });
 
+test("the lock file says of the repository and of every package what its manifest says", () => {
+  const kinds = [
+    "dependencies",
+    "devDependencies",
+    "optionalDependencies",
+    "peerDependencies",
+    "peerDependenciesMeta",
+  ];
+  const said = (manifest: Record<string, unknown>) =>
+    Object.fromEntries(
+      ["name", "version", "engines", ...kinds].flatMap((kind) =>
+        kind in manifest ? [[kind, manifest[kind]]] : [],
+      ),
+    );
+  expect(said(lock[""])).toEqual(said(repository));
+  for (const { folder: own, manifest } of workspace) expect(said(lock[own]), own).toEqual(said(manifest));
+});
+
 describe.each(names)("%s", (name) => {
   test("holds what it needs and nothing else, and tells of no machine", async () => {
     const unpacked = join(folder, name);
