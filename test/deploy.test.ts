@@ -204,6 +204,15 @@ describe("the Dockerfile", () => {
     },
   );
 
+  test.each(programs)("installs the client of Redis that %s takes as an optional peer", (program) => {
+    const manifest = JSON.parse(readFileSync(join(root, `packages/${program}/package.json`), "utf8"));
+    expect(manifest.peerDependenciesMeta.ioredis).toEqual({ optional: true });
+    // --omit=dev leaves out what the lock file marks as "dev", and no more.
+    const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+    expect(packages["node_modules/ioredis"]).toMatchObject({ devOptional: true });
+    expect(packages["node_modules/ioredis"]).not.toHaveProperty("dev");
+  });
+
   test.each(programs)("copies every package that %s needs, and no other", (program) => {
     const needed = new Set<string>();
     const visit = (name: string) => {
