@@ -257,14 +257,26 @@ export class Exchange {
       return adopted;
     }
     if (found === "rate_limited" || found === "relay_capacity") return found;
-    if (found === "here" || found === "relay_store_unavailable") {
+    if (found === "relay_store_unavailable") return this.#lookUp(connection, code);
+    if (found === "here") {
       const joined = this.#sessions.join(code, connection, now());
-      if (typeof joined !== "string") return joined;
-      this.#miss(connection, code);
-      return found === "here" ? joined : found;
+      if (typeof joined === "string") this.#miss(connection, code);
+      return joined;
     }
     rates.recordFailure(connection.address.key, kindOf(code), now());
     return found === "otc_not_found" && this.#sessions.hasExpired(code) ? "otc_expired" : found;
+  }
+
+  /** While nobody else can be asked. Many may have waited for an answer at a time: each is judged by those before it. */
+  #lookUp(connection: Connection, code: string): Session<Peer> | RelayErrorCode {
+    const { rates, now } = this.#parts;
+    const { key } = connection.address;
+    const overuse = rates.overuse("lookUp", key, kindOf(code), now());
+    if (overuse !== undefined) return overuse;
+    const joined = this.#sessions.join(code, connection, now());
+    if (typeof joined !== "string") return joined;
+    rates.recordMiss(key, kindOf(code), now());
+    return "relay_store_unavailable";
   }
 
   #pair(session: Session<Peer>): void {

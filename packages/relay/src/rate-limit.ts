@@ -18,16 +18,20 @@ class Usage {
   readonly openings: SlidingWindow;
   readonly listens: SlidingWindow;
   readonly failures: Readonly<Record<CodeKind, SlidingWindow>>;
+  /** What missed while the other instances could not be asked. */
+  readonly misses: Readonly<Record<CodeKind, SlidingWindow>>;
   readonly limits: { readonly connections: number; readonly sockets: number };
 
   constructor(limits: RelayLimits, scope: "address" | "relay") {
     this.limits = { connections: limits[`${scope}.connections`], sockets: limits[`${scope}.sockets`] };
     this.openings = new SlidingWindow(limits[`${scope}.openings`], lifetimes.window);
     this.listens = new SlidingWindow(limits[`${scope}.listens`], lifetimes.window);
-    this.failures = {
+    const guesses = () => ({
       short: new SlidingWindow(limits[`${scope}.failures`], lifetimes.window),
       long: new SlidingWindow(limits[`${scope}.longFailures`], lifetimes.window),
-    };
+    });
+    this.failures = guesses();
+    this.misses = guesses();
   }
 }
 
@@ -38,6 +42,8 @@ const exhausted = {
   listen: (usage: Usage, now: number, kind: CodeKind) =>
     usage.listens.isFull(now) || usage.failures[kind].isFull(now),
   connect: (usage: Usage, now: number, kind: CodeKind) => usage.failures[kind].isFull(now),
+  lookUp: (usage: Usage, now: number, kind: CodeKind) =>
+    usage.failures[kind].isFull(now) || usage.misses[kind].isFull(now),
 } as const;
 
 /** Counts what each address and the whole relay use, and says when it is too much. Times in milliseconds. */
@@ -80,8 +86,13 @@ export class RateLimits {
     return this.#take("listen", address, now, (usage) => usage.listens.record(now), kind);
   }
 
-  /** Why this may not be said now. Nothing is counted: of `connect`, only what misses is. */
-  overuse(act: "listen" | "connect", address: string, kind: CodeKind, now: number): Overuse | undefined {
+  /** Why this may not be done now. Nothing is counted: of `connect` and `lookUp`, only what misses is. */
+  overuse(
+    act: "listen" | "connect" | "lookUp",
+    address: string,
+    kind: CodeKind,
+    now: number,
+  ): Overuse | undefined {
     return this.#take(act, address, now, () => {}, kind);
   }
 
@@ -94,6 +105,12 @@ export class RateLimits {
   recordFailure(address: string, kind: CodeKind, now: number): void {
     this.#idle.add(address, now);
     this.#each(address, (usage) => usage.failures[kind].record(now));
+  }
+
+  /** A look-up of this instance alone that missed. It is a brake on such look-ups, and on nothing else. */
+  recordMiss(address: string, kind: CodeKind, now: number): void {
+    this.#idle.add(address, now);
+    this.#each(address, (usage) => usage.misses[kind].record(now));
   }
 
   /** Forgets addresses that use nothing and did nothing for a minute. */

@@ -65,12 +65,42 @@ describe("while the shared Redis is", () => {
       expect(instance.log().match(/the shared store is there/g)).toHaveLength(2);
   });
 
-  test("gone, guesses count where they are made", async () => {
-    const { redis, one } = await startInstances();
+  test("gone, guesses count where they are made, and lock nobody out once it is back", async () => {
+    const instances = await startInstances();
+    const { redis, one, other } = instances;
     await redis.kill();
     for (let i = 0; i < 5; i++) expect(await tell(one, "connect", otc)).toEqual(unavailable);
     expect(await tell(one, "connect", otc)).toEqual(error("rate_limited"));
+    await redis.start();
+    await isBack(instances);
+    expect(await tell(other, "listen", otc)).toMatchObject({ type: "listening" });
+    expect(await tell(one, "connect", otc)).toEqual(found);
+    await redis.kill();
+    expect(await tell(one, "connect", "999999")).toEqual(error("rate_limited"));
   });
+
+  test.each([
+    ["one address", ["rate_limited", 5], () => "10.0.0.1"],
+    ["many addresses", ["relay_capacity", 20], (i: number) => `10.0.0.${i + 1}`],
+  ] as const)(
+    "stopped, no more guesses of %s at a time are looked up than may miss",
+    async (_, [refusal, most], from) => {
+      const { redis, one } = await startInstances({ trustProxy: 1, limits: { "relay.failures": 20 } });
+      const listener = await Device.open(one.url, "10.0.1.1");
+      await listener.ask({ type: "listen", otc });
+      const guessers = await Promise.all(
+        Array.from({ length: most + 5 }, (_, i) => Device.open(one.url, from(i))),
+      );
+      redis.pause();
+      // The right code comes last.
+      for (const [i, guesser] of guessers.entries())
+        guesser.say({ type: "connect", otc: i === guessers.length - 1 ? otc : String(100_000 + i) });
+      const answers = await Promise.all(guessers.map((guesser) => guesser.next()));
+      expect(answers).toEqual(guessers.map((_, i) => (i < most ? unavailable : error(refusal))));
+      expect(listener.unread).toEqual([]);
+      redis.resume();
+    },
+  );
 
   test("not there yet, a relay starts and says so", async () => {
     const relay = await startRelay({ redisUrl: "redis://user:secret@127.0.0.1:1" });
