@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  base64Length,
   concatBytes,
   decodeUtf8,
   fromBase64,
   fromBase64Url,
+  isBase64,
   toBase64,
   toBase64Url,
   toHex,
@@ -37,6 +39,8 @@ describe("base64 and base64url", () => {
       fc.property(text, (value) => {
         const standard = fromBase64(value);
         if (standard !== undefined) expect(toBase64(standard)).toBe(value);
+        expect(isBase64(value)).toBe(standard !== undefined);
+        if (standard !== undefined) expect(base64Length(value)).toBe(standard.length);
         const url = fromBase64Url(value);
         if (url !== undefined) expect(toBase64Url(url)).toBe(value);
       }),
@@ -66,6 +70,7 @@ describe("base64 and base64url", () => {
     ["", [], []],
     ["AAA\u0100", undefined, undefined],
   ])("read %j as %j and as %j", (text, standard, url) => {
+    expect(isBase64(text)).toBe(standard !== undefined);
     expect(fromBase64(text)).toEqual(standard && Uint8Array.from(standard));
     expect(fromBase64Url(text)).toEqual(url && Uint8Array.from(url));
   });

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { ClientAddress } from "@authmesh/core";
 import {
+  type CarriedData,
   type ClientMessage,
   formatRelayMessage,
   type RelayChallenge,
@@ -73,7 +74,7 @@ export class Connection implements Peer {
     this.send({ type: "peer_found" });
   }
 
-  send(message: RelayMessage): void {
+  send(message: RelayMessage<CarriedData>): void {
     this.#socket.send(formatRelayMessage(message));
   }
 

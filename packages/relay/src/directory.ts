@@ -1,4 +1,4 @@
-import type { DataMessage, DoneMessage, RelayErrorCode } from "@authmesh/core";
+import type { CarriedData, DoneMessage, RelayErrorCode } from "@authmesh/core";
 import type { Outcome } from "./metrics.js";
 import type { Peer } from "./peer.js";
 import type { CodeKind } from "./rate-limit.js";
@@ -11,7 +11,7 @@ export type Found = "here" | Peer | RelayErrorCode;
 export interface DirectoryEvents {
   /** Somebody at another instance answered a code that waits here. Returns whether it still waited. */
   joined(session: Session<Peer>, connector: Peer): boolean;
-  said(peer: Peer, message: DataMessage | DoneMessage): void;
+  said(peer: Peer, message: CarriedData | DoneMessage): void;
   /** The other instance ended the session, or cannot be heard any more. */
   left(peer: Peer, reason: Outcome): void;
   /** A code that waits here is somebody else's by now. */

@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import type { ClientAddress } from "@authmesh/core";
 import {
+  base64Length,
+  type CarriedData,
   type ClientMessage,
   drawChallenge,
   type Failure,
@@ -69,8 +71,7 @@ export class Exchange {
   open(): Promise<void> {
     return this.#parts.directory.open({
       joined: (session, connector) => this.#join(session, connector),
-      said: (peer, message) =>
-        message.type === "data" ? this.#forward(peer, message.payload) : this.#finish(peer),
+      said: (peer, message) => (message.type === "data" ? this.#forward(peer, message) : this.#finish(peer)),
       left: (peer, reason) => this.#leave(peer, reason),
       superseded: (session) => this.#supersede(session),
     });
@@ -139,7 +140,7 @@ export class Exchange {
     if (refusal !== undefined) this.#refuse(connection, refusal);
   }
 
-  #handle(connection: Connection, message: ClientMessage | Failure): RelayErrorCode | undefined {
+  #handle(connection: Connection, message: ClientMessage<CarriedData> | Failure): RelayErrorCode | undefined {
     if (!("type" in message) || !expected[connection.phase].includes(message.type)) return "bad_message";
     switch (message.type) {
       case "listen":
@@ -148,7 +149,7 @@ export class Exchange {
       case "work":
         return this.#judge(connection, message.answer);
       case "data":
-        return this.#forward(connection, message.payload);
+        return this.#forward(connection, message);
       case "done":
         return this.#finish(connection);
     }
@@ -304,13 +305,13 @@ export class Exchange {
     if (listener instanceof Connection) this.#refuse(listener, "otc_in_use");
   }
 
-  #forward(from: Peer, payload: Uint8Array): undefined {
+  #forward(from: Peer, message: CarriedData): undefined {
     const { limits, metrics } = this.#parts;
     const peer = peerOf(from);
     if (peer === undefined) return;
-    peer.send({ type: "data", payload });
+    peer.send(message);
     metrics.add("messages_forwarded_total", "");
-    metrics.add("bytes_forwarded_total", "", payload.length);
+    metrics.add("bytes_forwarded_total", "", base64Length(message.payload));
     if (peer.bytesWaiting > limits["socket.buffered"]) this.#drop(peer, "slow_reader");
   }
 

@@ -1,4 +1,4 @@
-import type { DataMessage, DoneMessage } from "@authmesh/core";
+import type { CarriedData, DoneMessage } from "@authmesh/core";
 import type { Outcome } from "./metrics.js";
 import type { Session } from "./session-registry.js";
 
@@ -11,7 +11,7 @@ export interface Peer {
   readonly bytesWaiting: number;
   /** Tells it that the other side is there. */
   meet(): void;
-  send(message: DataMessage | DoneMessage): void;
+  send(message: CarriedData | DoneMessage): void;
   /** Tells it why its session ended, if it does not know. */
   close(reason: Outcome): void;
   /** Ends it at once, for a peer that no word would reach. */

@@ -1,4 +1,4 @@
-import { toBase64Url } from "@authmesh/core";
+import { formatRelayMessage, maxFrameBytes, maxPayloadBytes, toBase64, toBase64Url } from "@authmesh/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -12,7 +12,11 @@ const head = { session: id, place: fc.nat(999_999_999) };
 const message: fc.Arbitrary<InstanceMessage> = fc.oneof(
   fc.record({ ...head, type: fc.constant("joined" as const), instance: id, talk: id }),
   fc.record({ ...head, type: fc.constant("accepted" as const), instance: id }),
-  fc.record({ ...head, type: fc.constant("data" as const), payload: fc.uint8Array({ maxLength: 200 }) }),
+  fc.record({
+    ...head,
+    type: fc.constant("data" as const),
+    payload: fc.uint8Array({ maxLength: 200 }).map(toBase64),
+  }),
   fc.record({ ...head, type: fc.constant("done" as const) }),
   fc.record({
     ...head,
@@ -39,6 +43,17 @@ describe("a message between instances", () => {
       fc.property(fc.oneof(fc.string(), broken), (text) => {
         const read = parseInstanceMessage(text);
         if (read !== undefined) expect(parseInstanceMessage(formatInstanceMessage(read))).toEqual(read);
+      }),
+    );
+  });
+
+  test("that a device is told fits a frame", () => {
+    const payload = fc.nat(24_000).map((groups) => "A".repeat(4 * groups));
+    fc.assert(
+      fc.property(id, payload, (session, data) => {
+        const read = parseInstanceMessage(`${session} 1 data ${data}`);
+        expect(read !== undefined).toBe(data.length <= (maxPayloadBytes / 3) * 4);
+        if (read?.type === "data") expect(formatRelayMessage(read).length).toBeLessThanOrEqual(maxFrameBytes);
       }),
     );
   });

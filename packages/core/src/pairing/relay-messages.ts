@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonValue } from "../canonical-json.js";
-import { fromBase64, toBase64 } from "../encoding.js";
+import { fromBase64, isBase64, toBase64 } from "../encoding.js";
 import { type ErrorCode, type Failure, failure } from "../errors.js";
 import { isOneTimeCode } from "./one-time-code.js";
 
@@ -9,24 +9,26 @@ export const maxFrameBytes = 65_536;
 /** The largest payload whose `data` message still fits a frame, in bytes. */
 export const maxPayloadBytes = Math.floor((maxFrameBytes - '{"type":"data","payload":""}'.length) / 4) * 3;
 
+const maxPayloadText = (maxPayloadBytes / 3) * 4;
+
 /** No code waits longer than this for the other side, in seconds. */
 const maxExpirySeconds = 86_400;
 
-/** What a device says to a relay (docs/protocol.md, section 6). */
-export type ClientMessage =
+/** What a device says to a relay (docs/protocol.md, section 6); the relay reads `CarriedData` for `DataMessage`. */
+export type ClientMessage<Data = DataMessage> =
   | { readonly type: "listen"; readonly otc: string }
   | { readonly type: "connect"; readonly otc: string }
   /** What `challenge` asks for (section 6.8). */
   | { readonly type: "work"; readonly answer: number }
-  | DataMessage
+  | Data
   | DoneMessage;
 
-/** What a relay says to a device. `error` is the last message of its socket; the relay closes it. */
-export type RelayMessage =
+/** What a relay says to a device; the relay writes `CarriedData` for `DataMessage`. `error` is the last message of its socket; the relay closes it. */
+export type RelayMessage<Data = DataMessage> =
   | { readonly type: "listening" /** Seconds. */; readonly expiresIn: number }
   | { readonly type: "peer_found" }
   | RelayChallenge
-  | DataMessage
+  | Data
   | DoneMessage
   | { readonly type: "error"; readonly code: RelayErrorCode };
 
@@ -46,6 +48,12 @@ export const maxWorkBits = 20;
 export interface DataMessage {
   readonly type: "data";
   readonly payload: Uint8Array;
+}
+
+/** The same at a relay, which hands it on as it came: base64 that is canonical and within the bound, not decoded. */
+export interface CarriedData {
+  readonly type: "data";
+  readonly payload: string;
 }
 
 /** The sender needs nothing further: the relay hands this on and closes both sockets. */
@@ -104,21 +112,20 @@ type Readers<Message extends { readonly type: string }> = {
   ) => Extract<Message, { readonly type: Type }> | undefined;
 };
 
-const shared = {
-  data({ payload }: Members): DataMessage | undefined {
-    const bytes = typeof payload === "string" ? fromBase64(payload) : undefined;
-    return bytes && bytes.length <= maxPayloadBytes ? { type: "data", payload: bytes } : undefined;
-  },
-  done: (): DoneMessage => ({ type: "done" }),
-};
+/** Whether it is canonical base64 of at most `maxPayloadBytes`. */
+export const isCarriedPayload = (payload: unknown): payload is string =>
+  typeof payload === "string" && payload.length <= maxPayloadText && isBase64(payload);
+
+const done = (): DoneMessage => ({ type: "done" });
 
 const isCode = (otc: unknown): otc is string => typeof otc === "string" && isOneTimeCode(otc);
 
-const clientReaders: Readers<ClientMessage> = {
+const clientReaders: Readers<ClientMessage<CarriedData>> = {
   listen: ({ otc }) => (isCode(otc) ? { type: "listen", otc } : undefined),
   connect: ({ otc }) => (isCode(otc) ? { type: "connect", otc } : undefined),
   work: ({ answer }) => (isCount(answer) ? { type: "work", answer } : undefined),
-  ...shared,
+  data: ({ payload }) => (isCarriedPayload(payload) ? { type: "data", payload } : undefined),
+  done,
 };
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
@@ -139,7 +146,11 @@ const relayReaders: Readers<RelayMessage> = {
     const known = relayErrorCodes.find((candidate) => candidate === code);
     return known && { type: "error", code: known };
   },
-  ...shared,
+  data({ payload }) {
+    const bytes = typeof payload === "string" ? fromBase64(payload) : undefined;
+    return bytes && bytes.length <= maxPayloadBytes ? { type: "data", payload: bytes } : undefined;
+  },
+  done,
 };
 
 /**
@@ -147,7 +158,7 @@ const relayReaders: Readers<RelayMessage> = {
  *
  * @returns the message, or the failure `bad_message`; a message has a `type`, a failure has none
  */
-export const parseClientMessage = (text: string): ClientMessage | Failure =>
+export const parseClientMessage = (text: string): ClientMessage<CarriedData> | Failure =>
   read(text, clientReaders) ?? failure("bad_message");
 
 /**
@@ -159,10 +170,12 @@ export const parseRelayMessage = (text: string): RelayMessage | Failure =>
   read(text, relayReaders) ?? failure("relay_protocol_error");
 
 /** The text frame of a message to a relay. @throws TypeError for a payload over `maxPayloadBytes` */
-export const formatClientMessage = (message: ClientMessage): string => format(message);
+export const formatClientMessage = (message: ClientMessage<DataMessage | CarriedData>): string =>
+  format(message);
 
 /** The text frame of a message to a device. @throws TypeError for a payload over `maxPayloadBytes` */
-export const formatRelayMessage = (message: RelayMessage): string => format(message);
+export const formatRelayMessage = (message: RelayMessage<DataMessage | CarriedData>): string =>
+  format(message);
 
 function read<Message extends { readonly type: string }>(
   text: string,
@@ -184,10 +197,9 @@ function parseObject(text: string): Members | undefined {
   }
 }
 
-function format(message: ClientMessage | RelayMessage): string {
+function format(message: ClientMessage | RelayMessage | CarriedData): string {
   if (message.type !== "data") return JSON.stringify(message);
-  if (message.payload.length > maxPayloadBytes) {
-    throw new TypeError(`A payload has at most ${maxPayloadBytes} bytes.`);
-  }
-  return `{"type":"data","payload":"${toBase64(message.payload)}"}`;
+  const payload = typeof message.payload === "string" ? message.payload : toBase64(message.payload);
+  if (payload.length > maxPayloadText) throw new TypeError(`A payload has at most ${maxPayloadBytes} bytes.`);
+  return `{"type":"data","payload":"${payload}"}`;
 }

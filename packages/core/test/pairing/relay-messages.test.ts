@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { toBase64 } from "../../src/encoding.js";
 import { lookUp } from "../../src/errors.js";
 import {
   type ClientMessage,
@@ -103,7 +104,8 @@ const refusedFromRelays: readonly [string, string][] = [
 
 describe("messages between a device and a relay", () => {
   test.each(clientMessages)("a device's message survives the wire: $type $otc", (message) => {
-    expect(parseClientMessage(formatClientMessage(message))).toEqual(message);
+    const carried = message.type === "data" ? { ...message, payload: toBase64(message.payload) } : message;
+    expect(parseClientMessage(formatClientMessage(message))).toEqual(carried);
   });
 
   test.each(relayMessages)("a relay's message survives the wire: $type $code", (message) => {
@@ -116,6 +118,15 @@ describe("messages between a device and a relay", () => {
     expect(formatRelayMessage({ type: "error", code: "otc_in_use" })).toBe(
       '{"type":"error","code":"otc_in_use"}',
     );
+  });
+
+  test("a relay hands a payload on as it came, and it still fits", () => {
+    const largest = toBase64(new Uint8Array(maxPayloadBytes).fill(7));
+    for (const text of ["", "AAEC+v8=", largest]) {
+      const carried = { type: "data", payload: text } as const;
+      expect(parseClientMessage(formatRelayMessage(carried))).toEqual(carried);
+    }
+    expect(() => formatRelayMessage({ type: "data", payload: `${largest}AAAA` })).toThrow(TypeError);
   });
 
   test("members a type does not have are dropped", () => {
@@ -141,7 +152,7 @@ describe("messages between a device and a relay", () => {
     const text = formatRelayMessage({ type: "data", payload: largest });
     expect(text.length).toBeLessThanOrEqual(maxFrameBytes);
     expect(maxFrameBytes - text.length).toBeLessThan(4);
-    expect(parseClientMessage(text)).toEqual({ type: "data", payload: largest });
+    expect(parseClientMessage(text)).toEqual({ type: "data", payload: toBase64(largest) });
     expect(() => formatClientMessage({ type: "data", payload: new Uint8Array(maxPayloadBytes + 1) })).toThrow(
       TypeError,
     );

@@ -1,4 +1,4 @@
-import { fromBase64, maxFrameBytes, toBase64 } from "@authmesh/core";
+import { type CarriedData, isCarriedPayload, maxFrameBytes } from "@authmesh/core";
 
 /** Why an instance ends a session whose other side is elsewhere. */
 export type EndReason = "peer_left" | "session_expired";
@@ -16,7 +16,7 @@ export type InstanceWord =
   | { readonly type: "joined"; readonly instance: string; readonly talk: string }
   /** The code waited at `instance`, and the two have met. */
   | { readonly type: "accepted"; readonly instance: string }
-  | { readonly type: "data"; readonly payload: Uint8Array }
+  | CarriedData
   | { readonly type: "done" }
   | { readonly type: "ended"; readonly reason: EndReason };
 
@@ -31,10 +31,7 @@ const readers: Readonly<Record<InstanceWord["type"], (rest: string) => InstanceW
     return fits ? { type: "joined", instance, talk } : undefined;
   },
   accepted: (instance) => (idFormat.test(instance) ? { type: "accepted", instance } : undefined),
-  data(rest) {
-    const payload = fromBase64(rest);
-    return payload && { type: "data", payload };
-  },
+  data: (payload) => (isCarriedPayload(payload) ? { type: "data", payload } : undefined),
   done: (rest) => (rest === "" ? { type: "done" } : undefined),
   ended(rest) {
     const reason = reasons.find((candidate) => candidate === rest);
@@ -62,7 +59,7 @@ function restOf(word: InstanceWord): string {
     case "accepted":
       return word.instance;
     case "data":
-      return toBase64(word.payload);
+      return word.payload;
     case "done":
       return "";
     case "ended":

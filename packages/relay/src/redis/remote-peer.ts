@@ -1,4 +1,4 @@
-import type { DataMessage, DoneMessage } from "@authmesh/core";
+import type { CarriedData, DoneMessage } from "@authmesh/core";
 import type { Outcome } from "../metrics.js";
 import type { Peer } from "../peer.js";
 import type { Session } from "../session-registry.js";
@@ -54,7 +54,7 @@ export class RemotePeer implements Peer {
   /** Its own instance tells it. */
   meet(): void {}
 
-  send(message: DataMessage | DoneMessage): void {
+  send(message: CarriedData | DoneMessage): void {
     this.say(message);
   }
 

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import {
   type ClientMessage,
   formatRelayMessage,
+  fromBase64,
   parseClientMessage,
   type RelayMessage,
 } from "@authmesh/core";
@@ -90,7 +91,10 @@ export async function startHostileRelay(
       const from = socket === sockets.target ? "target" : "controller";
       const to = from === "target" ? "controller" : "target";
       if (message.type === "data") {
-        carrying = carry({ from, to, index: sent++, payload: message.payload }, relay);
+        carrying = carry(
+          { from, to, index: sent++, payload: fromBase64(message.payload) as Uint8Array },
+          relay,
+        );
       } else if (message.type !== "done" && greet(message, relay)) greetings[message.type]?.(socket);
     });
     // As the real one does, so that no side waits for a peer that is gone.

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { type ClientMessage, parseClientMessage, workIsDone } from "@authmesh/core";
+import { type CarriedData, type ClientMessage, parseClientMessage, workIsDone } from "@authmesh/core";
 import type { OpenIdentity } from "@authmesh/keystore";
 import { invite, listen, type PairingEvent } from "@authmesh/sdk/pairing";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -30,11 +30,11 @@ const ask = (relay: string, signal?: AbortSignal): Promise<Ended> =>
 
 /** A relay that answers the n-th message with the n-th of what it says, `undefined` with nothing; and what it heard. */
 async function startScriptedRelay(...script: readonly (object | undefined)[]) {
-  const heard: ClientMessage[] = [];
+  const heard: ClientMessage<CarriedData>[] = [];
   const sockets: WebSocket[] = [];
   const server = await startWebSocketServer((socket, text) => {
     const said = script[heard.length];
-    heard.push(parseClientMessage(text) as ClientMessage);
+    heard.push(parseClientMessage(text) as ClientMessage<CarriedData>);
     sockets.push(socket);
     if (said !== undefined) socket.send(JSON.stringify(said));
   });
