@@ -233,9 +233,17 @@ export class RedisDirectory implements Directory {
   #hear(text: string): void {
     const message = parseInstanceMessage(text);
     if (message === undefined) return;
-    if (message.type === "joined") this.#join(message);
-    else if (message.type === "accepted") this.#accept(message);
-    else this.#hearPeer(message);
+    try {
+      if (message.type === "joined") this.#join(message);
+      else if (message.type === "accepted") this.#accept(message);
+      else this.#hearPeer(message);
+    } catch (error) {
+      // Thrown into the event of a library it would end the process, and with it everybody's session.
+      const reason = error instanceof Error ? error.name : typeof error;
+      this.#options.logger.error({ reason, type: message.type }, "a message of another instance failed");
+      const remote = this.#remotes.get(message.type === "joined" ? message.talk : message.session);
+      if (remote !== undefined) this.#lose(remote);
+    }
   }
 
   #hearPeer(message: Exclude<InstanceMessage, { type: "joined" | "accepted" }>): void {

@@ -1,0 +1,79 @@
+import { toBase64Url } from "@authmesh/core";
+import { Redis } from "ioredis";
+import { pino } from "pino";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { RedisServer } from "../../../test/fixtures/redis-server.js";
+import type { DirectoryEvents } from "../src/directory.js";
+import { completeLimits } from "../src/limits.js";
+import type { Peer } from "../src/peer.js";
+import { RedisDirectory } from "../src/redis/redis-directory.js";
+import type { Session } from "../src/session-registry.js";
+
+const prefix = "{amesh-relay}:";
+
+/** A directory of its own Redis, and what it logs. */
+async function openDirectory(events: Partial<DirectoryEvents> = {}) {
+  const redis = await RedisServer.start(onTestFinished);
+  const client = new Redis(redis.url);
+  onTestFinished(() => client.disconnect());
+  const log: string[] = [];
+  const directory = new RedisDirectory({
+    url: redis.url,
+    prefix,
+    limits: completeLimits({}),
+    logger: pino({}, { write: (line: string) => void log.push(line) }),
+    now: () => 0,
+    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  });
+  await directory.open({
+    joined: () => true,
+    said: () => undefined,
+    left: () => undefined,
+    superseded: () => undefined,
+    ...events,
+  });
+  onTestFinished(() => directory.close());
+  return { redis, client, directory, log };
+}
+
+/** A side of a session that says nothing. */
+const silent: Peer = {
+  session: undefined,
+  network: undefined,
+  bytesWaiting: 0,
+  meet() {},
+  send() {},
+  close() {},
+  drop() {},
+};
+const sessionOf = (code: string): Session<Peer> => ({
+  code,
+  listener: silent,
+  connector: undefined,
+  latecomers: 0,
+});
+
+describe("a message of another instance that fails", () => {
+  test("ends its session and nothing else, and is logged without what it held", async () => {
+    const left = vi.fn();
+    const said = (): never => {
+      throw new RangeError("AAAA");
+    };
+    const { client, directory, log } = await openDirectory({ said, left });
+    await new Promise((settle) => directory.claim(sessionOf("482916"), "127.0.0.1", settle));
+    const [at = "", session = ""] = await client.hmget(`${prefix}code:482916`, "at", "session");
+    const [instance = "", talk = ""] = [1, 2].map((byte) => toBase64Url(new Uint8Array(16).fill(byte)));
+    const other = client.duplicate();
+    onTestFinished(() => other.disconnect());
+    const heard: string[] = [];
+    other.on("message", (_channel, text) => heard.push(text));
+    await other.subscribe(`${prefix}to:${instance}`);
+    for (const text of [`${session} 0 joined ${instance},${talk}`, `${talk} 1 data AAAA`])
+      await client.publish(`${prefix}to:${at}`, text);
+    await expect.poll(() => heard).toEqual([`${talk} 0 accepted ${at}`, `${talk} 1 ended peer_left`]);
+    expect(left).toHaveBeenCalledOnce();
+    expect(directory).toMatchObject({ state: "up", across: 0 });
+    expect(log.filter((line) => line.includes("failed"))).toEqual([expect.stringContaining("RangeError")]);
+    expect(log.join()).not.toContain("AAAA");
+  });
+});
