@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { toBase64Url } from "@authmesh/core";
 import { Redis } from "ioredis";
 import { pino } from "pino";
@@ -6,7 +7,9 @@ import { RedisServer } from "../../../test/fixtures/redis-server.js";
 import type { DirectoryEvents } from "../src/directory.js";
 import { completeLimits } from "../src/limits.js";
 import type { Peer } from "../src/peer.js";
+import { openConnections } from "../src/redis/open-connections.js";
 import { RedisDirectory } from "../src/redis/redis-directory.js";
+import { RedisLink } from "../src/redis/redis-link.js";
 import type { Session } from "../src/session-registry.js";
 
 const prefix = "{amesh-relay}:";
@@ -75,5 +78,53 @@ describe("a message of another instance that fails", () => {
     expect(directory).toMatchObject({ state: "up", across: 0 });
     expect(log.filter((line) => line.includes("failed"))).toEqual([expect.stringContaining("RangeError")]);
     expect(log.join()).not.toContain("AAAA");
+  });
+});
+
+/** Keeps the event loop from turning. */
+function stall(milliseconds: number): void {
+  const until = performance.now() + milliseconds;
+  while (performance.now() < until);
+}
+
+describe("a Redis whose answer is there", () => {
+  test("is not taken for gone by an instance that was too busy to read it", async () => {
+    const { directory, log } = await openDirectory();
+    const found = new Promise((settle) => directory.find("482916", "127.0.0.1", settle));
+    stall(1_300);
+    expect(await found).toBe("otc_not_found");
+    expect(directory.state).toBe("up");
+    expect(log.filter((line) => line.includes("gone"))).toEqual([]);
+  });
+});
+
+describe("a Redis that is slow", () => {
+  /** Answers after 600 ms. */
+  const source = `
+    local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+    local begin = now()
+    while now() - begin < 600 do end
+    return { 1, 0, 0, 'done' }`;
+  const slow = { source, sha: createHash("sha1").update(source).digest("hex") };
+
+  test("is not gone while it answers others", async () => {
+    const redis = await RedisServer.start(onTestFinished);
+    const down = vi.fn();
+    const connections = await openConnections(redis.url);
+    const link = await new Promise<RedisLink>((resolve) => {
+      const made = new RedisLink(connections, "to:test", {
+        probe: async () => undefined,
+        up: () => resolve(made),
+        down,
+        forgot: () => undefined,
+        heard: () => undefined,
+        heat: () => undefined,
+      });
+    });
+    onTestFinished(() => link.close("instance:test"));
+    await connections.commands.script("LOAD", source);
+    const asked = [1, 2, 3].map(() => link.ask(slow, [], []));
+    expect(await Promise.all(asked)).toMatchObject([{ word: "done" }, { word: "done" }, { word: "done" }]);
+    expect(down).not.toHaveBeenCalled();
   });
 });

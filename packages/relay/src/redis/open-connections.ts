@@ -10,7 +10,7 @@ export interface Connections {
 /** Milliseconds in which a connection must come to be. */
 const connectMs = 2_000;
 /** Milliseconds without an answer after which a connection is given up, and another one made. */
-const silenceMs = 3_000;
+const silenceMs = 5_000;
 const reconnectMs = (attempts: number): number => Math.min(50 * 2 ** Math.min(attempts, 5), 1_000);
 
 /** Begins to connect, and goes on trying. @throws AmeshError `package_missing` */

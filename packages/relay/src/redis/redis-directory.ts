@@ -8,6 +8,7 @@ import { type CodeKind, kindOf } from "../rate-limit.js";
 import { lifeOf, maxLatecomers, type Session } from "../session-registry.js";
 import { type InstanceMessage, parseInstanceMessage } from "./instance-message.js";
 import { openConnections } from "./open-connections.js";
+import { actAfter } from "./patience.js";
 import { answerMs, RedisLink, type Reply } from "./redis-link.js";
 import { RemotePeer } from "./remote-peer.js";
 import { beatScript, claimScript, findScript, missScript, releaseScript, type Script } from "./scripts.js";
@@ -97,11 +98,10 @@ export class RedisDirectory implements Directory {
   find(code: string, address: string, settle: (found: Found) => void): void {
     const talk = this.#drawId();
     const answer = (found: Found): void => {
-      clearTimeout(timer);
+      stop();
       if (this.#finds.delete(talk)) settle(found);
     };
-    const timer = setTimeout(answer, answerMs, "relay_store_unavailable");
-    timer.unref();
+    const stop = actAfter(answerMs, () => answer("relay_store_unavailable"));
     this.#finds.set(talk, answer);
     const args = [address, kindOf(code), String(maxLatecomers), talk];
     this.#ask(findScript, [this.#codeKey(code)], args).then(

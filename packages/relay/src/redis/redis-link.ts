@@ -1,5 +1,6 @@
 import { AmeshError, outageReason } from "@authmesh/core";
 import type { Connections } from "./open-connections.js";
+import { actAfter } from "./patience.js";
 import type { Script } from "./scripts.js";
 
 /** What a script answered. */
@@ -24,7 +25,7 @@ export interface LinkEvents {
   heat(short: number, long: number): void;
 }
 
-/** Milliseconds that Redis has for an answer. */
+/** Milliseconds that Redis has for an answer, from the last word that it said. */
 export const answerMs = 1_000;
 
 /** What may wait for answers at a time; what is beyond is refused. Pairs that talk much leave room for codes. */
@@ -32,8 +33,8 @@ const most = { commands: 10_000, bytes: 33_554_432 };
 const shareOfPublishing = 1 / 2;
 
 /**
- * This instance's way to Redis: a connection for commands and one that listens. When one of them is lost or an answer
- * does not come in time, Redis counts as gone, until both are there and the probe was answered.
+ * This instance's way to Redis: a connection for commands and one that listens. When one of them is lost, or an answer
+ * does not come while nothing else comes, Redis counts as gone, until both are there and the probe was answered.
  */
 export class RedisLink {
   readonly #connections: Connections;
@@ -44,6 +45,8 @@ export class RedisLink {
   #probing: Promise<void> | undefined;
   #commands = 0;
   #bytes = 0;
+  /** How much came over each connection. */
+  readonly #heard = { commands: 0, subscriber: 0 };
   /** How often Redis heard from this instance, as it counts. */
   #told = 0;
 
@@ -66,6 +69,7 @@ export class RedisLink {
       this.#listening = false;
     });
     subscriber.on("message", (_channel, text) => {
+      this.#heard.subscriber++;
       if (this.isUp) events.heard(text);
     });
   }
@@ -119,7 +123,10 @@ export class RedisLink {
   async #probe(): Promise<void> {
     if (!this.#listening) return;
     try {
-      await Promise.all([this.#events.probe(), this.#inTime(this.#connections.subscriber.ping())]);
+      await Promise.all([
+        this.#events.probe(),
+        this.#inTime("subscriber", this.#connections.subscriber.ping()),
+      ]);
     } catch {
       return;
     }
@@ -131,7 +138,7 @@ export class RedisLink {
   async #subscribe(): Promise<void> {
     const { subscriber } = this.#connections;
     try {
-      await this.#inTime(subscriber.subscribe(this.#channel));
+      await this.#inTime("subscriber", subscriber.subscribe(this.#channel));
       this.#listening = true;
       await this.probe();
     } catch {
@@ -150,26 +157,29 @@ export class RedisLink {
       this.#commands--;
       this.#bytes -= bytes;
     });
-    return this.#inTime(answer);
+    return this.#inTime("commands", answer);
   }
 
-  async #inTime(answer: Promise<unknown>): Promise<unknown> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new AmeshError("relay_store_unavailable", "no answer in time")),
-        answerMs,
-      );
-      timer.unref();
+  async #inTime(over: keyof Connections, answer: Promise<unknown>): Promise<unknown> {
+    let stop = (): void => {};
+    const silence = new Promise<never>((_, reject) => {
+      const listen = (heard: number): void => {
+        stop = actAfter(answerMs, () => {
+          // Answers come in their order: behind others this one may be on its way.
+          if (this.#heard[over] !== heard) listen(this.#heard[over]);
+          else reject(new AmeshError("relay_store_unavailable", "no answer in time"));
+        });
+      };
+      listen(this.#heard[over]);
     });
     try {
-      return await Promise.race([answer, late]);
+      return await Promise.race([answer.finally(() => this.#heard[over]++), silence]);
     } catch (error) {
       if (error instanceof Error && error.message.startsWith("NOSCRIPT")) throw new UnknownScript();
       this.#fall(outageReason(error));
       throw new AmeshError("relay_store_unavailable");
     } finally {
-      clearTimeout(timer);
+      stop();
     }
   }
 
