@@ -146,6 +146,15 @@ describe("two instances that share a Redis", () => {
     expect(await tell(other, "connect", otc)).toEqual(error("rate_limited"));
   });
 
+  test("count nothing that lies ahead of a clock of Redis that was set back", async () => {
+    const { one, client } = await startInstances();
+    const ahead = Array.from({ length: 10 }, () => Date.now() + 3_600_000);
+    for (const what of ["listens", "failures:short"])
+      for (const scope of ["127.0.0.1", "all"]) await client.lpush(`${prefix}${what}:${scope}`, ...ahead);
+    for (let i = 0; i < 5; i++) expect(await tell(one, "connect", otc)).toEqual(error("otc_not_found"));
+    expect(await tell(one, "listen", otc)).toEqual(error("rate_limited"));
+  });
+
   test("cut a slow reader where it is, and tell the other side", async () => {
     const instances = await startInstances({
       limits: { "socket.buffered": 65_536, "socket.bytes": 100_000_000 },

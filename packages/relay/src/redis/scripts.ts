@@ -20,10 +20,11 @@ local limits = {
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- The times of the last events, the newest first: whether so many of them lie in the last minute.
+-- The times of the last events, the newest first: whether so many of them lie in the last minute. What lies ahead was
+-- recorded before the clock was set back.
 local function used(what, scope, count)
   local oldest = redis.call('LINDEX', prefix .. what .. ':' .. scope, count - 1)
-  return oldest and now - oldest < 60000
+  return oldest and now - oldest >= 0 and now - oldest < 60000
 end
 
 local function full(what, scope)
