@@ -128,3 +128,24 @@ describe("a Redis that is slow", () => {
     expect(down).not.toHaveBeenCalled();
   });
 });
+
+describe("codes that are claimed again", () => {
+  test("go to Redis fifty at a time", async () => {
+    const { client, directory } = await openDirectory();
+    const codes = Array.from({ length: 120 }, (_, i) => String(100_000 + i));
+    await Promise.all(
+      codes.map(
+        (code, i) => new Promise((settle) => directory.claim(sessionOf(code), `10.0.0.${i}`, settle)),
+      ),
+    );
+    await client.config("SET", "slowlog-log-slower-than", "0");
+    await client.flushall();
+    directory.sweep();
+    await expect.poll(() => client.exists(...codes.map((code) => `${prefix}code:${code}`))).toBe(120);
+    const noted = (await client.slowlog("GET", -1)) as [number, number, number, string[]][];
+    const keys = noted
+      .filter(([, , , [name]]) => name === "EVALSHA" || name === "EVAL")
+      .map(([, , , [, , count]]) => Number(count) - 1);
+    expect(Math.max(...keys)).toBe(50);
+  });
+});

@@ -35,8 +35,8 @@ interface Claim {
 /** Milliseconds for which Redis keeps a code, and after which one that waits longer is claimed again. */
 const leaseMs = 60_000;
 const renewMs = 20_000;
-/** Codes claimed again by one command. */
-const batch = 500;
+/** Codes claimed again by one command: few, for Redis keeps what slow commands were given. */
+const batch = 50;
 
 /** Instances that share codes, limits and sessions through a Redis (docs/protocol.md, section 6.7). */
 export class RedisDirectory implements Directory {
