@@ -1,7 +1,7 @@
-import { randomInt } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import {
   type ClientMessage,
+  drawPairingCode,
   formatClientMessage,
   parseRelayMessage,
   type RelayMessage,
@@ -44,7 +44,7 @@ export class Pairings {
 
 /** One machine shows a code, the other one enters it; the word that it says then is the end. */
 function meet(url: string): Promise<Outcome> {
-  const otc = String(randomInt(1_000_000)).padStart(6, "0");
+  const otc = drawPairingCode();
   const sockets: WebSocket[] = [];
   return new Promise<Outcome>((resolve) => {
     const open = (
