@@ -11,7 +11,9 @@ const quiet: Recorded = {
   mendedAt: 20_000,
   disturbs: ["api-1"],
   degrades: ["api-1"],
-  revocationSeconds: 1,
+  refuses: { "api-2": ["trust_stale"] },
+  cutsOff: ["gateway"],
+  pushSeconds: 1,
   recoverySeconds: 15,
   calls: [],
   writes: [],
@@ -40,6 +42,7 @@ const refused: Call = { ...accepted, status: 401, code: "unauthorized", decision
 const refusedRow: AuditRow = { ...row, allowed: false };
 const silent: Call = { ...accepted, target: "api-1", status: 0 };
 const revoked: Write = { kind: "revoked", subject: "am_1", acknowledgedAt: 10_500 };
+const byRevoked: Call = { ...refused, purpose: "revoked", sentAt: 15_000 };
 const held: Holding = { pid: 1, residentBytes: 100 << 20, descriptors: 30 };
 const holdings = (holding: Holding) => new Map([["api-2", holding] as const]);
 
@@ -53,6 +56,7 @@ const letIn = "nobody is let in who was revoked, and nothing that was tampered w
 const lost = "nothing that was acknowledged is lost";
 const reasons = "every refusal has a reason, and only what is stopped gives no answer";
 const tells = "what does not work says so, and works again";
+const served = "honest callers are served by whatever the fault does not touch";
 const returns = "memory and sockets return to where they were";
 
 describe("an invariant is kept by", () => {
@@ -61,9 +65,19 @@ describe("an invariant is kept by", () => {
     [
       "a revoked caller that is refused",
       letIn,
-      { calls: [{ ...refused, sentAt: 15_000 }], writes: [revoked] },
+      { calls: [byRevoked], rows: [{ ...refusedRow, reason: "device_revoked" }], writes: [revoked] },
     ],
     ["a revoked caller within the bound", letIn, { calls: [accepted], writes: [revoked] }],
+    [
+      "a revoked caller where the feed is cut off, until a copy is too old",
+      letIn,
+      { calls: [{ ...accepted, target: "gateway", sentAt: 20_500 }], writes: [revoked] },
+    ],
+    [
+      "a revoked caller that is refused for what goes wrong",
+      letIn,
+      { calls: [{ ...byRevoked, code: "trust_stale", decision: undefined }], writes: [revoked] },
+    ],
     ["tampering that is refused", letIn, { calls: [{ ...refused, purpose: "tampered" }] }],
     [
       "what stands in an audit, and is found",
@@ -86,6 +100,13 @@ describe("an invariant is kept by", () => {
       },
     ],
     ["silence of what is stopped", reasons, { calls: [silent] }],
+    [
+      "a refusal of what is stopped",
+      served,
+      { calls: [{ ...refused, target: "api-1", code: "trust_stale", endedAt: 21_000 }] },
+    ],
+    ["a refusal that the fault names", served, { calls: [{ ...refused, code: "trust_stale" }] }],
+    ["silence, which is another's matter", served, { calls: [silent] }],
     ["a part that says that it cannot work, and then that it can", tells, {}],
     [
       "a process that holds a little more",
@@ -135,6 +156,22 @@ describe("an invariant is violated by", () => {
       },
       /jti/,
     ],
+    [
+      "a revoked caller where the feed is cut off, once a copy is too old",
+      letIn,
+      { calls: [{ ...accepted, target: "gateway", sentAt: 20_501 }], writes: [revoked] },
+      /gateway, 10\.5 s: 200/,
+    ],
+    [
+      "a revoked caller that is refused for another reason",
+      letIn,
+      {
+        calls: [byRevoked],
+        rows: [{ ...refusedRow, reason: "replay_detected" }],
+        writes: [revoked],
+      },
+      /by chance \(replay_detected\)/,
+    ],
     ["tampering that is let in", letIn, { calls: [{ ...accepted, purpose: "tampered" }] }, /tampered/],
     ["a 200 in no audit", lost, { calls: [accepted] }, /in no audit/],
     [
@@ -173,6 +210,30 @@ describe("an invariant is violated by", () => {
       reasons,
       { calls: [{ ...silent, sentAt: 5000, endedAt: 5100 }] },
       /no answer/,
+    ],
+    [
+      "a refusal by what the fault does not touch",
+      served,
+      { calls: [{ ...refused, target: "relay", code: "rate_limited" }] },
+      /rate_limited: honest .* at relay/,
+    ],
+    [
+      "a refusal for what the fault does not name",
+      served,
+      { calls: [{ ...refused, code: "audit_unavailable" }] },
+      /audit_unavailable/,
+    ],
+    [
+      "a refusal before the fault",
+      served,
+      { calls: [{ ...refused, code: "trust_stale", sentAt: 9000, endedAt: 9100 }] },
+      /trust_stale/,
+    ],
+    [
+      "what no honest caller may ever get, of what is stopped",
+      served,
+      { calls: [{ ...refused, target: "api-1", code: "bad_message" }] },
+      /bad_message/,
     ],
     [
       "a part that says all the time that it is well",
@@ -222,11 +283,12 @@ describe("an invariant is violated by", () => {
 });
 
 describe("the table", () => {
-  it("tells how long answers were not as before, by the last that honest callers did not get", () => {
+  it("tells how long answers were not as before, by the last that honest callers did not get of what was touched", () => {
     const calls = [
       { ...silent, endedAt: 20_700 },
       { ...silent, endedAt: 15_000 },
       { ...refused, purpose: "replay" as const, endedAt: 29_000 },
+      { ...refused, target: "relay" as const, endedAt: 29_000 },
     ];
     expect([recoveredAfter({ ...quiet, calls }), recoveredAfter(quiet)]).toEqual([700, 0]);
   });

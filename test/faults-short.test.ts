@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { controls } from "./faults/controls.js";
+import { someOfEach } from "./faults/invariants.js";
 import { hangingRedis, killedApi } from "./faults/process-faults.js";
 import { Stage } from "./faults/stage.js";
 import { type Pace, Trials } from "./faults/trial.js";
@@ -22,7 +23,7 @@ describe("under traffic and attack, no promise is broken by", () => {
 
   it.each([killedApi, hangingRedis])("$name", { timeout }, async (fault) => {
     const { accepted, violations } = await trials.run(fault, pace);
-    expect(violations.slice(0, 20)).toEqual([]);
+    expect(someOfEach(violations)).toEqual([]);
     expect(accepted).toBeGreaterThan(pace.rate);
   });
 
@@ -32,7 +33,9 @@ describe("under traffic and attack, no promise is broken by", () => {
     { timeout },
     async (control) => {
       const { violations } = await trials.runWithout(control.without, control.fault, glance);
-      expect(violations.map(({ invariant }) => invariant)).toContain(control.noticedBy);
+      expect(violations.map(({ invariant }) => invariant)).toEqual(
+        expect.arrayContaining([...control.noticedBy]),
+      );
     },
   );
 });

@@ -34,6 +34,8 @@ const followed = without === "feed" ? {} : { authority, account, maxStale };
 const leaked = [];
 /** For requests under way. */
 const drainMs = 3000;
+/** From its start on. */
+const idleMs = 8000;
 const app = express();
 let isStopping = false;
 
@@ -75,6 +77,8 @@ function sayNothing(response) {
   };
 }
 
+const refuse = (response) => response.status(503).json({ error: "trust_stale" });
+
 app.get("/ready", (_, response) => {
   const reason = problem();
   response.status(reason === undefined ? 200 : 503).json({ reason });
@@ -83,6 +87,7 @@ app.use((_, response, next) => {
   if (isStopping) response.setHeader("Connection", "close");
   if (without === "release") leaked.push(Buffer.alloc(512 * 1024, 1), openSync("/dev/null"));
   if (without === "reasons") sayNothing(response);
+  if (without === "service" && performance.now() < idleMs) return refuse(response);
   next();
 });
 app.use(

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { FakeClock } from "../fixtures/fake-clock.js";
 import type { Environment } from "./environment.js";
 import type { Fault } from "./fault.js";
-import { maxStale, staleSeconds } from "./launches.js";
+import { maxStale } from "./launches.js";
 
 const twoHours = 7200;
 
@@ -20,7 +20,8 @@ export const wrongClock: Environment = {
       disturbs: [],
       // By a clock that is behind, the feed's heads are of the future: the copy is relied on until it is too old.
       degrades: ["api-2"],
-      revocationSeconds: staleSeconds,
+      refuses: { "api-2": ["clock_skew", "trust_stale", "token_expired", "token_not_yet_valid"] },
+      cutsOff: ["api-2"],
       seconds: maxStale + 6,
       recoverySeconds: 30,
       begin: async () => clock.step(seconds),

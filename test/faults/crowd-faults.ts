@@ -1,7 +1,8 @@
 import { Crowd } from "./crowd.js";
 import type { Environment } from "./environment.js";
+import { each } from "./explained.js";
 import type { Fault } from "./fault.js";
-import { staleSeconds } from "./launches.js";
+import { targets } from "./stage.js";
 
 /** All that follow the authority lose it at once, and come back by the rule that every follower goes by. */
 export const returningCrowd: Environment = {
@@ -13,7 +14,8 @@ export const returningCrowd: Environment = {
       name: `${Crowd.size} followers lose the authority, and return`,
       disturbs: ["authority"],
       degrades: [],
-      revocationSeconds: staleSeconds,
+      refuses: each(targets, "trust_stale"),
+      cutsOff: targets,
       recoverySeconds: 30,
       async begin(stage) {
         await crowd.gather(stage.scene);

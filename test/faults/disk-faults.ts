@@ -1,8 +1,7 @@
 import { SmallDisk } from "../fixtures/small-disk.js";
 import type { Environment } from "./environment.js";
 import type { Fault } from "./fault.js";
-import { staleSeconds } from "./launches.js";
-import type { PartName } from "./part.js";
+import { type Target, targets } from "./stage.js";
 
 /** Room for the audit of one trial after another. */
 const mebibytes = 64;
@@ -11,16 +10,20 @@ const mebibytes = 64;
 export const fullDisk: Environment = {
   name: "of disks",
   async open(ended) {
-    const full = (part: PartName, disk: SmallDisk): Fault => ({
+    const full = (part: "api-1" | "authority", disk: SmallDisk, cutsOff: readonly Target[]): Fault => ({
       name: `full disk of ${part}`,
       disturbs: [],
       degrades: [part],
-      revocationSeconds: staleSeconds,
+      refuses: { [part]: ["audit_unavailable"] },
+      cutsOff,
       begin: async () => disk.fill(),
       end: async () => disk.free(),
     });
     const [ofApi, ofAuthority] = [new SmallDisk(mebibytes, ended), new SmallDisk(mebibytes, ended)];
     const parts = { "api-1": { folder: ofApi.folder }, authority: { folder: ofAuthority.folder } };
-    return { stage: { parts }, faults: [full("api-1", ofApi), full("authority", ofAuthority)] };
+    return {
+      stage: { parts },
+      faults: [full("api-1", ofApi, ["api-1"]), full("authority", ofAuthority, targets)],
+    };
   },
 };

@@ -15,6 +15,7 @@ interface Event {
   readonly type: string;
   readonly subject?: string;
   readonly data: {
+    readonly code?: string;
     readonly request?: { readonly target: string };
     readonly claims?: { readonly jti?: string };
     readonly token?: { readonly jti?: string };
@@ -37,7 +38,7 @@ export const rowsBehind = (mark: LogMark): readonly AuditRow[] =>
   eventsBehind(mark).flatMap(({ id, type, data }) => {
     const allowed = decisions[type.slice(prefix.length)];
     const proof = data.claims?.jti ?? data.request?.target ?? "";
-    return allowed === undefined ? [] : [{ log: mark.log, id, allowed, proof }];
+    return allowed === undefined ? [] : [{ log: mark.log, id, allowed, proof, reason: data.code }];
   });
 
 /** What an authority wrote that it did, behind a mark: "minted JTI", "revoked DEVICE". */

@@ -1,5 +1,6 @@
+import type { Refusals } from "./explained.js";
 import type { PartName } from "./part.js";
-import type { Stage } from "./stage.js";
+import type { Stage, Target } from "./stage.js";
 
 /** Something that goes wrong, for a while. */
 export interface Fault {
@@ -14,10 +15,15 @@ export interface Fault {
   /** Seconds within which all is as before, once it is over. Default 15. */
   readonly recoverySeconds?: number;
   /**
-   * Seconds from an acknowledged revocation after which its device is refused, while this fault lasts and until all is
-   * as before. Default 1: changes are pushed. Where the feed is cut off, what a copy may be old.
+   * What the parts may answer to honest callers meanwhile, and until all is as before, by code. Default: nothing. A part
+   * that it disturbs may also say that it begins, or ends.
    */
-  readonly revocationSeconds?: number;
+  readonly refuses?: Refusals;
+  /**
+   * Those that the feed does not reach at once: a revocation counts there as soon as a copy is too old. Default: none,
+   * and everywhere it counts after 1 s.
+   */
+  readonly cutsOff?: readonly Target[];
   begin(stage: Stage): Promise<void>;
   end(stage: Stage): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { type CatalogueEntry, catalogue, relayClosings } from "@authmesh/core";
+import { boundSeconds, isExplained, reasonsOf } from "./explained.js";
 import { type Call, type Recorded, recoveredAfter } from "./record.js";
 import { targets } from "./stage.js";
 
@@ -19,6 +20,9 @@ const residentTolerance = 96 * 1024 * 1024;
 /** Connections between the parts that are open by chance. */
 const descriptorTolerance = 24;
 
+/** Of each invariant, when a trial fails. */
+const mostTold = 6;
+
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
 const guards: ReadonlySet<string> = new Set(targets);
 const reasons: ReadonlySet<string> = new Set([
@@ -28,6 +32,11 @@ const reasons: ReadonlySet<string> = new Set([
 ]);
 const told = ({ purpose, target, proof, status, sentAt }: Call, { beganAt }: Recorded): string =>
   `${purpose} ${proof} at ${target}, ${((sentAt - beganAt) / 1000).toFixed(1)} s: ${status}`;
+
+/** Why callers and tokens are refused that were revoked. */
+const revocationCodes: ReadonlySet<string> = new Set(["device_revoked", "enrollment_ended", "revoked"]);
+/** What an answer says in place of its reason: the audit has it, unless its guard was killed. */
+const withheld = "unauthorized";
 
 /** Those of which there is more than one. */
 function repeated(proofs: readonly string[]): readonly string[] {
@@ -65,15 +74,25 @@ export const invariants = [
   {
     name: "nobody is let in who was revoked, and nothing that was tampered with",
     violations(recorded) {
-      const over = new Map<string, number>();
-      for (const { kind, subject, acknowledgedAt } of recorded.writes)
-        if (kind === "revoked") over.set(subject, acknowledgedAt + 1000 * recorded.revocationSeconds);
-      const isOver = ({ caller, proof, sentAt }: Call) =>
-        [caller, proof].some((subject) => sentAt > (over.get(subject) ?? Number.POSITIVE_INFINITY));
-      return recorded.calls
-        .filter((call) => call.status === 200 && guards.has(call.target))
-        .filter((call) => call.purpose === "tampered" || isOver(call))
-        .map((call) => told(call, recorded));
+      const revoked = recorded.writes.filter(({ kind }) => kind === "revoked");
+      const over = new Map(revoked.map(({ subject, acknowledgedAt }) => [subject, acknowledgedAt]));
+      const isOver = ({ caller, proof, sentAt, target }: Call) =>
+        [caller, proof].some((subject) => {
+          const at = over.get(subject);
+          return at !== undefined && sentAt > at + 1000 * boundSeconds(recorded, target);
+        });
+      const reasonOf = reasonsOf(recorded);
+      return recorded.calls.flatMap((call) => {
+        if (!guards.has(call.target) || call.status === 0) return [];
+        if (call.status === 200)
+          return call.purpose === "tampered" || isOver(call) ? [told(call, recorded)] : [];
+        const reason = reasonOf(call);
+        if (call.purpose !== "revoked" || reason === undefined || reason === withheld || !isOver(call))
+          return [];
+        return revocationCodes.has(reason) || isExplained(call, reason, recorded)
+          ? []
+          : [`refused by chance (${reason}): ${told(call, recorded)}`];
+      });
     },
   },
   {
@@ -135,10 +154,30 @@ export const invariants = [
     },
   },
   {
+    name: "honest callers are served by whatever the fault does not touch",
+    violations(recorded) {
+      const reasonOf = reasonsOf(recorded);
+      return recorded.calls
+        .filter(({ purpose, status }) => purpose === "honest" && status > 0 && status !== 200)
+        .flatMap((call) => {
+          const reason = reasonOf(call) ?? "no reason";
+          return isExplained(call, reason, recorded) ? [] : [`${reason}: ${told(call, recorded)}`];
+        });
+    },
+  },
+  {
     name: "memory and sockets return to where they were",
     violations: growth,
   },
 ] as const satisfies readonly Invariant[];
+
+/** Enough to see what is wrong: the first of each invariant. */
+export const someOfEach = <Violation extends { readonly invariant: InvariantName }>(
+  violations: readonly Violation[],
+): readonly Violation[] =>
+  invariants.flatMap(({ name }) =>
+    violations.filter(({ invariant }) => invariant === name).slice(0, mostTold),
+  );
 
 export type InvariantName = (typeof invariants)[number]["name"];
 

@@ -4,8 +4,16 @@ import { authorityEnv } from "../../packages/authority/test/authority-process.js
 import { root } from "../../scripts/run.js";
 import type { Launch, PartName } from "./part.js";
 
-/** Protections that an instance of the API can be started without. */
-export type Protection = "shared memory" | "feed" | "audit" | "reasons" | "readiness" | "release";
+/** What a fleet can be run without: its API, but for the last. */
+export type Protection =
+  | "shared memory"
+  | "feed"
+  | "audit"
+  | "reasons"
+  | "readiness"
+  | "release"
+  | "service"
+  | "memory of the authority";
 
 /** What the parts are told of each other. What is not read-only counts at their next start. */
 export interface Scene {

@@ -6,6 +6,12 @@ import { tokenAudience } from "./launches.js";
 import type { Call, Write } from "./record.js";
 import { outcomeOf } from "./send.js";
 
+/** What can be asked for afterwards, and by what. */
+export interface Acknowledged extends Write {
+  readonly enrollment?: string;
+  readonly token?: string;
+}
+
 /** A token that nobody has presented. */
 export interface Minted {
   readonly token: string;
@@ -13,17 +19,22 @@ export interface Minted {
   readonly caller: Device;
 }
 
+export interface RevokedToken extends Minted {
+  /** Milliseconds since the epoch. */
+  readonly revokedAt: number;
+}
+
 export interface OfficeScene {
   readonly url: string;
   readonly account: Account;
   /** May revoke tokens. */
-  readonly operator: Device;
+  readonly operator: Pick<Device, "id" | "fetch">;
   readonly callers: readonly Device[];
 }
 
 const mintEveryMs = 40;
 const extendEveryMs = 300;
-const revokeEveryMs = 2000;
+const revokeEveryMs = 500;
 const enrollEveryMs = 2000;
 /** A token is good for two minutes; a store of tokens is used up long before. */
 const mostTokens = 100;
@@ -31,10 +42,10 @@ const mostTokens = 100;
 /** Asks the authority for one thing after another, and remembers what it acknowledged. */
 export class Office {
   readonly calls: Call[] = [];
-  readonly writes: (Write & { readonly enrollment?: string })[] = [];
+  readonly writes: Acknowledged[] = [];
   readonly tokens: Minted[] = [];
-  /** Revoked by name. */
-  readonly revokedTokens: Minted[] = [];
+  /** Revoked by name; nobody has presented them. */
+  readonly revokedTokens: RevokedToken[] = [];
   readonly #scene: OfficeScene;
   #isOpen = true;
   readonly #running: Promise<unknown>;
@@ -62,7 +73,7 @@ export class Office {
   /** Revokes a device; does nothing if the authority gives no such answer. */
   async revoke({ device, id }: Enrolled): Promise<void> {
     const answer = await this.#scene.account.decide(id, "revoke").catch(() => undefined);
-    if (answer?.status === 200) this.#acknowledge("revoked", device.id, id);
+    if (answer?.status === 200) this.#acknowledge("revoked", device.id, { enrollment: id });
   }
 
   /** What is refused, or gets no answer, is asked for again in time. */
@@ -72,21 +83,18 @@ export class Office {
     }
   }
 
-  #acknowledge(kind: Write["kind"], subject: string, enrollment?: string): void {
+  #acknowledge(kind: Write["kind"], subject: string, by: Pick<Acknowledged, "enrollment" | "token">): number {
     const acknowledgedAt = Date.now();
-    this.writes.push({ kind, subject, acknowledgedAt, ...(enrollment !== undefined && { enrollment }) });
+    this.writes.push({ kind, subject, acknowledgedAt, ...by });
+    return acknowledgedAt;
   }
 
   async #mint(caller: Device): Promise<void> {
-    const sentAt = Date.now();
-    const wish = { aud: tokenAudience, act: "orders.read" };
-    const { status, body, ...outcome } = await this.#post(caller, "/v1/token", wish);
-    const about = { target: "authority", purpose: "honest", caller: caller.id } as const;
-    const token = status === 200 ? (JSON.parse(body) as { readonly token: string }).token : undefined;
-    const jti = token === undefined ? "" : jtiOf(token);
-    this.calls.push({ ...about, ...outcome, proof: `a token ${jti}`, sentAt, endedAt: Date.now(), status });
-    if (token === undefined) return;
-    this.#acknowledge("minted", jti);
+    const body = await this.#post(caller, "/v1/token", { aud: tokenAudience, act: "orders.read" });
+    if (body === undefined) return;
+    const { token } = JSON.parse(body) as { readonly token: string };
+    const jti = jtiOf(token);
+    this.#acknowledge("minted", jti, { token });
     this.tokens.push({ token, jti, caller });
   }
 
@@ -94,18 +102,29 @@ export class Office {
     const minted = this.tokens.shift();
     if (minted === undefined) return;
     const entry = { by: "jti", value: minted.jti, reason: "lost" };
-    const { status } = await this.#post(this.#scene.operator, "/v1/revocations", entry);
-    if (status !== 201) return;
-    this.#acknowledge("revoked", minted.jti);
-    this.revokedTokens.push(minted);
+    const answer = await this.#post(this.#scene.operator, "/v1/revocations", entry);
+    if (answer === undefined) return;
+    const revokedAt = this.#acknowledge("revoked", minted.jti, {});
+    this.revokedTokens.push({ ...minted, revokedAt });
   }
 
   async #enroll(): Promise<void> {
     const { device, id } = await this.#scene.account.enrolled();
-    this.#acknowledge("approved", device.id, id);
+    this.#acknowledge("approved", device.id, { enrollment: id });
   }
 
-  async #post(by: Device, path: string, content: object) {
+  /** The body of an answer that is no refusal. */
+  async #post(by: OfficeScene["operator"], path: string, content: object): Promise<string | undefined> {
+    const sentAt = Date.now();
+    const { body, ...outcome } = await this.#answerTo(by, path, content);
+    // Calls are served by 200; that something was created besides is no matter here.
+    const status = isGood(outcome.status) ? 200 : outcome.status;
+    const about = { target: "authority", purpose: "honest", caller: by.id, proof: `POST ${path}` } as const;
+    this.calls.push({ ...about, sentAt, endedAt: Date.now(), ...outcome, status });
+    return isGood(status) ? body : undefined;
+  }
+
+  async #answerTo(by: OfficeScene["operator"], path: string, content: object) {
     try {
       const answer = await by.fetch(`${this.#scene.url}${path}`, {
         method: "POST",
@@ -120,6 +139,8 @@ export class Office {
     }
   }
 }
+
+const isGood = (status: number): boolean => status >= 200 && status < 300;
 
 function jtiOf(token: string): string {
   const [, payload = ""] = token.split(".");

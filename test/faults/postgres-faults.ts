@@ -1,7 +1,8 @@
 import type { Environment } from "./environment.js";
+import { each } from "./explained.js";
 import type { Fault } from "./fault.js";
-import { maxStale, staleSeconds } from "./launches.js";
-import type { Stage } from "./stage.js";
+import { maxStale } from "./launches.js";
+import { type Stage, targets } from "./stage.js";
 
 type Step = (postgres: Stage["postgres"]) => Promise<void> | void;
 
@@ -9,8 +10,9 @@ type Step = (postgres: Stage["postgres"]) => Promise<void> | void;
 const away = (name: string, begin: Step, end: Step, disturbs: Fault["disturbs"] = []): Fault => ({
   name,
   disturbs,
-  degrades: ["authority", "api-1", "api-2", "gateway"],
-  revocationSeconds: staleSeconds,
+  degrades: ["authority", ...targets],
+  refuses: { authority: ["database_unavailable"], ...each(targets, "trust_stale") },
+  cutsOff: targets,
   seconds: maxStale + 6,
   recoverySeconds: 40,
   begin: async ({ postgres }) => begin(postgres),

@@ -1,25 +1,32 @@
+import { each } from "./explained.js";
 import type { Fault } from "./fault.js";
-import { maxStale, staleSeconds } from "./launches.js";
+import { maxStale } from "./launches.js";
 import type { PartName } from "./part.js";
+import { targets } from "./stage.js";
 
 /** A part that is away, and what that does to others: seconds of the fault, and what has to say that it cannot work. */
-interface Absence extends Pick<Fault, "degrades" | "seconds"> {
+interface Absence extends Pick<Fault, "degrades" | "seconds" | "refuses" | "cutsOff"> {
   readonly part: PartName;
 }
 
 const absences: readonly Absence[] = [
-  { part: "api-1", degrades: ["api-1"] },
-  { part: "gateway", degrades: ["gateway"] },
+  { part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] },
+  { part: "gateway", degrades: ["gateway"], cutsOff: ["gateway"] },
   { part: "relay", degrades: ["relay"] },
   // Long enough for copies of the feed to become too old.
-  { part: "authority", degrades: ["authority", "api-1", "api-2", "gateway"], seconds: maxStale + 6 },
+  {
+    part: "authority",
+    degrades: ["authority", ...targets],
+    seconds: maxStale + 6,
+    refuses: each(targets, "trust_stale"),
+    cutsOff: targets,
+  },
 ];
 
 const killed = ({ part, ...absence }: Absence): Fault => ({
   ...absence,
   name: `SIGKILL of ${part}`,
   disturbs: [part],
-  revocationSeconds: staleSeconds,
   begin: (stage) => stage.part(part).kill(),
   end: (stage) => stage.part(part).start(),
 });
@@ -28,19 +35,18 @@ const hanging = ({ part, ...absence }: Absence): Fault => ({
   ...absence,
   name: `SIGSTOP of ${part}`,
   disturbs: [part],
-  revocationSeconds: staleSeconds,
   begin: async (stage) => stage.part(part).pause(),
   end: async (stage) => stage.part(part).resume(),
 });
 
-export const killedApi = killed({ part: "api-1", degrades: ["api-1"] });
+export const killedApi = killed({ part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] });
 
 /** As an operator does it: the second start is at once, so that nothing has to be told of it. */
-const restarted = ({ part }: Absence): Fault => ({
+const restarted = ({ part, cutsOff = [] }: Absence): Fault => ({
   name: `restart of ${part}`,
   disturbs: [part],
   degrades: [],
-  revocationSeconds: staleSeconds,
+  cutsOff,
   begin: (stage) => stage.part(part).restart(),
   end: async () => {},
 });
@@ -54,15 +60,14 @@ export const nothing: Fault = {
   end: async () => {},
 };
 
-const sharers = ["api-1", "api-2", "gateway"] as const;
-
 /** Nobody is let in whose request may have been accepted before. */
 export const hangingRedis: Fault = {
   name: "SIGSTOP of Redis",
   // Requests are refused at once; `/ready` says it by the next look at Redis: every 5 s, with 2.5 s for an answer.
   seconds: 10,
   disturbs: [],
-  degrades: sharers,
+  degrades: targets,
+  refuses: each(targets, "replay_store_unavailable"),
   begin: async (stage) => stage.redis.pause(),
   end: async (stage) => stage.redis.resume(),
 };
@@ -70,7 +75,8 @@ export const hangingRedis: Fault = {
 export const emptyRedis: Fault = {
   name: "SIGKILL of Redis, which comes back empty",
   disturbs: [],
-  degrades: sharers,
+  degrades: targets,
+  refuses: each(targets, "replay_store_unavailable"),
   // What was stamped before the loss is refused for as long as it could be a replay: the skew of clocks, and 10 s.
   recoverySeconds: 60,
   begin: (stage) => stage.redis.kill(),

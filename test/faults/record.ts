@@ -1,3 +1,4 @@
+import { isTouched, type Refusals } from "./explained.js";
 import type { PartName } from "./part.js";
 
 /** Why a request is sent. */
@@ -49,6 +50,8 @@ export interface AuditRow {
   readonly log: PartName;
   readonly id: string;
   readonly allowed: boolean;
+  /** Why it was refused. */
+  readonly reason?: string | undefined;
   readonly proof: string;
 }
 
@@ -73,8 +76,10 @@ export interface Recorded {
   readonly mendedAt: number;
   readonly disturbs: readonly PartName[];
   readonly degrades: readonly PartName[];
-  /** Seconds from an acknowledged revocation on after which nothing of it is accepted. */
-  readonly revocationSeconds: number;
+  readonly refuses: Refusals;
+  readonly cutsOff: readonly PartName[];
+  /** Seconds from an acknowledged revocation on after which nothing of it is accepted, where the feed is not cut off. */
+  readonly pushSeconds: number;
   /** Seconds from `mendedAt` on after which answers are as before. */
   readonly recoverySeconds: number;
   readonly calls: readonly Call[];
@@ -91,12 +96,17 @@ export interface Recorded {
 }
 
 /**
- * Milliseconds from the end of the fault until answers to honest callers are as before: until the last that was none, or
- * a refusal, came.
+ * Milliseconds from the end of the fault until the parts that it touches answer honest callers as before: until the last
+ * answer that was none, or a refusal, came.
  */
-export function recoveredAfter({ calls, endedAt }: Pick<Recorded, "calls" | "endedAt">): number {
+export function recoveredAfter(
+  recorded: Pick<Recorded, "calls" | "endedAt" | "disturbs" | "refuses">,
+): number {
+  const { calls, endedAt } = recorded;
   const ends = calls
-    .filter(({ purpose, status }) => purpose === "honest" && status !== 200)
+    .filter(
+      ({ purpose, status, target }) => purpose === "honest" && status !== 200 && isTouched(recorded, target),
+    )
     .map((call) => call.endedAt - endedAt);
   return Math.max(0, ...ends);
 }

@@ -15,6 +15,8 @@ export interface TrafficScene {
   readonly revoked: readonly Device[];
   /** Requests of honest callers a second. */
   readonly rate: number;
+  /** Seconds from a revocation on after which its token is presented there: before, it may be let in, and be used up. */
+  readonly boundSeconds: (target: Target) => number;
 }
 
 /** A request that can be sent as often as one likes. */
@@ -80,24 +82,24 @@ export class Traffic {
   }
 
   async #send(purpose: Purpose): Promise<void> {
-    const made = await this.#make[purpose]();
+    const target = targets[drawn++ % targets.length] as Target;
+    const made = await this.#make[purpose](target);
     if (made === undefined) return;
     const { path, authorization, proof, caller } = made;
-    const target = targets[drawn++ % targets.length] as Target;
     const sentAt = Date.now();
     const outcome = await send(`${this.#scene.urls[target]}${path}`, authorization, this.#agent);
     this.calls.push({ target, purpose, proof, caller, sentAt, endedAt: Date.now(), ...outcome });
     if (outcome.status === 200) this.#remember(made);
   }
 
-  readonly #make: Readonly<Record<Purpose, () => Promise<Proof | undefined>>> = {
+  readonly #make: Readonly<Record<Purpose, (target: Target) => Promise<Proof | undefined>>> = {
     honest: async () => {
       const minted = drawn % tokenEvery === 0 ? this.#scene.office.tokens.shift() : undefined;
       return minted === undefined ? signed(oneOf(this.#scene.callers)) : presented(minted);
     },
     replay: async () => oneOf(this.#accepted),
-    revoked: async () => {
-      const minted = drawn % tokenEvery === 0 ? oneOf(this.#scene.office.revokedTokens) : undefined;
+    revoked: async (target) => {
+      const minted = this.#revokedToken(target);
       return minted === undefined ? signed(oneOf(this.#scene.revoked)) : presented(minted);
     },
     tampered: async () => {
@@ -105,6 +107,14 @@ export class Traffic {
       return made && { ...made, path: `${made.path}?all=1`, proof: `${made.proof}?all=1` };
     },
   };
+
+  /** One that nobody has presented, so that nothing but its revocation can be why it is refused. */
+  #revokedToken(target: Target): Minted | undefined {
+    const { office, boundSeconds } = this.#scene;
+    const [oldest] = office.revokedTokens;
+    const isDue = oldest !== undefined && Date.now() > oldest.revokedAt + 1000 * boundSeconds(target);
+    return isDue ? office.revokedTokens.shift() : undefined;
+  }
 
   #remember(made: Proof): void {
     if (this.#accepted.length < mostRemembered) this.#accepted.push(made);

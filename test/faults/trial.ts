@@ -1,6 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Enrolled } from "../../packages/authority/test/enrollment/account.js";
-import { actsBehind, findingsIn, holdingOf, markOf, rowsBehind } from "./evidence.js";
+import { toldAfterwards } from "./afterwards.js";
+import { findingsIn, holdingOf, type LogMark, markOf, rowsBehind } from "./evidence.js";
+import { boundSeconds } from "./explained.js";
 import type { Fault } from "./fault.js";
 import { growth, type InvariantName, invariants } from "./invariants.js";
 import { authorityUrl, logOf, type Protection } from "./launches.js";
@@ -39,12 +41,14 @@ export interface Trial extends Row {
   readonly violations: readonly { readonly invariant: InvariantName; readonly how: string }[];
 }
 
-const logged = [...targets, "authority"] as const satisfies readonly PartName[];
 const callers = 6;
 /** In which all is as before, once no honest caller was refused for so long. */
 const calmMs = 1000;
 /** For what is written, closed and freed a moment later. */
 const settledMs = 10_000;
+
+/** Stands for an authority that acknowledges what it is told, and forgets it. */
+const forgetful = { id: "forgetful", fetch: async () => new Response("{}", { status: 201 }) };
 
 /** A stage whose callers are known, for one trial after another. */
 export class Trials {
@@ -115,24 +119,43 @@ export class Trials {
 
   async #record(fault: Fault, pace: Pace, { extended, leaving }: Cast): Promise<Recorded> {
     const { lead, whole, push, rate } = pace;
-    const { seconds = pace.fault, recoverySeconds = 15, revocationSeconds = 0 } = fault;
+    const {
+      seconds = pace.fault,
+      recoverySeconds = 15,
+      disturbs,
+      degrades,
+      refuses = {},
+      cutsOff = [],
+    } = fault;
+    const told = { disturbs, degrades, refuses, cutsOff, pushSeconds: push, recoverySeconds };
     const stage = this.#stage;
     const [first, second, last] = leaving;
-    const marks = logged.map((name) => markOf(name, logOf(stage.scene, name)));
+    const ofAuthority = markOf("authority", logOf(stage.scene, "authority"));
+    const marks = [...targets.map((name) => markOf(name, logOf(stage.scene, name))), ofAuthority];
     const before = this.#holdings();
     const kills = new Map([...stage.parts].map(([name, part]) => [name, part.kills.length]));
     const devices = this.#callers.map(({ device }) => device);
-    const { account, operator } = stage;
+    const { account } = stage;
+    const operator = stage.scene.without === "memory of the authority" ? forgetful : stage.operator;
     const office = new Office(
       { url: authorityUrl(stage.scene), account, operator, callers: devices },
       extended,
     );
+    await this.#begun(office);
     const urls = Object.fromEntries(targets.map((name) => [name, stage.part(name).url])) as Record<
       Target,
       string
     >;
     const revoked = leaving.map(({ device }) => device);
-    const traffic = new Traffic({ urls, office, callers: devices, revoked, rate });
+    const bound = (target: Target) => boundSeconds(told, target);
+    const traffic = new Traffic({
+      urls,
+      office,
+      callers: devices,
+      revoked,
+      rate,
+      boundSeconds: bound,
+    });
     const pairings = new Pairings(stage.part("relay").url);
     const watch = new Watch([...stage.parts.values()]);
     const startedAt = Date.now();
@@ -145,23 +168,22 @@ export class Trials {
     await fault.end(stage);
     const mendedAt = Date.now();
     await Promise.all([during, office.revoke(last)]);
-    const isOver = () => Date.now() > startedAt + 1000 * whole && this.#isCalm(traffic, endedAt);
+    const calls = () => [...traffic.calls, ...office.calls, ...pairings.calls];
+    const isCalm = () => Date.now() - endedAt > recoveredAfter({ ...told, endedAt, calls: calls() }) + calmMs;
+    const isOver = () => Date.now() > startedAt + 1000 * whole && isCalm();
     while (!isOver() && Date.now() < mendedAt + 1000 * recoverySeconds) await pause(100);
     await Promise.all([traffic.close(), pairings.close()]);
     // The office goes on until the last look: where nothing is written, heads of the feed come too seldom.
     await watch.close();
     await office.close();
     const writes = office.writes;
-    const found = await this.#found(
-      writes,
-      marks.find(({ log }) => log === "authority"),
-    );
-    const known = { beganAt, endedAt, mendedAt, disturbs: fault.disturbs, degrades: fault.degrades };
+    const found = await this.#found(writes, ofAuthority);
     return {
-      ...known,
-      revocationSeconds: Math.max(push, revocationSeconds),
-      recoverySeconds,
-      calls: [...traffic.calls, ...office.calls, ...pairings.calls],
+      ...told,
+      beganAt,
+      endedAt,
+      mendedAt,
+      calls: calls(),
       writes,
       samples: watch.samples,
       kills: [...stage.parts].flatMap(([part, { kills: all }]) =>
@@ -175,8 +197,14 @@ export class Trials {
     };
   }
 
-  #isCalm({ calls }: Traffic, endedAt: number): boolean {
-    return Date.now() - endedAt > recoveredAfter({ calls, endedAt }) + calmMs;
+  /** Between trials nothing is written: copies of the feed may have become too old. */
+  async #begun({ writes }: Office): Promise<void> {
+    const limit = Date.now() + settledMs;
+    for (;;) {
+      const statuses = await Promise.all([...this.#stage.parts.values()].map((part) => part.readiness()));
+      if ((writes.length > 0 && statuses.every((status) => status === 200)) || Date.now() > limit) return;
+      await pause(100);
+    }
   }
 
   #holdings(): ReadonlyMap<PartName, Holding> {
@@ -184,21 +212,13 @@ export class Trials {
   }
 
   /** What the authority still has of what it acknowledged. */
-  async #found(writes: Office["writes"], mark: ReturnType<typeof markOf> | undefined): Promise<Set<Write>> {
-    const found = new Set<Write>();
+  async #found(writes: Office["writes"], mark: LogMark): Promise<ReadonlySet<Write>> {
     const limit = Date.now() + settledMs;
-    while (found.size < writes.length && Date.now() < limit) {
-      const acts = mark === undefined ? new Set() : actsBehind(mark);
-      for (const write of writes) {
-        if (found.has(write) || !acts.has(`${write.kind} ${write.subject}`)) continue;
-        const { enrollment } = write;
-        const stands =
-          enrollment === undefined || (await this.#stage.account.show(enrollment)).status === write.kind;
-        if (stands) found.add(write);
-      }
-      if (found.size < writes.length) await pause(100);
+    for (;;) {
+      const found = await toldAfterwards(this.#stage, writes, mark);
+      if (found.size === writes.length || Date.now() > limit) return found;
+      await pause(250);
     }
-    return found;
   }
 
   /** As soon as it is what it was before, else after a while. */
