@@ -42,11 +42,12 @@ const hanging = ({ part, ...absence }: Absence): Fault => ({
 export const killedApi = killed({ part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] });
 
 /** As an operator does it: the second start is at once, so that nothing has to be told of it. */
-const restarted = ({ part, cutsOff = [] }: Absence): Fault => ({
+const restarted = ({ part, cutsOff = [], refuses = {} }: Absence): Fault => ({
   name: `restart of ${part}`,
   disturbs: [part],
   degrades: [],
   cutsOff,
+  refuses,
   begin: (stage) => stage.part(part).restart(),
   end: async () => {},
 });
