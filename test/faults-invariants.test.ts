@@ -106,6 +106,11 @@ describe("an invariant is kept by", () => {
       { calls: [{ ...refused, target: "api-1", code: "trust_stale", endedAt: 21_000 }] },
     ],
     ["a refusal that the fault names", served, { calls: [{ ...refused, code: "trust_stale" }] }],
+    [
+      "an answer of Redis that came too late, once in a thousand",
+      served,
+      { calls: [{ ...refused, code: "replay_store_unavailable" }, ...Array<Call>(1000).fill(accepted)] },
+    ],
     ["silence, which is another's matter", served, { calls: [silent] }],
     ["a part that says that it cannot work, and then that it can", tells, {}],
     [
@@ -216,6 +221,12 @@ describe("an invariant is violated by", () => {
       served,
       { calls: [{ ...refused, target: "relay", code: "rate_limited" }] },
       /rate_limited: honest .* at relay/,
+    ],
+    [
+      "answers of Redis that come too late, once in a hundred",
+      served,
+      { calls: [{ ...refused, code: "replay_store_unavailable" }, ...Array<Call>(100).fill(accepted)] },
+      /replay_store_unavailable/,
     ],
     [
       "a refusal for what the fault does not name",

@@ -38,6 +38,10 @@ const revocationCodes: ReadonlySet<string> = new Set(["device_revoked", "enrollm
 /** What an answer says in place of its reason: the audit has it, unless its guard was killed. */
 const withheld = "unauthorized";
 
+/** On a machine that is busy Redis may answer too late, now and then: of the honest calls of a part, so many. */
+const mostLate = 0.005;
+const ofWaiting = "replay_store_unavailable";
+
 /** Those of which there is more than one. */
 function repeated(proofs: readonly string[]): readonly string[] {
   const counts = new Map<string, number>();
@@ -157,12 +161,19 @@ export const invariants = [
     name: "honest callers are served by whatever the fault does not touch",
     violations(recorded) {
       const reasonOf = reasonsOf(recorded);
-      return recorded.calls
-        .filter(({ purpose, status }) => purpose === "honest" && status > 0 && status !== 200)
-        .flatMap((call) => {
-          const reason = reasonOf(call) ?? "no reason";
-          return isExplained(call, reason, recorded) ? [] : [`${reason}: ${told(call, recorded)}`];
-        });
+      const honest = recorded.calls.filter(({ purpose }) => purpose === "honest");
+      const refused = honest
+        .filter(({ status }) => status > 0 && status !== 200)
+        .map((call) => ({ call, reason: reasonOf(call) ?? "no reason" }))
+        .filter(({ call, reason }) => !isExplained(call, reason, recorded));
+      const count = (calls: readonly Call[], part: string) =>
+        calls.filter(({ target }) => target === part).length;
+      const late = refused.filter(({ reason }) => reason === ofWaiting).map(({ call }) => call);
+      const isTolerated = (reason: string, { target }: Call) =>
+        reason === ofWaiting && count(late, target) <= mostLate * count(honest, target);
+      return refused
+        .filter(({ call, reason }) => !isTolerated(reason, call))
+        .map(({ call, reason }) => `${reason}: ${told(call, recorded)}`);
     },
   },
   {

@@ -11,7 +11,10 @@ const away = (name: string, begin: Step, end: Step, disturbs: Fault["disturbs"] 
   name,
   disturbs,
   degrades: ["authority", ...targets],
-  refuses: { authority: ["database_unavailable"], ...each(targets, "trust_stale") },
+  refuses: {
+    authority: ["database_unavailable", "replay_store_unavailable"],
+    ...each(targets, "trust_stale"),
+  },
   cutsOff: targets,
   seconds: maxStale + 6,
   recoverySeconds: 40,
