@@ -1,10 +1,17 @@
 import { SmallDisk } from "../fixtures/small-disk.js";
 import type { Environment } from "./environment.js";
+import { each } from "./explained.js";
 import type { Fault } from "./fault.js";
 import { type Target, targets } from "./stage.js";
 
 /** Room for the audit of one trial after another. */
 const mebibytes = 64;
+
+/** An authority whose disk is full writes nothing, and where nothing is written, heads of the feed come too seldom. */
+const fullCodes = {
+  "api-1": ["audit_unavailable", "trust_stale"],
+  authority: ["audit_unavailable"],
+} as const;
 
 /** Two parts have a disk of their own: their identity, the copy of the feed, and the audit. */
 export const fullDisk: Environment = {
@@ -14,7 +21,7 @@ export const fullDisk: Environment = {
       name: `full disk of ${part}`,
       disturbs: [],
       degrades: [part],
-      refuses: { [part]: ["audit_unavailable"] },
+      refuses: { ...each(cutsOff, "trust_stale"), [part]: fullCodes[part] },
       cutsOff,
       begin: async () => disk.fill(),
       end: async () => disk.free(),
