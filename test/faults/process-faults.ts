@@ -9,8 +9,9 @@ interface Absence extends Pick<Fault, "degrades" | "seconds" | "refuses" | "cuts
   readonly part: PartName;
 }
 
+const api: Absence = { part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] };
 const absences: readonly Absence[] = [
-  { part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] },
+  api,
   { part: "gateway", degrades: ["gateway"], cutsOff: ["gateway"] },
   { part: "relay", degrades: ["relay"] },
   // Long enough for copies of the feed to become too old.
@@ -23,10 +24,18 @@ const absences: readonly Absence[] = [
   },
 ];
 
-const killed = ({ part, ...absence }: Absence): Fault => ({
+const killed = ({ part, refuses = {}, ...absence }: Absence): Fault => ({
   ...absence,
   name: `SIGKILL of ${part}`,
   disturbs: [part],
+  // What a guard last wrote of the feed may be older than a device. It knows that one, and its tokens, once it has caught up.
+  refuses: {
+    ...each(
+      targets.filter((name) => name === part),
+      "device_unknown",
+    ),
+    ...refuses,
+  },
   begin: (stage) => stage.part(part).kill(),
   end: (stage) => stage.part(part).start(),
 });
@@ -39,7 +48,7 @@ const hanging = ({ part, ...absence }: Absence): Fault => ({
   end: async (stage) => stage.part(part).resume(),
 });
 
-export const killedApi = killed({ part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] });
+export const killedApi = killed(api);
 
 /** As an operator does it: the second start is at once, so that nothing has to be told of it. */
 const restarted = ({ part, cutsOff = [], refuses = {} }: Absence): Fault => ({
@@ -64,8 +73,6 @@ export const nothing: Fault = {
 /** Nobody is let in whose request may have been accepted before. */
 export const hangingRedis: Fault = {
   name: "SIGSTOP of Redis",
-  // Requests are refused at once; `/ready` says it by the next look at Redis: every 5 s, with 2.5 s for an answer.
-  seconds: 10,
   disturbs: [],
   degrades: targets,
   refuses: each(targets, "replay_store_unavailable"),
