@@ -33,6 +33,7 @@ const killed = ({ part, refuses = {}, ...absence }: Absence): Fault => ({
     ...each(
       targets.filter((name) => name === part),
       "device_unknown",
+      "revoked",
     ),
     ...refuses,
   },
