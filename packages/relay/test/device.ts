@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { type ClientMessage, doWork, formatClientMessage, type RelayMessage } from "@authmesh/core";
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
 
 export interface Closing {
@@ -90,6 +90,17 @@ export async function pair(url: string, code = "482916", from?: readonly [string
   await controller.ask({ type: "connect", otc: code });
   await target.next();
   return { target, controller };
+}
+
+/** All that a pair does: each side says something to the other, then the controller is done. */
+export async function expectWholeTalk({ target, controller }: { target: Device; controller: Device }) {
+  controller.say({ type: "data", payload: Uint8Array.of(0, 250, 255) });
+  expect(await target.next()).toEqual({ type: "data", payload: "APr/" });
+  target.say({ type: "data", payload: new Uint8Array() });
+  expect(await controller.next()).toEqual({ type: "data", payload: "" });
+  controller.say({ type: "done" });
+  expect(await target.next()).toEqual({ type: "done" });
+  for (const { closed } of [target, controller]) expect(await closed).toEqual({ code: 1000, reason: "done" });
 }
 
 /** The HTTP status and body with which the relay refuses to open a socket. */

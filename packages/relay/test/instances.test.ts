@@ -1,6 +1,6 @@
 import { maxPayloadBytes, toBase64Url } from "@authmesh/core";
 import { describe, expect, test } from "vitest";
-import { Device } from "./device.js";
+import { Device, expectWholeTalk } from "./device.js";
 import { keysOf, pairAcross, startInstances, tell } from "./instances.js";
 
 const otc = "482916";
@@ -20,15 +20,7 @@ describe("two instances that share a Redis", () => {
     expect(await target.next()).toEqual(found);
     expect([await one.metric("sessions_across"), await other.metric("sessions_across")]).toEqual([1, 1]);
 
-    controller.say({ type: "data", payload: Uint8Array.of(0, 250, 255) });
-    expect(await target.next()).toEqual({ type: "data", payload: "APr/" });
-    target.say({ type: "data", payload: new Uint8Array() });
-    expect(await controller.next()).toEqual({ type: "data", payload: "" });
-
-    controller.say({ type: "done" });
-    expect(await target.next()).toEqual({ type: "done" });
-    expect(await target.closed).toEqual({ code: 1000, reason: "done" });
-    expect(await controller.closed).toEqual({ code: 1000, reason: "done" });
+    await expectWholeTalk({ target, controller });
     for (const { metric } of [one, other]) {
       await expect.poll(() => metric("sessions_across")).toBe(0);
       expect(await metric('sessions_ended_total{outcome="done"}')).toBe(1);

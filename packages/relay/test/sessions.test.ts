@@ -1,6 +1,6 @@
 import { toBase64Url } from "@authmesh/core";
 import { describe, expect, test } from "vitest";
-import { Device, pair } from "./device.js";
+import { Device, expectWholeTalk, pair } from "./device.js";
 import { startRelay } from "./running-relay.js";
 
 const otc = "482916";
@@ -20,15 +20,7 @@ describe("a session", () => {
     expect(await target.next()).toEqual({ type: "peer_found" });
     expect(await metric('sessions{state="paired"}')).toBe(1);
 
-    controller.say({ type: "data", payload });
-    expect(await target.next()).toEqual({ type: "data", payload: "APr/" });
-    target.say({ type: "data", payload: new Uint8Array() });
-    expect(await controller.next()).toEqual({ type: "data", payload: "" });
-
-    controller.say({ type: "done" });
-    expect(await target.next()).toEqual({ type: "done" });
-    expect(await target.closed).toEqual({ code: 1000, reason: "done" });
-    expect(await controller.closed).toEqual({ code: 1000, reason: "done" });
+    await expectWholeTalk({ target, controller });
     expect(controller.unread).toEqual([]);
     expect(await metric('sessions_ended_total{outcome="done"}')).toBe(1);
     expect(await metric("messages_forwarded_total")).toBe(2);
