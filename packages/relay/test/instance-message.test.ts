@@ -20,6 +20,11 @@ const message: fc.Arbitrary<InstanceMessage> = fc.oneof(
   fc.record({ ...head, type: fc.constant("done" as const) }),
   fc.record({
     ...head,
+    type: fc.constant("refused" as const),
+    reason: fc.constantFrom("otc_not_found" as const, "peer_already_connected" as const),
+  }),
+  fc.record({
+    ...head,
     type: fc.constant("ended" as const),
     reason: fc.constantFrom("peer_left" as const, "session_expired" as const),
   }),
@@ -60,6 +65,8 @@ describe("a message between instances", () => {
 
   test.each([
     "AAAAAAAAAAAAAAAAAAAAAA 0 ended done",
+    "AAAAAAAAAAAAAAAAAAAAAA 0 ended otc_not_found",
+    "AAAAAAAAAAAAAAAAAAAAAA 0 refused peer_left",
     "AAAAAAAAAAAAAAAAAAAAAA 0 toString ",
     "AAAAAAAAAAAAAAAAAAAAAA -1 done ",
     "AAAAAAAAAAAAAAAAAAAAAA 0 joined AAAAAAAAAAAAAAAAAAAAAA",

@@ -10,6 +10,7 @@ import type { Peer } from "../src/peer.js";
 import { openConnections } from "../src/redis/open-connections.js";
 import { RedisDirectory } from "../src/redis/redis-directory.js";
 import { RedisLink } from "../src/redis/redis-link.js";
+import { releaseScript } from "../src/redis/scripts.js";
 import type { Session } from "../src/session-registry.js";
 
 const prefix = "{amesh-relay}:";
@@ -56,6 +57,62 @@ const sessionOf = (code: string): Session<Peer> => ({
   latecomers: 0,
 });
 
+const claimed = (directory: RedisDirectory, code: string) =>
+  new Promise((settle) => directory.claim(sessionOf(code), "127.0.0.1", settle));
+
+/** An instance of the test's own: what it heard, and what it says. */
+async function playInstance(client: Redis) {
+  const id = toBase64Url(new Uint8Array(16).fill(1));
+  const heard: string[] = [];
+  const subscriber = client.duplicate();
+  onTestFinished(() => subscriber.disconnect());
+  subscriber.on("message", (_channel, text) => heard.push(text));
+  await subscriber.subscribe(`${prefix}to:${id}`);
+  await client.set(`${prefix}instance:${id}`, 1);
+  return { id, heard };
+}
+
+const talk = toBase64Url(new Uint8Array(16).fill(2));
+
+describe("a code that another instance's device answered", () => {
+  test.each([
+    ["has left", "otc_not_found", false],
+    ["was answered here meanwhile", "peer_already_connected", true],
+  ])("while its own device %s: the other is told %s", async (_, reason, waits) => {
+    const { client, directory } = await openDirectory({ joined: () => false });
+    await claimed(directory, "482916");
+    const [at = "", session = ""] = await client.hmget(`${prefix}code:482916`, "at", "session");
+    const { id, heard } = await playInstance(client);
+    await client.publish(`${prefix}to:${at}`, `${waits ? session : talk} 0 joined ${id},${talk}`);
+    await expect.poll(() => heard).toEqual([`${talk} 0 refused ${reason}`]);
+    expect(directory.across).toBe(0);
+  });
+
+  test.each(["otc_not_found", "peer_already_connected"])("%s: it is told so, at once", async (reason) => {
+    const { client, directory } = await openDirectory();
+    const { id, heard } = await playInstance(client);
+    await client.hset(`${prefix}code:482916`, { at: id, session: talk });
+    const found = new Promise((settle) => directory.find("482916", "127.0.0.1", settle));
+    await expect.poll(() => heard).toHaveLength(1);
+    const [, at, asked] = /^.{22} 0 joined (.{22}),(.{22})$/.exec(heard[0] ?? "") ?? [];
+    await client.publish(`${prefix}to:${at}`, `${asked} 0 refused ${reason}`);
+    expect(await found).toBe(reason);
+  });
+});
+
+describe("a code that is given back before Redis carried its claim out", () => {
+  test("is free", async () => {
+    const { client, directory } = await openDirectory();
+    // What gives it back is known to Redis, and what claims it is not: that goes twice, and arrives last.
+    await client.script("LOAD", releaseScript.source);
+    const session = sessionOf("482916");
+    const settled = new Promise((settle) => directory.claim(session, "127.0.0.1", settle));
+    directory.release(session);
+    await settled;
+    await expect.poll(() => client.exists(`${prefix}code:482916`)).toBe(0);
+  });
+});
+
 describe("a message of another instance that fails", () => {
   test("ends its session and nothing else, and is logged without what it held", async () => {
     const left = vi.fn();
@@ -63,15 +120,10 @@ describe("a message of another instance that fails", () => {
       throw new RangeError("AAAA");
     };
     const { client, directory, log } = await openDirectory({ said, left });
-    await new Promise((settle) => directory.claim(sessionOf("482916"), "127.0.0.1", settle));
+    await claimed(directory, "482916");
     const [at = "", session = ""] = await client.hmget(`${prefix}code:482916`, "at", "session");
-    const [instance = "", talk = ""] = [1, 2].map((byte) => toBase64Url(new Uint8Array(16).fill(byte)));
-    const other = client.duplicate();
-    onTestFinished(() => other.disconnect());
-    const heard: string[] = [];
-    other.on("message", (_channel, text) => heard.push(text));
-    await other.subscribe(`${prefix}to:${instance}`);
-    for (const text of [`${session} 0 joined ${instance},${talk}`, `${talk} 1 data AAAA`])
+    const { id, heard } = await playInstance(client);
+    for (const text of [`${session} 0 joined ${id},${talk}`, `${talk} 1 data AAAA`])
       await client.publish(`${prefix}to:${at}`, text);
     await expect.poll(() => heard).toEqual([`${talk} 0 accepted ${at}`, `${talk} 1 ended peer_left`]);
     expect(left).toHaveBeenCalledOnce();

@@ -1,7 +1,10 @@
 import { type CarriedData, isCarriedPayload, maxFrameBytes } from "@authmesh/core";
 
 /** Why an instance ends a session whose other side is elsewhere. */
-export type EndReason = "peer_left" | "session_expired";
+const endReasons = ["peer_left", "session_expired"] as const;
+/** Why a code that was found cannot be answered: its socket left in that moment, or it was answered while Redis did not know. */
+const joinRefusals = ["otc_not_found", "peer_already_connected"] as const;
+export type JoinRefusal = (typeof joinRefusals)[number];
 
 /** What one instance says to another about a session (docs/protocol.md, section 6.7). */
 export type InstanceMessage = {
@@ -16,13 +19,13 @@ export type InstanceWord =
   | { readonly type: "joined"; readonly instance: string; readonly talk: string }
   /** The code waited at `instance`, and the two have met. */
   | { readonly type: "accepted"; readonly instance: string }
+  | { readonly type: "refused"; readonly reason: JoinRefusal }
   | CarriedData
   | { readonly type: "done" }
-  | { readonly type: "ended"; readonly reason: EndReason };
+  | { readonly type: "ended"; readonly reason: (typeof endReasons)[number] };
 
 const format = /^([\w-]{22}) (\d{1,9}) ([a-z]+) ([^ ]*)$/;
 const idFormat = /^[\w-]{22}$/;
-const reasons: readonly EndReason[] = ["peer_left", "session_expired"];
 
 const readers: Readonly<Record<InstanceWord["type"], (rest: string) => InstanceWord | undefined>> = {
   joined(rest) {
@@ -31,10 +34,14 @@ const readers: Readonly<Record<InstanceWord["type"], (rest: string) => InstanceW
     return fits ? { type: "joined", instance, talk } : undefined;
   },
   accepted: (instance) => (idFormat.test(instance) ? { type: "accepted", instance } : undefined),
+  refused(rest) {
+    const reason = joinRefusals.find((candidate) => candidate === rest);
+    return reason && { type: "refused", reason };
+  },
   data: (payload) => (isCarriedPayload(payload) ? { type: "data", payload } : undefined),
   done: (rest) => (rest === "" ? { type: "done" } : undefined),
   ended(rest) {
-    const reason = reasons.find((candidate) => candidate === rest);
+    const reason = endReasons.find((candidate) => candidate === rest);
     return reason && { type: "ended", reason };
   },
 };
@@ -62,6 +69,7 @@ function restOf(word: InstanceWord): string {
       return word.payload;
     case "done":
       return "";
+    case "refused":
     case "ended":
       return word.reason;
   }

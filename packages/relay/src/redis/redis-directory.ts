@@ -1,17 +1,18 @@
-import { type Random, type RelayErrorCode, relayErrorCodes, toBase64Url } from "@authmesh/core";
+import { type Random, type RelayErrorCode, toBase64Url } from "@authmesh/core";
 import type { Logger } from "pino";
 import type { Directory, DirectoryEvents, Found } from "../directory.js";
-import { ExpiryQueue } from "../expiry-queue.js";
 import type { RelayLimits } from "../limits.js";
 import type { Peer } from "../peer.js";
 import { type CodeKind, kindOf } from "../rate-limit.js";
-import { lifeOf, maxLatecomers, type Session } from "../session-registry.js";
+import { maxLatecomers, type Session } from "../session-registry.js";
+import { CodeClaims } from "./code-claims.js";
 import { type InstanceMessage, parseInstanceMessage } from "./instance-message.js";
 import { openConnections } from "./open-connections.js";
 import { actAfter } from "./patience.js";
-import { answerMs, RedisLink, type Reply } from "./redis-link.js";
+import { answerMs, RedisLink } from "./redis-link.js";
 import { RemotePeer } from "./remote-peer.js";
-import { beatScript, claimScript, findScript, missScript, releaseScript, type Script } from "./scripts.js";
+import { placesIn, type Reply, refusalOf } from "./reply.js";
+import { beatScript, findScript, missScript, type Script } from "./scripts.js";
 
 export interface RedisDirectoryOptions {
   readonly url: string;
@@ -24,20 +25,6 @@ export interface RedisDirectoryOptions {
   readonly random: Random;
 }
 
-/** A code that this instance holds. */
-interface Claim {
-  readonly id: string;
-  readonly session: Session<Peer>;
-  /** Until when it may wait. */
-  readonly deadline: number;
-}
-
-/** Milliseconds for which Redis keeps a code, and after which one that waits longer is claimed again. */
-const leaseMs = 60_000;
-const renewMs = 20_000;
-/** Codes claimed again by one command: few, for Redis keeps what slow commands were given. */
-const batch = 50;
-
 /** Instances that share codes, limits and sessions through a Redis (docs/protocol.md, section 6.7). */
 export class RedisDirectory implements Directory {
   readonly #options: RedisDirectoryOptions;
@@ -46,11 +33,7 @@ export class RedisDirectory implements Directory {
   readonly #header: readonly string[];
   #link: RedisLink | undefined;
   #events: DirectoryEvents | undefined;
-  readonly #claims = new Map<Session<Peer>, Claim>();
-  readonly #claimsById = new Map<string, Claim>();
-  readonly #leases = new ExpiryQueue<Claim>(renewMs);
-  /** Claims that Redis holds and should not. */
-  readonly #owed = new ExpiryQueue<Claim>(leaseMs);
+  readonly #claims: CodeClaims;
   /** Codes that are asked for, by the session that is to be. */
   readonly #finds = new Map<string, (found: Found) => void>();
   readonly #remotes = new Map<string, RemotePeer>();
@@ -63,6 +46,14 @@ export class RedisDirectory implements Directory {
     const shared = ["listens", "failures", "longFailures"] as const;
     const values = shared.flatMap((name) => [limits[`address.${name}`], limits[`relay.${name}`]]);
     this.#header = [prefix, this.#me, ...values.map(String)];
+    this.#claims = new CodeClaims({
+      ask: (...command) => this.#ask(...command),
+      keyOf: (code) => this.#codeKey(code),
+      myKey: this.#myKey,
+      superseded: (session) => this.#events?.superseded(session),
+      drawId: () => this.#drawId(),
+      now: options.now,
+    });
   }
 
   get state(): "up" | "down" {
@@ -78,21 +69,7 @@ export class RedisDirectory implements Directory {
   }
 
   claim(session: Session<Peer>, address: string, settle: (refusal?: RelayErrorCode) => void): void {
-    const { code } = session;
-    const life = lifeOf(code);
-    const claim = { id: this.#drawId(), session, deadline: this.#options.now() + life };
-    this.#claims.set(session, claim);
-    this.#claimsById.set(claim.id, claim);
-    if (life > leaseMs) this.#leases.add(claim, this.#options.now());
-    const args = [claim.id, String(Math.min(life, leaseMs)), address, kindOf(code)];
-    this.#ask(claimScript, [this.#codeKey(code)], args).then(
-      ({ word }) => {
-        if (word === "claimed") return settle();
-        this.#drop(claim);
-        settle(refusalOf(word));
-      },
-      () => settle("relay_store_unavailable"),
-    );
+    this.#claims.claim(session, address, settle);
   }
 
   find(code: string, address: string, settle: (found: Found) => void): void {
@@ -105,10 +82,10 @@ export class RedisDirectory implements Directory {
     this.#finds.set(talk, answer);
     const args = [address, kindOf(code), String(maxLatecomers), talk];
     this.#ask(findScript, [this.#codeKey(code)], args).then(
-      ({ word }) => {
-        if (word === "here") answer("here");
+      (reply) => {
+        if (reply.word === "here") answer("here");
         // The instance where it waits will say `accepted`.
-        else if (word !== "elsewhere") answer(refusalOf(word));
+        else if (reply.word !== "elsewhere") answer(refusalOf(reply));
       },
       () => answer("relay_store_unavailable"),
     );
@@ -119,10 +96,7 @@ export class RedisDirectory implements Directory {
   }
 
   release(session: Session<Peer>): void {
-    const claim = this.#claims.get(session);
-    if (claim === undefined) return;
-    this.#drop(claim);
-    this.#giveBack(claim);
+    this.#claims.release(session);
   }
 
   async open(events: DirectoryEvents): Promise<void> {
@@ -134,8 +108,8 @@ export class RedisDirectory implements Directory {
         probe: () => this.#beat(),
         up: () => {
           logger.info("the shared store is there");
-          this.#reclaim([...this.#claims.values()]);
-          for (const claim of this.#owed.takeExpired(Infinity)) this.#giveBack(claim);
+          this.#claims.reclaim();
+          this.#claims.repay();
           resolve();
         },
         down: (reason) => {
@@ -143,7 +117,7 @@ export class RedisDirectory implements Directory {
           this.#cutOff();
           resolve();
         },
-        forgot: () => this.#reclaim([...this.#claims.values()]),
+        forgot: () => this.#claims.reclaim(),
         heard: (text) => this.#hear(text),
         heat: (short, long) => {
           this.#heat = { short: short / 8, long: long / 8 };
@@ -154,11 +128,7 @@ export class RedisDirectory implements Directory {
 
   sweep(): void {
     void this.#link?.probe();
-    const now = this.#options.now();
-    this.#owed.takeExpired(now);
-    const due = this.#leases.takeExpired(now);
-    for (const claim of due) this.#leases.add(claim, now);
-    this.#reclaim(due);
+    this.#claims.sweep();
   }
 
   async close(): Promise<void> {
@@ -182,18 +152,6 @@ export class RedisDirectory implements Directory {
     return this.#link.ask(script, keys, [...this.#header, ...args]);
   }
 
-  #drop(claim: Claim): void {
-    this.#claims.delete(claim.session);
-    this.#claimsById.delete(claim.id);
-    this.#leases.delete(claim);
-  }
-
-  #giveBack(claim: Claim): void {
-    this.#ask(releaseScript, [this.#codeKey(claim.session.code)], [claim.id]).catch(() => {
-      this.#owed.add(claim, this.#options.now());
-    });
-  }
-
   /** Says that this instance lives, and looks whether those live that it talks to. */
   async #beat(): Promise<void> {
     const instances = [...new Set([...this.#remotes.values()].map(({ instance }) => instance))];
@@ -202,40 +160,13 @@ export class RedisDirectory implements Directory {
     for (const remote of this.#remotes.values()) if (gone.includes(remote.instance)) this.#lose(remote);
   }
 
-  /** Has Redis hold codes that wait, whatever it knew of them. */
-  #reclaim(claims: readonly Claim[]): void {
-    const now = this.#options.now();
-    const waiting = claims.filter(
-      ({ session, deadline }) => session.connector === undefined && deadline > now,
-    );
-    for (let start = 0; start < waiting.length; start += batch) {
-      const some = waiting.slice(start, start + batch);
-      const keys = some.map(({ session }) => this.#codeKey(session.code));
-      const args = some.flatMap(({ id, deadline }) => [
-        id,
-        String(Math.ceil(Math.min(deadline - now, leaseMs))),
-      ]);
-      this.#ask(beatScript, [this.#myKey, ...keys], args).then(
-        ({ first }) => {
-          for (const place of placesIn(first)) this.#supersede(some[place]);
-        },
-        () => {}, // Redis is gone, and is told of them when it is back.
-      );
-    }
-  }
-
-  #supersede(claim: Claim | undefined): void {
-    if (claim === undefined || !this.#claims.has(claim.session)) return;
-    this.#drop(claim);
-    if (claim.session.connector === undefined) this.#events?.superseded(claim.session);
-  }
-
   #hear(text: string): void {
     const message = parseInstanceMessage(text);
     if (message === undefined) return;
     try {
       if (message.type === "joined") this.#join(message);
       else if (message.type === "accepted") this.#accept(message);
+      else if (message.type === "refused") this.#finds.get(message.session)?.(message.reason);
       else this.#hearPeer(message);
     } catch (error) {
       // Thrown into the event of a library it would end the process, and with it everybody's session.
@@ -246,9 +177,7 @@ export class RedisDirectory implements Directory {
     }
   }
 
-  #hearPeer(message: Exclude<InstanceMessage, { type: "joined" | "accepted" }>): void {
-    // The code was answered at its own instance, while Redis did not know.
-    if (message.type === "ended") this.#finds.get(message.session)?.("peer_already_connected");
+  #hearPeer(message: Exclude<InstanceMessage, { type: "joined" | "accepted" | "refused" }>): void {
     const remote = this.#remotes.get(message.session);
     if (remote === undefined) return;
     if (!remote.isNext(message)) {
@@ -263,14 +192,12 @@ export class RedisDirectory implements Directory {
 
   /** Somebody at another instance answered a code. */
   #join({ session, instance, talk }: Extract<InstanceMessage, { type: "joined" }>): void {
-    const claim = this.#claimsById.get(session);
+    const waiting = this.#claims.session(session);
     if (this.#remotes.has(talk)) return;
     const remote = this.#remote(talk, instance, { sent: 0, heard: 1 });
-    if (claim !== undefined && this.#events?.joined(claim.session, remote)) {
-      remote.say({ type: "accepted", instance: this.#me });
-    } else {
-      remote.drop();
-    }
+    if (waiting === undefined) remote.refuse("otc_not_found");
+    else if (this.#events?.joined(waiting, remote)) remote.say({ type: "accepted", instance: this.#me });
+    else remote.refuse("peer_already_connected");
   }
 
   /** A code that was asked for has been answered. */
@@ -311,10 +238,3 @@ export class RedisDirectory implements Directory {
     for (const answer of this.#finds.values()) answer("relay_store_unavailable");
   }
 }
-
-const refusalOf = (word: string): RelayErrorCode =>
-  relayErrorCodes.find((code) => code === word) ?? "relay_store_unavailable";
-
-/** Redis counts from 1. */
-const placesIn = (list: unknown): number[] =>
-  Array.isArray(list) ? list.map((place) => Number(place) - 1) : [];

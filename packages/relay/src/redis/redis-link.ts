@@ -1,14 +1,8 @@
 import { AmeshError, outageReason } from "@authmesh/core";
 import type { Connections } from "./open-connections.js";
 import { actAfter } from "./patience.js";
+import type { Reply } from "./reply.js";
 import type { Script } from "./scripts.js";
-
-/** What a script answered. */
-export interface Reply {
-  readonly word: string;
-  readonly first: unknown;
-  readonly second: unknown;
-}
 
 export interface LinkEvents {
   /** Asks Redis something, by `run`: whether it is there. */

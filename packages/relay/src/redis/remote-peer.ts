@@ -2,7 +2,12 @@ import type { CarriedData, DoneMessage } from "@authmesh/core";
 import type { Outcome } from "../metrics.js";
 import type { Peer } from "../peer.js";
 import type { Session } from "../session-registry.js";
-import { formatInstanceMessage, type InstanceMessage, type InstanceWord } from "./instance-message.js";
+import {
+  formatInstanceMessage,
+  type InstanceMessage,
+  type InstanceWord,
+  type JoinRefusal,
+} from "./instance-message.js";
 
 /** How a peer is reached. */
 export interface Way {
@@ -71,6 +76,12 @@ export class RemotePeer implements Peer {
   close(reason: Outcome): void {
     if (reason !== "done")
       this.say({ type: "ended", reason: reason === "session_expired" ? reason : "peer_left" });
+    this.forget();
+  }
+
+  /** The code that was answered is not there to be answered. */
+  refuse(reason: JoinRefusal): void {
+    this.say({ type: "refused", reason });
     this.forget();
   }
 
