@@ -249,7 +249,9 @@ describe("docs/protocol.md, section 6", () => {
     expect(rows.map(([reason = "", status]) => [codesIn(reason)[0], Number(status)])).toEqual(
       Object.entries(relayClosings),
     );
-    expect(rows.slice(0, relayErrorCodes.length).flatMap(([reason = ""]) => codesIn(reason))).toEqual(relayErrorCodes);
+    expect(rows.slice(0, relayErrorCodes.length).flatMap(([reason = ""]) => codesIn(reason))).toEqual(
+      relayErrorCodes,
+    );
   });
 
   it("gives the relay's limits as they are by default", () => {

@@ -1,10 +1,11 @@
 import { writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { controls } from "./controls.js";
 import { environments } from "./environment-faults.js";
 import type { Fault } from "./fault.js";
 import { faults } from "./faults.js";
 import { someOfEach } from "./invariants.js";
+import { sharedTrials } from "./shared-trials.js";
 import { type Ended, Stage } from "./stage.js";
 import { tableOf } from "./table.js";
 import { type Pace, type Trial, Trials } from "./trial.js";
@@ -15,7 +16,7 @@ const short: Pace = { ...pace, lead: 4, fault: 3, whole: 9 };
 const timeout = 300_000;
 const rows: Trial[] = [];
 
-async function withstand(trials: Trials, fault: Fault): Promise<void> {
+async function withstand(trials: Pick<Trials, "run">, fault: Fault): Promise<void> {
   const trial = await trials.run(fault, pace);
   rows.push(trial);
   const { requests, violations } = trial;
@@ -33,14 +34,7 @@ afterAll(() => {
 });
 
 describe("under steady traffic and attack, no promise is broken by", () => {
-  const stops: (() => Promise<void>)[] = [];
-  let trials: Trials;
-  beforeAll(async () => {
-    trials = await Trials.on(await Stage.start({}, (stop) => void stops.unshift(stop)));
-  }, timeout);
-  afterAll(async () => {
-    for (const stop of stops) await stop();
-  }, timeout);
+  const trials = sharedTrials(timeout);
 
   it.each(faults)("$name", { timeout }, (fault) => withstand(trials, fault));
 
