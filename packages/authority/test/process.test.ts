@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer as createTlsServer } from "node:https";
 import { join } from "node:path";
@@ -6,6 +5,7 @@ import type { AmeshError } from "@authmesh/core";
 import { addDevice } from "@authmesh/keystore";
 import { Agent, fetch as undiciFetch } from "undici";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { makeCertificate } from "../../../test/fixtures/certificates.js";
 import { PostgresServer } from "../../../test/fixtures/postgres-server.js";
 import { followCertificate } from "../src/http/listen-on.js";
 import { runAuthority } from "../src/main.js";
@@ -187,23 +187,7 @@ describe("an authority with a certificate", () => {
   it("speaks TLS", async () => {
     const dir = temporaryFolder();
     const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-    execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-        ...subject,
-      ].concat(["-keyout", key, "-out", cert]),
-      { stdio: "ignore" },
-    );
+    await makeCertificate({ cert, key }, { names: ["DNS:localhost"] });
     const { authority } = await RunningAuthority.start({ tls: { cert, key } });
     const agent = new Agent({ connect: { ca: readFileSync(cert) } });
     onTestFinished(() => agent.close());

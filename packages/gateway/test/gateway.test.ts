@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type AllowList, addDevice, createIdentity, openIdentity, revokeDevice } from "@authmesh/keystore";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { makeCertificate } from "../../../test/fixtures/certificates.js";
 import type { GatewaySettings } from "../src/config/settings.js";
 import { createGateway, type GatewayAddress } from "../src/create-gateway.js";
 import { makeDevice, silent, startIssuer } from "./fixtures/callers.js";
@@ -25,21 +26,7 @@ const device = makeDevice();
 const atEnd: (() => void)[] = [];
 let tokens: Awaited<ReturnType<typeof startIssuer>>;
 
-async function certify(name: string): Promise<void> {
-  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"];
-  const pair = [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-keyout",
-    key,
-    "-out",
-    cert,
-  ];
-  await run("openssl", ["req", "-x509", "-days", "2", ...pair, ...subject]);
-}
+const certify = (subject: string) => makeCertificate({ cert, key }, { subject, names: ["IP:127.0.0.1"] });
 
 const trust = (list: AllowList) =>
   list.update((draft) =>

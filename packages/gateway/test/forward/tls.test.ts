@@ -1,33 +1,19 @@
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { makeCertificate } from "../../../../test/fixtures/certificates.js";
 import { ask, type Listening, listen, setStage, upstreamSettings } from "./stage.js";
 
 const dir = mkdtempSync(join(tmpdir(), "amesh-upstream-"));
 const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
-const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
 let upstream: Listening;
 let connections = 0;
 
 beforeAll(async () => {
-  const made = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "2",
-  ];
-  execFileSync("openssl", [...made, "-subj", "/CN=x", "-addext", names, "-keyout", key, "-out", cert], {
-    stdio: "ignore",
-  });
+  await makeCertificate({ cert, key }, { names: ["DNS:localhost", "IP:127.0.0.1"] });
   const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (request, response) => {
     response.end(JSON.stringify([request.headers.host, (request.socket as TLSSocket).servername]));
   });

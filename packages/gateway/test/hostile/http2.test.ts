@@ -1,10 +1,9 @@
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { makeCertificate } from "../../../../test/fixtures/certificates.js";
 import { routeOf } from "../fixtures/settings.js";
 import { type HostileStage, openGateway } from "./hostile-stage.js";
 import { floods, type Http2Case, http2Cases } from "./http2-cases.js";
@@ -18,10 +17,7 @@ const sessions: RawHttp2[] = [];
 
 beforeAll(async () => {
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  await promisify(execFile)("openssl", [
-    ...["req", "-x509", "-subj", "/CN=a.example", ...curve, "-keyout", key, "-out", cert],
-  ]);
+  await makeCertificate({ cert, key }, { subject: "a.example" });
   upstream = await recordingUpstream();
   const tls = { cert, key, clientCa: undefined, requireClientCert: false };
   const listen = { host: "127.0.0.1", port: 0, tls };
