@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { authorityEnv } from "../../packages/authority/test/authority-process.js";
 import { root } from "../../scripts/run.js";
+import type { GatewayCertificate } from "./gateway-certificate.js";
 import type { Launch, PartName } from "./part.js";
 
 /** What a fleet can be run without: its API, but for the last. */
@@ -28,6 +29,8 @@ export interface Scene {
   readonly redisUrl: string;
   /** The name of the account whose devices may call. */
   readonly account: string;
+  /** Where the gateway speaks TLS. */
+  readonly certificate: GatewayCertificate | undefined;
   /** Thumbprint. */
   feedKey: string;
   /** What an instance of the API goes without. */
@@ -47,6 +50,15 @@ export const staleSeconds = maxStale + 2;
 const replayScope = "fleet";
 
 export const authorityUrl = ({ ports }: Scene): string => `http://localhost:${ports.authority}`;
+/** Where callers call a part: an origin. */
+export function originOf(scene: Scene, name: PartName): string {
+  if (name === "authority") return authorityUrl(scene);
+  const isSecure = name === "gateway" && scene.certificate !== undefined;
+  return `${isSecure ? "https" : "http"}://${scene.hosts[name]}:${scene.ports[name]}`;
+}
+/** Answers 200 when a part can do its work. */
+export const readyUrlOf = ({ hosts, ports }: Scene, name: PartName): string =>
+  `http://${hosts[name]}:${ports[name === "gateway" ? "admin" : name]}/ready`;
 /** The authority's folder. */
 export const dirOf = ({ folders }: Pick<Scene, "folders">): string => join(folders.authority, "authority");
 export const identityOf = ({ folders }: Pick<Scene, "folders">, name: PartName): string =>
@@ -114,12 +126,12 @@ export const launches: Readonly<Record<PartName, (scene: Scene) => Omit<Launch, 
 };
 
 function gatewayConfig(scene: Scene): object {
-  const { hosts, ports, account, redisUrl, feedKey: key } = scene;
+  const { hosts, ports, account, redisUrl, certificate, feedKey: key } = scene;
   const url = authorityUrl(scene);
   const upstream = `http://${hosts.service}:${ports.service}`;
   return {
     version: 1,
-    listen: at(scene, "gateway"),
+    listen: { ...at(scene, "gateway"), ...(certificate && { tls: certificate.files }) },
     admin: { host: hosts.gateway, port: ports.admin },
     audience,
     tokens: { issuers: url, audience: tokenAudience, policy: "none", replayScope },

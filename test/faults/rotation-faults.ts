@@ -57,15 +57,30 @@ async function goOver({ account }: Stage, device: Enrolled["device"], next: Devi
   if (status !== 200) throw new Error(`The authority does not go over to the new key: ${status}.`);
 }
 
+const renewals = 3;
+
+/** The gateway's, as what renews certificates does it. Every request comes over a connection of its own. */
+const newCertificates: Fault = {
+  ...unnoticed,
+  name: `the gateway's certificate is replaced ${renewals} times`,
+  async begin(stage) {
+    const { certificate } = stage.scene;
+    if (certificate === undefined) throw new TypeError("This stage has no certificate.");
+    for (let i = 0; i < renewals; i++)
+      await certificate.presented(stage.part("gateway").url, await certificate.renew());
+  },
+};
+
 /** Keys are changed while everybody calls. */
 export const newKeys: Environment = {
-  name: "of keys that are rotated",
+  name: "of keys and certificates that are replaced",
   open: async () => ({
-    stage: {},
+    stage: { tls: true },
     faults: [
       operated("rotation of the authority's signing key", "keys", "rotate", "--force"),
       operated("rotation of the authority's feed key", "authority", "feed-key", "rotate"),
       newIdentities,
+      newCertificates,
     ],
   }),
 };

@@ -1,4 +1,5 @@
-import { type Agent, type IncomingHttpHeaders, request } from "node:http";
+import http, { type IncomingHttpHeaders } from "node:http";
+import https from "node:https";
 import { callTimeoutMs } from "./invariants.js";
 import { audience } from "./launches.js";
 import type { Call } from "./record.js";
@@ -8,8 +9,30 @@ export type Outcome = Pick<Call, "status" | "code" | "decision">;
 
 const noAnswer: Outcome = { status: 0 };
 
+/** The connections of callers. Those of TLS are for one request each: a certificate counts from the next one on. */
+export class Lines {
+  readonly #plain = new http.Agent({ keepAlive: true });
+  readonly #secure: https.Agent;
+
+  /** @param ca whom callers trust, in PEM */
+  constructor(ca: string | undefined) {
+    this.#secure = new https.Agent({ keepAlive: false, maxCachedSessions: 0, ca });
+  }
+
+  to(url: string): { readonly request: typeof http.request; readonly agent: http.Agent } {
+    return url.startsWith("https:")
+      ? { request: https.request, agent: this.#secure }
+      : { request: http.request, agent: this.#plain };
+  }
+
+  close(): void {
+    for (const agent of [this.#plain, this.#secure]) agent.destroy();
+  }
+}
+
 /** Sends a request whose proof may have been made for another one. */
-export function send(url: string, authorization: string, agent: Agent): Promise<Outcome> {
+export function send(url: string, authorization: string, lines: Lines): Promise<Outcome> {
+  const { request, agent } = lines.to(url);
   return new Promise((resolve) => {
     const headers = { Host: audience, Authorization: authorization };
     const sent = request(url, { agent, headers, signal: AbortSignal.timeout(callTimeoutMs) }, (response) => {

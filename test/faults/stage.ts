@@ -9,7 +9,8 @@ import { Device, everything } from "../../packages/authority/test/running-author
 import { freePort } from "../fixtures/free-port.js";
 import { PostgresServer } from "../fixtures/postgres-server.js";
 import { RedisServer } from "../fixtures/redis-server.js";
-import { authorityUrl, dirOf, identityOf, launches, type Scene } from "./launches.js";
+import { GatewayCertificate } from "./gateway-certificate.js";
+import { authorityUrl, dirOf, identityOf, launches, originOf, readyUrlOf, type Scene } from "./launches.js";
 import { Part, type PartName, type PartOptions, partNames } from "./part.js";
 
 /** Those that let callers in, or do not. */
@@ -26,6 +27,8 @@ export interface StageOptions {
   readonly postgresSettings?: readonly string[];
   /** Where the authority finds PostgreSQL. Default: where it is. @param url of the stage's database */
   readonly database?: (url: string) => string;
+  /** The gateway speaks TLS. */
+  readonly tls?: boolean;
   /** Called before the parts are started. */
   readonly prepare?: (scene: Scene) => Promise<void>;
 }
@@ -53,11 +56,9 @@ export class Stage {
       partNames.map((name) => {
         const { env, before } = options.parts?.[name] ?? {};
         const launch = launches[name](scene);
-        const origin = (port: PartName | "admin") => `http://${scene.hosts[name]}:${scene.ports[port]}`;
-        const url = name === "authority" ? authorityUrl(scene) : origin(name);
-        const ready = `${origin(name === "gateway" ? "admin" : name)}/ready`;
         const more = { env: { ...launch.env, ...env }, ...(before && { before }) };
-        return [name, new Part(name, { ...launch, ...more, url, ready })];
+        const urls = { url: originOf(scene, name), ready: readyUrlOf(scene, name) };
+        return [name, new Part(name, { ...launch, ...more, ...urls })];
       }),
     );
   }
@@ -79,6 +80,7 @@ export class Stage {
       database: options.database?.(url) ?? url,
       redisUrl: options.redisUrl?.(redis.port) ?? redis.url,
       account: "@fleet",
+      certificate: options.tls ? await GatewayCertificate.make(folder) : undefined,
       feedKey: "",
       without: undefined,
       known: [],

@@ -1,14 +1,15 @@
-import { Agent } from "node:http";
 import { signRequest } from "@authmesh/core";
 import type { Device } from "../../packages/authority/test/running-authority.js";
 import { audience } from "./launches.js";
 import type { Minted, Office } from "./office.js";
 import type { Call, Purpose } from "./record.js";
-import { send } from "./send.js";
+import { Lines, send } from "./send.js";
 import { type Target, targets } from "./stage.js";
 
 export interface TrafficScene {
   readonly urls: Readonly<Record<Target, string>>;
+  /** Whom callers trust where a URL says https, in PEM. */
+  readonly ca: string | undefined;
   readonly office: Pick<Office, "tokens" | "revokedTokens">;
   readonly callers: readonly Device[];
   /** Who was revoked, or is about to be. They call all the time. */
@@ -48,13 +49,14 @@ let drawn = 0;
 export class Traffic {
   readonly calls: Call[] = [];
   readonly #scene: TrafficScene;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #lines: Lines;
   readonly #underWay = new Set<Promise<void>>();
   readonly #accepted: Proof[] = [];
   readonly #timer: NodeJS.Timeout;
 
   constructor(scene: TrafficScene) {
     this.#scene = scene;
+    this.#lines = new Lines(scene.ca);
     const due = new Map<Purpose, number>();
     let before = performance.now();
     this.#timer = setInterval(() => {
@@ -73,7 +75,7 @@ export class Traffic {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#underWay);
-    this.#agent.destroy();
+    this.#lines.close();
   }
 
   #track(work: Promise<void>): void {
@@ -87,7 +89,7 @@ export class Traffic {
     if (made === undefined) return;
     const { path, authorization, proof, caller } = made;
     const sentAt = Date.now();
-    const outcome = await send(`${this.#scene.urls[target]}${path}`, authorization, this.#agent);
+    const outcome = await send(`${this.#scene.urls[target]}${path}`, authorization, this.#lines);
     this.calls.push({ target, purpose, proof, caller, sentAt, endedAt: Date.now(), ...outcome });
     if (outcome.status === 200) this.#remember(made);
   }

@@ -150,6 +150,7 @@ export class Trials {
     const bound = (target: Target) => boundSeconds(told, target);
     const traffic = new Traffic({
       urls,
+      ca: stage.scene.certificate?.ca,
       office,
       callers: devices,
       revoked,
