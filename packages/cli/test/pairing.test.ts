@@ -1,6 +1,7 @@
 import { invite } from "@authmesh/sdk/pairing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Program } from "../../../scripts/machines.js";
+import { RedisServer } from "../../../test/fixtures/redis-server.js";
 import { newMachine, TestMachine } from "./fixtures/amesh.js";
 import { failed } from "./fixtures/documents.js";
 
@@ -8,9 +9,13 @@ const host = new TestMachine();
 let relay: Program;
 let url: string;
 
-beforeAll(async () => {
+function startRelay(env: Readonly<Record<string, string>> = {}): Program {
   const limits = ["address.listens", "address.failures"].flatMap((name) => ["--limit", `${name}=1000`]);
-  relay = host.start(["relay", "--host", "127.0.0.1", "--port", "0", "--json", ...limits]);
+  return host.start(["relay", "--host", "127.0.0.1", "--port", "0", "--json", ...limits], env);
+}
+
+beforeAll(async () => {
+  relay = startRelay();
   url = (await relay.event("listening")).url;
 });
 afterAll(async () => {
@@ -163,6 +168,17 @@ describe("a pairing by scripts", () => {
       { event: "sas", code: expect.stringMatching(/^\d{6}$/), deviceId: targetId, friendlyName: "prod-api" },
       { event: "paired", deviceId: targetId, role: "target", friendlyName: "prod-api", updated: false },
     ]);
+  });
+
+  it("works where the two are at different instances of a relay", async () => {
+    const redis = await RedisServer.start(onTestFinished);
+    const instances = [target, controller].map(() => startRelay({ AMESH_RELAY_REDIS_URL: redis.url }));
+    onTestFinished(async () => void (await Promise.all(instances.map((instance) => instance.stop()))));
+    for (const [i, machine] of [target, controller].entries())
+      machine.env["AMESH_RELAY_URL"] = (await instances[i]?.event("listening")).url;
+    await pairInJson(target, controller);
+    expect(await devicesOf(target)).toMatchObject([{ friendlyName: "Dev Laptop", role: "controller" }]);
+    expect(await devicesOf(controller)).toMatchObject([{ friendlyName: "prod-api", role: "target" }]);
   });
 
   it("updates the entry of a device that is known, without a question", async () => {
