@@ -23,9 +23,16 @@ async function withstand(trials: Pick<Trials, "run">, fault: Fault): Promise<voi
   const some = someOfEach(violations);
   console.log([tableOf([trial]), ...some.map(({ invariant, how }) => `${invariant}: ${how}`)].join("\n"));
   expect(some, fault.name).toEqual([]);
-  // A machine that is busy falls behind: the row says how much was asked.
-  expect(requests).toBeGreaterThan((rate * pace.whole) / 2);
+  const wanted = rate * pace.whole;
+  if (requests < wanted)
+    throw new Error(
+      `This machine fell behind: ${requests} requests in place of ${wanted}. Leave it alone, or set AMESH_FAULTS_RATE to less than ${rate}.`,
+    );
 }
+
+/** Vitest would cut the name of an object short, and -t could not find it. */
+const named = <T extends { readonly name: string }>(all: readonly T[]) =>
+  all.map((each) => [each.name, each] as const);
 
 afterAll(() => {
   console.log(tableOf(rows));
@@ -36,7 +43,7 @@ afterAll(() => {
 describe("under steady traffic and attack, no promise is broken by", () => {
   const trials = sharedTrials(timeout);
 
-  it.each(faults)("$name", { timeout }, (fault) => withstand(trials, fault));
+  it.each(named(faults))("%s", { timeout }, (_, fault) => withstand(trials, fault));
 
   it.each(controls)("and without $without it is seen that a promise is", { timeout }, async (control) => {
     const { violations } = await trials.runWithout(control.without, control.fault, short);
@@ -47,7 +54,7 @@ describe("under steady traffic and attack, no promise is broken by", () => {
 });
 
 describe("no promise is broken, on a stage of its own, by faults", () => {
-  it.each(environments)("$name", { timeout: 4 * timeout }, async ({ open }) => {
+  it.each(named(environments))("%s", { timeout: 4 * timeout }, async (_, { open }) => {
     const stops: (() => Promise<void>)[] = [];
     const ended: Ended = (stop) => void stops.unshift(stop);
     onTestFinished(async () => {

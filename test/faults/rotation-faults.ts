@@ -6,7 +6,9 @@ import { Program } from "../../scripts/machines.js";
 import type { Environment } from "./environment.js";
 import type { Fault } from "./fault.js";
 import { amesh, dirOf } from "./launches.js";
-import type { Stage } from "./stage.js";
+import { signedBy } from "./proof.js";
+import { Lines, send } from "./send.js";
+import { type Stage, targets } from "./stage.js";
 
 /** What an operator does on the authority's machine, while it serves. */
 const operated = (name: string, ...words: readonly string[]): Fault => ({
@@ -31,7 +33,10 @@ const unnoticed = {
 
 const rotations = 5;
 
-/** An enrolled machine that changes its key again and again, and is served under each. */
+/** In which the feed has told a new key, and that the old one is over. */
+const pushMs = 1_000;
+
+/** An enrolled machine that changes its key again and again, and is served everywhere under each, and under none before. */
 const newIdentities: Fault = {
   ...unnoticed,
   name: `a caller rotates its key ${rotations} times`,
@@ -41,12 +46,26 @@ const newIdentities: Fault = {
     for (let i = 0; i < rotations; i++) {
       const next = new Device();
       await goOver(stage, device, next);
+      await isAnswered(stage, next, undefined);
+      await isAnswered(stage, device, "unauthorized");
       device = next;
-      const answer = await next.fetch(`${account.url}/self`);
-      if (answer.status !== 200) throw new Error(`The new key is refused: ${await answer.text()}`);
     }
   },
 };
+
+/** Asks all that let callers in, until they answer so. @param code why they refuse; undefined if they do not */
+async function isAnswered(stage: Stage, device: Device, code: string | undefined): Promise<void> {
+  const lines = new Lines(stage.scene.certificate?.ca);
+  const limit = performance.now() + pushMs;
+  for (;;) {
+    const asked = targets.map(async (name) => send(stage.part(name).url, await signedBy(device), lines));
+    const outcomes = await Promise.all(asked);
+    if (outcomes.every((outcome) => outcome.code === code)) break;
+    if (performance.now() > limit)
+      throw new Error(`Instead of ${code ?? "being served"}: ${JSON.stringify(outcomes)}`);
+  }
+  lines.close();
+}
 
 async function goOver({ account }: Stage, device: Enrolled["device"], next: Device): Promise<void> {
   const { publicKey } = device.key;

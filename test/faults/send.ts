@@ -2,6 +2,7 @@ import http, { type IncomingHttpHeaders } from "node:http";
 import https from "node:https";
 import { callTimeoutMs } from "./invariants.js";
 import { audience } from "./launches.js";
+import type { Proof } from "./proof.js";
 import type { Call } from "./record.js";
 
 /** What comes of a request: 0 for no answer. */
@@ -30,8 +31,13 @@ export class Lines {
   }
 }
 
-/** Sends a request whose proof may have been made for another one. */
-export function send(url: string, authorization: string, lines: Lines): Promise<Outcome> {
+/** Sends a request to a part, whose proof may have been made for another request. @param origin the part's */
+export function send(
+  origin: string,
+  { path, authorization }: Pick<Proof, "path" | "authorization">,
+  lines: Lines,
+): Promise<Outcome> {
+  const url = `${origin}${path}`;
   const { request, agent } = lines.to(url);
   return new Promise((resolve) => {
     const headers = { Host: audience, Authorization: authorization };

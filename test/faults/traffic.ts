@@ -1,7 +1,6 @@
-import { signRequest } from "@authmesh/core";
 import type { Device } from "../../packages/authority/test/running-authority.js";
-import { audience } from "./launches.js";
 import type { Minted, Office } from "./office.js";
+import { type Proof, presented, signedBy } from "./proof.js";
 import type { Call, Purpose } from "./record.js";
 import { Lines, send } from "./send.js";
 import { type Target, targets } from "./stage.js";
@@ -20,14 +19,6 @@ export interface TrafficScene {
   readonly boundSeconds: (target: Target) => number;
 }
 
-/** A request that can be sent as often as one likes. */
-interface Proof {
-  readonly proof: string;
-  readonly path: string;
-  readonly authorization: string;
-  readonly caller: string;
-}
-
 /** How often each is sent for every hundred requests of honest callers. */
 const shares: readonly (readonly [Purpose, perHundred: number])[] = [
   ["honest", 100],
@@ -43,8 +34,6 @@ const tickMs = 10;
 /** A machine that is too busy falls behind, and does not catch up with a flood. */
 const mostAtOnce = 25;
 
-let drawn = 0;
-
 /** Callers of every kind, each at its pace, whatever becomes of the answers. */
 export class Traffic {
   readonly calls: Call[] = [];
@@ -52,6 +41,7 @@ export class Traffic {
   readonly #lines: Lines;
   readonly #underWay = new Set<Promise<void>>();
   readonly #accepted: Proof[] = [];
+  #sent = 0;
   readonly #timer: NodeJS.Timeout;
 
   constructor(scene: TrafficScene) {
@@ -84,29 +74,29 @@ export class Traffic {
   }
 
   async #send(purpose: Purpose): Promise<void> {
-    const target = targets[drawn++ % targets.length] as Target;
+    const target = targets[this.#sent++ % targets.length] as Target;
     const made = await this.#make[purpose](target);
     if (made === undefined) return;
-    const { path, authorization, proof, caller } = made;
+    const { proof, caller } = made;
     const sentAt = Date.now();
-    const outcome = await send(`${this.#scene.urls[target]}${path}`, authorization, this.#lines);
+    const outcome = await send(this.#scene.urls[target], made, this.#lines);
     this.calls.push({ target, purpose, proof, caller, sentAt, endedAt: Date.now(), ...outcome });
     if (outcome.status === 200) this.#remember(made);
   }
 
   readonly #make: Readonly<Record<Purpose, (target: Target) => Promise<Proof | undefined>>> = {
     honest: async () => {
-      const minted = drawn % tokenEvery === 0 ? this.#scene.office.tokens.shift() : undefined;
-      return minted === undefined ? signed(oneOf(this.#scene.callers)) : presented(minted);
+      const minted = this.#sent % tokenEvery === 0 ? this.#scene.office.tokens.shift() : undefined;
+      return minted === undefined ? signedBy(oneOf(this.#scene.callers)) : presented(minted);
     },
-    replay: async () => oneOf(this.#accepted),
+    replay: async () => (this.#accepted.length > 0 ? oneOf(this.#accepted) : undefined),
     revoked: async (target) => {
       const minted = this.#revokedToken(target);
-      return minted === undefined ? signed(oneOf(this.#scene.revoked)) : presented(minted);
+      return minted === undefined ? signedBy(oneOf(this.#scene.revoked)) : presented(minted);
     },
     tampered: async () => {
-      const made = await signed(oneOf(this.#scene.callers));
-      return made && { ...made, path: `${made.path}?all=1`, proof: `${made.proof}?all=1` };
+      const made = await signedBy(oneOf(this.#scene.callers));
+      return { ...made, path: `${made.path}?all=1`, proof: `${made.proof}?all=1` };
     },
   };
 
@@ -124,21 +114,4 @@ export class Traffic {
   }
 }
 
-async function signed(device: Device | undefined): Promise<Proof | undefined> {
-  if (device === undefined) return undefined;
-  const path = `/device/${drawn++}`;
-  const authorization = await signRequest(
-    { method: "GET", url: new URL(`http://${audience}${path}`) },
-    { key: device.key.publicKey.base64, sign: async (message) => device.key.sign(message) },
-  );
-  return { proof: path, path, authorization, caller: device.id };
-}
-
-const presented = ({ token, jti, caller }: Minted): Proof => ({
-  proof: jti,
-  path: `/token/${drawn++}`,
-  authorization: `OathMesh ${token}`,
-  caller: caller.id,
-});
-
-const oneOf = <T>(all: readonly T[]): T | undefined => all[Math.floor(Math.random() * all.length)];
+const oneOf = <T>(all: readonly T[]): T => all[Math.floor(Math.random() * all.length)] as T;

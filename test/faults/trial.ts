@@ -171,8 +171,9 @@ export class Trials {
     await Promise.all([during, office.revoke(last)]);
     const calls = () => [...traffic.calls, ...office.calls, ...pairings.calls];
     const isCalm = () => Date.now() - endedAt > recoveredAfter({ ...told, endedAt, calls: calls() }) + calmMs;
-    const isOver = () => Date.now() > startedAt + 1000 * whole && isCalm();
-    while (!isOver() && Date.now() < mendedAt + 1000 * recoverySeconds) await pause(100);
+    const least = startedAt + 1000 * whole;
+    const most = Math.max(least, mendedAt + 1000 * recoverySeconds);
+    while (Date.now() < least || (!isCalm() && Date.now() < most)) await pause(100);
     await Promise.all([traffic.close(), pairings.close()]);
     // The office goes on until the last look: where nothing is written, heads of the feed come too seldom.
     await watch.close();
