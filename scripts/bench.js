@@ -1,8 +1,8 @@
 /**
  * npm run bench: every file of bench/ that answers a question, one after another, or those named as arguments. Those that
- * take --smoke only see that they run.
+ * take --smoke only see that they run. --help lists them.
  */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { reportMissing } from "./components.js";
 import { mustRun, root, run } from "./run.js";
@@ -51,16 +51,43 @@ const needs = {
   soak: ["redis-server", "wrk"],
 };
 
+/** All questions by name, each as its file begins. @returns {Map<string, string>} */
+function allQuestions() {
+  const files = readdirSync(`${root}/bench`).filter((file) => file.endsWith(".ts"));
+  const names = files.map((file) => file.replace(/\.ts$/, "")).filter((name) => !notQuestions.includes(name));
+  return new Map(names.map((name) => [name, questionOf(readFileSync(`${root}/bench/${name}.ts`, "utf8"))]));
+}
+
+/** The first sentence of the comment at the top. @param {string} source */
+function questionOf(source) {
+  const comment = /^\/\*\*([\s\S]*?)\*\//.exec(source)?.[1] ?? "";
+  const text = comment.replace(/\n? \* ?/g, " ").trim();
+  return /^.*?[.?](?= |$)/.exec(text)?.[0] ?? text;
+}
+
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
+const wanted = process.argv.slice(2).filter((argument) => !flags.includes(argument));
+const all = allQuestions();
+if (flags.includes("--help")) {
+  const lines = [...all].map(([name, question]) => `  ${name.padEnd(20)} ${question}`);
+  console.log(
+    `npm run bench -- [NAME…] [--smoke]\n\nWithout a name: all of them, for hours.\n\n${lines.join("\n")}`,
+  );
+  process.exit();
+}
+const unknown = wanted.filter((name) => !all.has(name));
+if (unknown.length > 0) {
+  console.error(
+    `amesh: error: there is no bench ${unknown.join(", ")}\n  npm run bench -- --help lists them`,
+  );
+  process.exit(2);
+}
+
 await install();
 await build();
 await mustRun(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "bench"]);
 
-const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
-const wanted = process.argv.slice(2).filter((argument) => !flags.includes(argument));
-const questions = readdirSync(`${root}/${compiled}`)
-  .filter((file) => file.endsWith(".js"))
-  .map((file) => file.replace(/\.js$/, ""))
-  .filter((name) => !notQuestions.includes(name) && (wanted.length === 0 || wanted.includes(name)));
+const questions = wanted.length > 0 ? wanted : [...all.keys()];
 if (questions.some((name) => needs[name] && reportMissing(needs[name]))) process.exit(1);
 console.log(
   `Node.js ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}\n`,
