@@ -14,8 +14,8 @@ import {
   text,
   time,
 } from "@authmesh/core/records";
+import { readBounded } from "@authmesh/core/server-program";
 import { storageFailed } from "@authmesh/core/storage-error";
-import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { type HeldLock, withLock } from "./internal/folder-lock.js";
 

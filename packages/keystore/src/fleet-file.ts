@@ -1,6 +1,6 @@
 import { decodeUtf8, longestDeviceRevocation } from "@authmesh/core";
+import { readBounded } from "@authmesh/core/server-program";
 import { fleetPath, lockPath } from "./folder.js";
-import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { withLock } from "./internal/folder-lock.js";
 

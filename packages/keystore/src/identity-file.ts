@@ -1,7 +1,7 @@
 import { AmeshError, PublicKey } from "@authmesh/core";
 import { oneOf, readDocument, record, text, time } from "@authmesh/core/records";
+import { readBounded } from "@authmesh/core/server-program";
 import { type IdentityFile, identityPath } from "./folder.js";
-import { readBounded } from "./internal/bounded-read.js";
 import { createFile, replaceFile } from "./internal/durable-file.js";
 import { cleanName, deviceId, publicKey } from "./internal/members.js";
 import { aliasPattern, namePattern } from "./key-store.js";

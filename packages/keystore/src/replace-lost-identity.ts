@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { AmeshError, decodeUtf8, type Failure, friendlyName } from "@authmesh/core";
+import { readBounded } from "@authmesh/core/server-program";
 import { AllowListFile, isFailure } from "./allow-list-file.js";
 import { type AllowListContents, maxAllowListBytes } from "./allow-list-format.js";
 import { readUnsealed } from "./allow-list-seal.js";
@@ -7,7 +8,6 @@ import { encryptedFileInfo } from "./drivers/encrypted-file.js";
 import { type AllowListSettings, checkSettings, writeFirstAllowList } from "./first-allow-list.js";
 import { identityFolder, replaceLostPath } from "./folder.js";
 import type { Identity } from "./identity-file.js";
-import { readBounded } from "./internal/bounded-read.js";
 import { replaceFile } from "./internal/durable-file.js";
 import { type KeyStoreDriver, type KeyStoreFinding, keyStoreDrivers } from "./key-store-drivers.js";
 import { goOver, keepPrevious, migrationAt, readMigration } from "./migration.js";

@@ -5,8 +5,8 @@ import {
   readSuccession,
   type Succession,
 } from "@authmesh/core";
+import { readBounded } from "@authmesh/core/server-program";
 import { successionPath } from "./folder.js";
-import { readBounded } from "./internal/bounded-read.js";
 import { removeFile, replaceFile } from "./internal/durable-file.js";
 import type { DeviceKey } from "./open-key.js";
 

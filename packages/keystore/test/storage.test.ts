@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { readBounded } from "@authmesh/core/server-program";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { addDevice, inspectStorage, type OpenIdentity } from "../src/index.js";
-import { readBounded } from "../src/internal/bounded-read.js";
 import { createFile, replaceFile } from "../src/internal/durable-file.js";
 import { add, codeOf, newDevice, newIdentity, temporaryFolder } from "./fixture.js";
 

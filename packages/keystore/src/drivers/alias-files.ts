@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { AmeshError } from "@authmesh/core";
+import { readBounded } from "@authmesh/core/server-program";
 import { errorCode, storageFailed } from "@authmesh/core/storage-error";
-import { readBounded } from "../internal/bounded-read.js";
 import { createFile, replaceFile } from "../internal/durable-file.js";
 import { aliasPattern } from "../key-store.js";
 import { checkRemembered, readRemembered, writeRemembered } from "./remembered-file.js";

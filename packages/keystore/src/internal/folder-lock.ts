@@ -13,8 +13,8 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { AmeshError, parseStrictJson, quoteForeign } from "@authmesh/core";
+import { readBounded } from "@authmesh/core/server-program";
 import { errorCode, storageFailed } from "@authmesh/core/storage-error";
-import { readBounded } from "./bounded-read.js";
 import { sweepTemporaries, temporaryName } from "./durable-file.js";
 import { inTurn } from "./in-turn.js";
 

@@ -1,1 +1,0 @@
-export { readBounded } from "@authmesh/core/server-program";
