@@ -15,6 +15,8 @@ const pace: Pace = { rate, lead: 5, fault: 10, whole: 30, push: 1 };
 const short: Pace = { ...pace, lead: 4, fault: 3, whole: 9 };
 const timeout = 300_000;
 const rows: Trial[] = [];
+/** What was noticed while a protection was switched off. */
+const noticed: Trial[] = [];
 
 async function withstand(trials: Pick<Trials, "run">, fault: Fault): Promise<void> {
   const trial = await trials.run(fault, pace);
@@ -35,9 +37,15 @@ const named = <T extends { readonly name: string }>(all: readonly T[]) =>
   all.map((each) => [each.name, each] as const);
 
 afterAll(() => {
-  console.log(tableOf(rows));
+  console.log(
+    `${tableOf(rows)}\n\nWith a protection switched off, which has to be noticed:\n${tableOf(noticed)}`,
+  );
   const file = process.env["AMESH_FAULTS_JSON"];
-  if (file) writeFileSync(file, `${JSON.stringify({ schema: 1, rate, faults: rows }, undefined, 2)}\n`);
+  if (file)
+    writeFileSync(
+      file,
+      `${JSON.stringify({ schema: 1, rate, faults: rows, controls: noticed }, undefined, 2)}\n`,
+    );
 });
 
 describe("under steady traffic and attack, no promise is broken by", () => {
@@ -46,7 +54,9 @@ describe("under steady traffic and attack, no promise is broken by", () => {
   it.each(named(faults))("%s", { timeout }, (_, fault) => withstand(trials, fault));
 
   it.each(controls)("and without $without it is seen that a promise is", { timeout }, async (control) => {
-    const { violations } = await trials.runWithout(control.without, control.fault, short);
+    const trial = await trials.runWithout(control.without, control.fault, short);
+    const { violations } = trial;
+    noticed.push({ ...trial, fault: `without ${control.without}` });
     expect(violations.map(({ invariant }) => invariant)).toEqual(
       expect.arrayContaining([...control.noticedBy]),
     );
