@@ -19,10 +19,11 @@ export async function checkGlobalInstall(prefix, registry) {
   const install = (/** @type {string[]} */ ...names) =>
     output("npm", ["install", "--global", "--prefer-offline", "--prefix", prefix, registry, ...names]);
   const amesh = join(prefix, process.platform === "win32" ? "amesh.cmd" : "bin/amesh");
-  const run = (/** @type {string[]} */ args) =>
-    output(amesh, args, { cwd: home, env: { HOME: home, AUTH_MESH_DIR: undefined, NO_COLOR: "1" } });
-  const refusal = (/** @type {string[]} */ args) =>
-    run(args).then(
+  const own = { HOME: home, AUTH_MESH_DIR: undefined, NO_COLOR: "1" };
+  const run = (/** @type {string[]} */ args, env = {}) =>
+    output(amesh, args, { cwd: home, env: { ...own, ...env } });
+  const refusal = (/** @type {string[]} */ args, env = {}) =>
+    run(args, env).then(
       () => "",
       (/** @type {Error} */ error) => error.message,
     );
@@ -37,6 +38,8 @@ export async function checkGlobalInstall(prefix, registry) {
   await install(...Object.keys(optional));
   for (const args of Object.values(optional))
     expect(await refusal(args), / \((?!unexpected_error|package_missing)\w+\)/);
+  const withRedis = { AMESH_RELAY_REDIS_URL: "redis://127.0.0.1:1" };
+  expect(await refusal(["relay", "--port", "0"], withRedis), "hint: npm install ioredis (with --global");
   return `${(size / 2 ** 20).toFixed(1)} MiB; without its peers it names them, with them it runs them`;
 }
 

@@ -36,7 +36,7 @@ async function loadIoredis(): Promise<typeof Redis> {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new AmeshError("package_missing", "The client library for Redis is not installed.", {
-      fix: "npm install ioredis",
+      fix: "npm install ioredis (with --global where amesh is installed so)",
       cause,
     });
   }

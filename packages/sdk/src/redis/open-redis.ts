@@ -22,7 +22,7 @@ export async function openRedis(url: string, mostCommands: number): Promise<Redi
     }
   }
   throw new AmeshError("package_missing", "No client library for Redis is installed.", {
-    fix: "npm install ioredis",
+    fix: "npm install ioredis (with --global where amesh is installed so)",
   });
 }
 

@@ -37,7 +37,7 @@ describe("with a URL alone", () => {
   });
 
   it("a store without any client library says how to install one", async () => {
-    const said = "package_missing: npm install ioredis";
+    const said = "package_missing: npm install ioredis (with --global where amesh is installed so)";
     expect(await checkTwice(["ioredis", "redis"])).toEqual([said, said]);
   });
 });
