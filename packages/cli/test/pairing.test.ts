@@ -172,10 +172,11 @@ describe("a pairing by scripts", () => {
 
   it("works where the two are at different instances of a relay", async () => {
     const redis = await RedisServer.start(onTestFinished);
-    const instances = [target, controller].map(() => startRelay({ AMESH_RELAY_REDIS_URL: redis.url }));
-    onTestFinished(async () => void (await Promise.all(instances.map((instance) => instance.stop()))));
-    for (const [i, machine] of [target, controller].entries())
-      machine.env["AMESH_RELAY_URL"] = (await instances[i]?.event("listening")).url;
+    for (const machine of [target, controller]) {
+      const instance = startRelay({ AMESH_RELAY_REDIS_URL: redis.url });
+      onTestFinished(() => instance.stop());
+      machine.env["AMESH_RELAY_URL"] = (await instance.event("listening")).url;
+    }
     await pairInJson(target, controller);
     expect(await devicesOf(target)).toMatchObject([{ friendlyName: "Dev Laptop", role: "controller" }]);
     expect(await devicesOf(controller)).toMatchObject([{ friendlyName: "prod-api", role: "target" }]);
