@@ -164,7 +164,7 @@ describe("a Redis that is slow", () => {
     const down = vi.fn();
     const connections = await openConnections(redis.url);
     const link = await new Promise<RedisLink>((resolve) => {
-      const made = new RedisLink(connections, "to:test", {
+      const made = new RedisLink(connections, () => "to:test", {
         probe: async () => undefined,
         up: () => resolve(made),
         down,

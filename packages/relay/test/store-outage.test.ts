@@ -137,6 +137,47 @@ describe("a socket of which Redis was not told an answer yet", () => {
   });
 });
 
+/** The connections of clients to Redis: which they are, and whether they listen. */
+async function connectionsTo(client: Instances["client"]) {
+  const lines = String(await client.client("LIST"))
+    .trim()
+    .split("\n");
+  return lines.map((line) => ({
+    id: Number(/\bid=(\d+)/.exec(line)?.[1]),
+    listens: / sub=1 /.test(line),
+  }));
+}
+
+describe("one instance that loses its way to Redis", () => {
+  test.each([
+    ["commands", false],
+    ["what it hears", true],
+  ])(
+    "ends its pairs across for both sides, at once, and finds back: the connection for %s",
+    async (_, listens) => {
+      const { redis, client, one } = await startInstances();
+      const before = (await connectionsTo(client)).map(({ id }) => id);
+      const third = await startRelay({ redisUrl: redis.url });
+      const its = (await connectionsTo(client)).filter(({ id }) => !before.includes(id));
+      const cut = its.find((connection) => connection.listens === listens);
+      const pairs = [
+        await pairAcross({ one, other: third }, "111111"),
+        await pairAcross({ one: third, other: one }, "222222"),
+      ];
+      await client.client("KILL", "ID", cut?.id ?? 0);
+      await expect.poll(() => third.log()).toMatch(/is gone[\s\S]*is there/);
+      one.pass(1_000);
+      for (const { target, controller } of pairs)
+        for (const { closed } of [target, controller])
+          expect(await closed).toEqual({ code: 4001, reason: "peer_left" });
+      const { target, controller } = await pairAcross({ one: third, other: one });
+      controller.say({ type: "data", payload: Uint8Array.of(1) });
+      expect(await target.next()).toMatchObject({ type: "data" });
+      expect([await one.metric("sessions_across"), await third.metric("sessions_across")]).toEqual([1, 1]);
+    },
+  );
+});
+
 describe("a Redis that lost writes", () => {
   test("is told again who waits, at the next sign of life", async () => {
     const { one, other, client } = await startInstances();

@@ -12,7 +12,7 @@ export interface ClaimParts {
   /** Where a code lies. */
   keyOf(code: string): string;
   /** Where this instance says that it lives. */
-  readonly myKey: string;
+  myKey(): string;
   /** A session is somebody else's by now. */
   superseded(session: Session<Peer>): void;
   drawId(): string;
@@ -39,6 +39,8 @@ export class CodeClaims {
   readonly #bySession = new Map<Session<Peer>, Claim>();
   readonly #byId = new Map<string, Claim>();
   readonly #leases = new ExpiryQueue<Claim>(renewMs);
+  /** Claims that Redis has not answered: it may refuse them yet. */
+  readonly #asked = new Set<Claim>();
   /** Claims that Redis holds and should not. */
   readonly #owed = new ExpiryQueue<Claim>(leaseMs);
 
@@ -61,8 +63,10 @@ export class CodeClaims {
     this.#byId.set(claim.id, claim);
     if (life > leaseMs) this.#leases.add(claim, now());
     const args = [claim.id, String(Math.min(life, leaseMs)), address, kindOf(code)];
+    this.#asked.add(claim);
     ask(claimScript, [keyOf(code)], args).then(
       (reply) => {
+        this.#asked.delete(claim);
         if (reply.word === "claimed") {
           // A script that Redis did not know is sent twice: what gives the code back may have come in between.
           if (!this.#byId.has(claim.id)) this.#giveBack(claim);
@@ -71,7 +75,10 @@ export class CodeClaims {
         this.#drop(claim);
         settle(refusalOf(reply));
       },
-      () => settle("relay_store_unavailable"),
+      () => {
+        this.#asked.delete(claim);
+        settle("relay_store_unavailable");
+      },
     );
   }
 
@@ -117,7 +124,7 @@ export class CodeClaims {
     const { ask, keyOf, myKey } = this.#parts;
     const now = this.#parts.now();
     const waiting = claims.filter(
-      ({ session, deadline }) => session.connector === undefined && deadline > now,
+      (claim) => claim.session.connector === undefined && claim.deadline > now && !this.#asked.has(claim),
     );
     for (let start = 0; start < waiting.length; start += batch) {
       const some = waiting.slice(start, start + batch);
@@ -126,7 +133,7 @@ export class CodeClaims {
         id,
         String(Math.ceil(Math.min(deadline - now, leaseMs))),
       ]);
-      ask(beatScript, [myKey, ...keys], args).then(
+      ask(beatScript, [myKey(), ...keys], args).then(
         ({ first }) => {
           for (const place of placesIn(first)) this.#supersede(some[place]);
         },

@@ -28,9 +28,9 @@ export interface RedisDirectoryOptions {
 /** Instances that share codes, limits and sessions through a Redis (docs/protocol.md, section 6.7). */
 export class RedisDirectory implements Directory {
   readonly #options: RedisDirectoryOptions;
-  readonly #me: string;
-  /** What each script is given. */
-  readonly #header: readonly string[];
+  /** Another one whenever the way to Redis was lost: who talked with the one before finds nobody there. */
+  #me: string;
+  readonly #limits: readonly string[];
   #link: RedisLink | undefined;
   #events: DirectoryEvents | undefined;
   readonly #claims: CodeClaims;
@@ -42,14 +42,14 @@ export class RedisDirectory implements Directory {
   constructor(options: RedisDirectoryOptions) {
     this.#options = options;
     this.#me = this.#drawId();
-    const { prefix, limits } = options;
+    const { limits } = options;
     const shared = ["listens", "failures", "longFailures"] as const;
     const values = shared.flatMap((name) => [limits[`address.${name}`], limits[`relay.${name}`]]);
-    this.#header = [prefix, this.#me, ...values.map(String)];
+    this.#limits = values.map(String);
     this.#claims = new CodeClaims({
       ask: (...command) => this.#ask(...command),
       keyOf: (code) => this.#codeKey(code),
-      myKey: this.#myKey,
+      myKey: () => this.#myKey,
       superseded: (session) => this.#events?.superseded(session),
       drawId: () => this.#drawId(),
       now: options.now,
@@ -104,7 +104,7 @@ export class RedisDirectory implements Directory {
     const { url, prefix, logger } = this.#options;
     const connections = await openConnections(url);
     await new Promise<void>((resolve) => {
-      this.#link = new RedisLink(connections, `${prefix}to:${this.#me}`, {
+      this.#link = new RedisLink(connections, () => `${prefix}to:${this.#me}`, {
         probe: () => this.#beat(),
         up: () => {
           logger.info("the shared store is there");
@@ -114,6 +114,7 @@ export class RedisDirectory implements Directory {
         },
         down: (reason) => {
           logger.warn({ reason }, "the shared store is gone");
+          this.#me = this.#drawId();
           this.#cutOff();
           resolve();
         },
@@ -137,6 +138,11 @@ export class RedisDirectory implements Directory {
 
   get #myKey(): string {
     return `${this.#options.prefix}instance:${this.#me}`;
+  }
+
+  /** What each script is given. */
+  get #header(): readonly string[] {
+    return [this.#options.prefix, this.#me, ...this.#limits];
   }
 
   #codeKey(code: string): string {
@@ -219,7 +225,8 @@ export class RedisDirectory implements Directory {
       id,
       instance,
       ...places,
-      publish: async (to, text) => (await this.#link?.publish(`${prefix}to:${to}`, text)) ?? false,
+      publish: async (to, text, isPayload) =>
+        (await this.#link?.publish(`${prefix}to:${to}`, text, isPayload)) ?? false,
       lost: () => this.#lose(remote),
       ended: () => this.#remotes.delete(id),
     });

@@ -22,9 +22,9 @@ export interface LinkEvents {
 /** Milliseconds that Redis has for an answer, from the last word that it said. */
 export const answerMs = 1_000;
 
-/** What may wait for answers at a time; what is beyond is refused. Pairs that talk much leave room for codes. */
+/** What may wait for answers at a time; what is beyond is refused. */
 const most = { commands: 10_000, bytes: 33_554_432 };
-const shareOfPublishing = 1 / 2;
+const shareOfPayloads = 1 / 2;
 
 /**
  * This instance's way to Redis: a connection for commands and one that listens. When one of them is lost, or an answer
@@ -32,10 +32,11 @@ const shareOfPublishing = 1 / 2;
  */
 export class RedisLink {
   readonly #connections: Connections;
-  readonly #channel: string;
+  readonly #channel: () => string;
   readonly #events: LinkEvents;
   #state: "new" | "up" | "down" = "new";
   #listening = false;
+  #closed = false;
   #probing: Promise<void> | undefined;
   #commands = 0;
   #bytes = 0;
@@ -44,8 +45,8 @@ export class RedisLink {
   /** How often Redis heard from this instance, as it counts. */
   #told = 0;
 
-  /** @param channel this instance's */
-  constructor(connections: Connections, channel: string, events: LinkEvents) {
+  /** @param channel this instance's, asked for whenever a connection begins to listen */
+  constructor(connections: Connections, channel: () => string, events: LinkEvents) {
     this.#connections = connections;
     this.#channel = channel;
     this.#events = events;
@@ -89,14 +90,22 @@ export class RedisLink {
       return this.#note(await this.#send("EVALSHA", [sha, ...rest]));
     } catch (error) {
       if (!(error instanceof UnknownScript)) throw error;
+      // A script that comes after what closes would say that the instance lives.
+      if (this.#closed) throw new AmeshError("relay_store_unavailable");
       return this.#note(await this.#send("EVAL", [source, ...rest]));
     }
   }
 
-  /** Tells another instance. @returns whether anybody heard it @throws AmeshError `relay_store_unavailable` */
-  async publish(channel: string, text: string): Promise<boolean> {
+  /**
+   * Tells another instance.
+   *
+   * @param isPayload is refused when half of what may wait does, so that there is room for how sessions begin and end
+   * @returns whether anybody heard it
+   * @throws AmeshError `relay_store_unavailable`
+   */
+  async publish(channel: string, text: string, isPayload: boolean): Promise<boolean> {
     if (!this.isUp) throw new AmeshError("relay_store_unavailable");
-    return Number(await this.#send("PUBLISH", [channel, text])) > 0;
+    return Number(await this.#send("PUBLISH", [channel, text], isPayload ? shareOfPayloads : 1)) > 0;
   }
 
   /** Looks whether Redis is there; one look at a time. Never rejects. */
@@ -109,13 +118,16 @@ export class RedisLink {
 
   /** Ends what is sent, if Redis answers, and forgets this instance's key. */
   async close(key: string): Promise<void> {
-    if (this.isUp) await this.#send("DEL", [key]).catch(() => {});
+    const wasUp = this.isUp;
     this.#state = "down";
+    this.#closed = true;
+    if (wasUp) await this.#send("DEL", [key]).catch(() => {});
     for (const connection of Object.values(this.#connections)) connection.disconnect();
   }
 
   async #probe(): Promise<void> {
-    if (!this.#listening) return;
+    // They become ready in any order.
+    if (!this.#listening || this.#connections.commands.status !== "ready") return;
     try {
       await Promise.all([
         this.#events.probe(),
@@ -132,7 +144,7 @@ export class RedisLink {
   async #subscribe(): Promise<void> {
     const { subscriber } = this.#connections;
     try {
-      await this.#inTime("subscriber", subscriber.subscribe(this.#channel));
+      await this.#inTime("subscriber", subscriber.subscribe(this.#channel()));
       this.#listening = true;
       await this.probe();
     } catch {
@@ -140,9 +152,8 @@ export class RedisLink {
     }
   }
 
-  async #send(command: string, args: string[]): Promise<unknown> {
+  async #send(command: string, args: string[], share = 1): Promise<unknown> {
     const bytes = args.reduce((sum, { length }) => sum + length, 0);
-    const share = command === "PUBLISH" ? shareOfPublishing : 1;
     if (this.#commands >= most.commands * share || this.#bytes + bytes > most.bytes * share)
       throw new AmeshError("relay_store_unavailable");
     this.#commands++;
@@ -177,10 +188,16 @@ export class RedisLink {
     }
   }
 
+  /** Both connections go: what was said over one that stays is for the instance that this one no longer is. */
   #fall(reason: string): void {
     if (this.#state === "down") return;
+    const wasUp = this.isUp;
     this.#state = "down";
     this.#events.down(reason);
+    if (!wasUp) return;
+    this.#listening = false;
+    this.#told = 0;
+    for (const connection of Object.values(this.#connections)) connection.disconnect(true);
   }
 
   #note(answer: unknown): Reply {

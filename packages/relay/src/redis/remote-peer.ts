@@ -19,7 +19,7 @@ export interface Way {
   readonly sent: number;
   readonly heard: number;
   /** Sends to an instance. Resolves to whether anybody heard it. */
-  publish(instance: string, text: string): Promise<boolean>;
+  publish(instance: string, text: string, isPayload: boolean): Promise<boolean>;
   /** Nobody heard what was said. */
   lost(peer: RemotePeer): void;
   /** Nothing more is said, and nothing that comes is heard. */
@@ -30,8 +30,8 @@ export interface Way {
 export class RemotePeer implements Peer {
   session: Session<Peer> | undefined;
   readonly network = undefined;
-  /** What waits for Redis is bounded for all sessions together, and a reader that is slow by its own instance. */
-  readonly bytesWaiting = 0;
+  /** Those that Redis did not answer for yet. */
+  bytesWaiting = 0;
   readonly #way: Way;
   #sent: number;
   #heard: number;
@@ -66,10 +66,12 @@ export class RemotePeer implements Peer {
   say(word: InstanceWord): void {
     if (this.#ended) return;
     const text = formatInstanceMessage({ session: this.id, place: this.#sent++, ...word });
+    this.bytesWaiting += text.length;
     const settled = (heard: boolean): void => {
+      this.bytesWaiting -= text.length;
       if (!heard && !this.#ended) this.#way.lost(this);
     };
-    this.#way.publish(this.instance, text).then(settled, () => settled(false));
+    this.#way.publish(this.instance, text, word.type === "data").then(settled, () => settled(false));
   }
 
   /** What ends with `done` was told so. */
