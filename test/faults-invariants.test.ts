@@ -13,6 +13,7 @@ const quiet: Recorded = {
   degrades: ["api-1"],
   refuses: { "api-2": ["trust_stale"] },
   cutsOff: ["gateway"],
+  servesSeconds: 5,
   pushSeconds: 1,
   recoverySeconds: 15,
   calls: [],
@@ -42,7 +43,7 @@ const refused: Call = { ...accepted, status: 401, code: "unauthorized", decision
 const refusedRow: AuditRow = { ...row, allowed: false };
 const silent: Call = { ...accepted, target: "api-1", status: 0 };
 const revoked: Write = { kind: "revoked", subject: "am_1", acknowledgedAt: 10_500 };
-const byRevoked: Call = { ...refused, purpose: "revoked", sentAt: 15_000 };
+const byRevoked: Call = { ...refused, purpose: "revoked", sentAt: 15_000, endedAt: 15_010 };
 const held: Holding = { pid: 1, residentBytes: 100 << 20, descriptors: 30 };
 const holdings = (holding: Holding) => new Map([["api-2", holding] as const]);
 
@@ -105,7 +106,11 @@ describe("an invariant is kept by", () => {
       served,
       { calls: [{ ...refused, target: "api-1", code: "trust_stale", endedAt: 21_000 }] },
     ],
-    ["a refusal that the fault names", served, { calls: [{ ...refused, code: "trust_stale" }] }],
+    [
+      "a refusal that the fault names, once a copy can be too old",
+      served,
+      { calls: [{ ...refused, code: "trust_stale", endedAt: 15_100 }] },
+    ],
     [
       "an answer of Redis that came too late, once in a thousand",
       served,
@@ -235,6 +240,12 @@ describe("an invariant is violated by", () => {
       /audit_unavailable/,
     ],
     [
+      "a refusal for the lack of the feed while the copy serves",
+      served,
+      { calls: [{ ...refused, code: "trust_stale", endedAt: 14_900 }] },
+      /trust_stale/,
+    ],
+    [
       "a refusal before the fault",
       served,
       { calls: [{ ...refused, code: "trust_stale", sentAt: 9000, endedAt: 9100 }] },
@@ -252,7 +263,30 @@ describe("an invariant is violated by", () => {
       {
         samples: [{ part: "api-1", at: 12_000, status: 200 }],
       },
-      /said all the time/,
+      /api-1 said that it is ready/,
+    ],
+    [
+      "a part that says so only at first",
+      tells,
+      {
+        samples: [
+          { part: "api-1", at: 10_500, status: 503 },
+          ...[13_000, 14_000, 15_000, 30_000].map((at) => ({ part: "api-1", at, status: 200 }) as const),
+        ],
+      },
+      /api-1 said that it is ready/,
+    ],
+    [
+      "a part that says that it is not, and is",
+      tells,
+      {
+        samples: [
+          ...quiet.samples,
+          ...[12_000, 13_000, 14_000].map((at) => ({ part: "relay", at, status: 503 }) as const),
+          { part: "relay", at: 30_000, status: 200 },
+        ],
+      },
+      /relay said that it is not ready, and nothing/,
     ],
     [
       "silence long after it",

@@ -88,6 +88,8 @@ app.use((_, response, next) => {
   if (without === "release") leaked.push(Buffer.alloc(512 * 1024, 1), openSync("/dev/null"));
   if (without === "reasons") sayNothing(response);
   if (without === "service" && performance.now() < idleMs) return refuse(response);
+  if (without === "copy of the feed" && feedStatuses().some(({ connected }) => !connected))
+    return refuse(response);
   next();
 });
 app.use(

@@ -20,6 +20,7 @@ export const wrongClock: Environment = {
       disturbs: [],
       // By a clock that is behind, the feed's heads are of the future: the copy is relied on until it is too old.
       degrades: ["api-2"],
+      servesSeconds: 0,
       refuses: { "api-2": ["clock_skew", "trust_stale", "token_expired", "token_not_yet_valid"] },
       cutsOff: ["api-2"],
       seconds: maxStale + 6,

@@ -1,7 +1,7 @@
 import type { Fault } from "./fault.js";
 import type { InvariantName } from "./invariants.js";
 import type { Protection } from "./launches.js";
-import { hangingRedis, nothing } from "./process-faults.js";
+import { hangingRedis, killedAuthority, nothing } from "./process-faults.js";
 
 /** A protection that is switched off, and the invariants that have to notice. */
 export interface Control {
@@ -29,6 +29,11 @@ export const controls: readonly Control[] = [
     without: "service",
     noticedBy: ["honest callers are served by whatever the fault does not touch"],
     fault: nothing,
+  },
+  {
+    without: "copy of the feed",
+    noticedBy: ["honest callers are served by whatever the fault does not touch"],
+    fault: killedAuthority,
   },
   {
     // It acknowledges a revocation, and writes nothing.

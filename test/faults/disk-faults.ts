@@ -21,6 +21,7 @@ export const fullDisk: Environment = {
       name: `full disk of ${part}`,
       disturbs: [],
       degrades: [part],
+      noticedSeconds: 3,
       refuses: { ...each(cutsOff, "trust_stale"), [part]: fullCodes[part] },
       cutsOff,
       begin: async () => disk.fill(),

@@ -9,6 +9,9 @@ export type Refusals = Partial<Readonly<Record<PartName, readonly string[]>>>;
 export const each = (parts: readonly PartName[], ...codes: readonly string[]): Refusals =>
   Object.fromEntries(parts.map((part) => [part, codes]));
 
+/** Seconds in which a part finds out: it is asked four times a second. */
+const mostNoticed = 2;
+
 /** What a part may answer that ends, begins, or cannot be reached well. No other code is an honest caller's. */
 const whileAway: readonly string[] = [
   "trust_stale",
@@ -28,10 +31,12 @@ export function reasonsOf({ rows }: Pick<Recorded, "rows">): (call: Call) => str
 
 /** Whether what goes wrong may be why a part refuses a call for this reason. */
 export function isExplained({ target, sentAt, endedAt }: Call, reason: string, recorded: Recorded): boolean {
-  const { refuses, disturbs, beganAt, mendedAt, recoverySeconds } = recorded;
-  const isWhile = endedAt >= beganAt && sentAt <= mendedAt + 1000 * recoverySeconds;
-  const codes = [...(refuses[target] ?? []), ...(disturbs.includes(target) ? whileAway : [])];
-  return isWhile && codes.includes(reason);
+  const { refuses, disturbs, beganAt, mendedAt, recoverySeconds, servesSeconds } = recorded;
+  if (endedAt < beganAt || sentAt > mendedAt + 1000 * recoverySeconds) return false;
+  if (disturbs.includes(target) && whileAway.includes(reason)) return true;
+  // A copy serves until it is too old.
+  if (reason === "trust_stale" && endedAt < beganAt + 1000 * servesSeconds) return false;
+  return refuses[target]?.includes(reason) ?? false;
 }
 
 /** Seconds from an acknowledged revocation on after which a part lets in nothing of it. */
@@ -39,6 +44,13 @@ export const boundSeconds = (
   { cutsOff, pushSeconds }: Pick<Recorded, "cutsOff" | "pushSeconds">,
   part: PartName,
 ): number => (cutsOff.includes(part) ? Math.max(pushSeconds, staleSeconds) : pushSeconds);
+
+/** Seconds from the beginning of a fault after which a part that it degrades has to say so. */
+export const noticedAfter = (
+  { noticedSeconds, disturbs, cutsOff }: Pick<Recorded, "noticedSeconds" | "disturbs" | "cutsOff">,
+  part: PartName,
+): number =>
+  noticedSeconds ?? (cutsOff.includes(part) && !disturbs.includes(part) ? staleSeconds : mostNoticed);
 
 /** Whether a part is away, or refuses, by what goes wrong. */
 export const isTouched = (

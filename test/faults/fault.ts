@@ -10,6 +10,10 @@ export interface Fault {
   readonly disturbs: readonly PartName[];
   /** Parts that have to say, while it lasts, that they are not ready. */
   readonly degrades: readonly PartName[];
+  /** Seconds from its beginning after which they say so. Default 2, and what the feed's copy may be old of those that only lack the feed. */
+  readonly noticedSeconds?: number;
+  /** Seconds from its beginning in which those that lack the feed serve by their copy of it. Default: almost as long as that may be old. */
+  readonly servesSeconds?: number;
   /** Seconds from its beginning to its end. Default 10. */
   readonly seconds?: number;
   /** Seconds within which all is as before, once it is over. Default 15. */

@@ -6,8 +6,8 @@ import { connect } from "node:tls";
 import { type CertificateFiles, makeCertificate } from "../fixtures/certificates.js";
 import { audience } from "./launches.js";
 
-/** In which a new certificate is presented, once it is in place. */
-const patienceMs = 5_000;
+/** In which a new certificate is presented: the gateway looks every 5 s, and may see the key before its certificate once. */
+const patienceMs = 12_000;
 
 /** The certificate that the gateway presents, and who vouches for it. */
 export class GatewayCertificate {

@@ -1,5 +1,6 @@
 import { type CatalogueEntry, catalogue, relayClosings } from "@authmesh/core";
-import { boundSeconds, isExplained, reasonsOf } from "./explained.js";
+import { boundSeconds, isExplained, isTouched, noticedAfter, reasonsOf } from "./explained.js";
+import type { PartName } from "./part.js";
 import { type Call, type Recorded, recoveredAfter } from "./record.js";
 import { targets } from "./stage.js";
 
@@ -11,7 +12,9 @@ export interface Invariant {
 
 /** A guard that is killed has answered what it had no time to write down: refusals alone, since whom it lets in it writes down first. */
 const unwrittenMs = 2000;
-/** Between a fault and what callers notice of it, who ask four times a second. */
+/** Answers to whether a part is ready that may be otherwise: a busy machine asks late, and waits a second for each. */
+const mostSlips = 2;
+/** Between what ends a fault and what is noticed of it. */
 const noticedMs = 2000;
 /** What callers may wait for an answer that never comes. */
 export const callTimeoutMs = 5000;
@@ -138,18 +141,14 @@ export const invariants = [
   {
     name: "what does not work says so, and works again",
     violations(recorded) {
-      const { degrades, samples, beganAt, endedAt, mendedAt, recoverySeconds } = recorded;
+      const { degrades, samples, endedAt, mendedAt, recoverySeconds } = recorded;
       const isLate = endedAt + recoveredAfter(recorded) > mendedAt + 1000 * recoverySeconds;
-      const silent = degrades.filter(
-        (name) =>
-          !samples.some(
-            ({ part, at, status }) =>
-              part === name && status !== 200 && at >= beganAt && at <= mendedAt + noticedMs,
-          ),
-      );
       const last = new Map(samples.map(({ part, status }) => [part, status]));
       return [
-        ...silent.map((part) => `${part} said all the time that it is ready`),
+        ...degrades.filter((part) => !saysSo(part, recorded)).map((part) => `${part} said that it is ready`),
+        ...[...last.keys()]
+          .filter((part) => !staysReady(part, recorded))
+          .map((part) => `${part} said that it is not ready, and nothing was wrong with it`),
         ...(isLate ? [`answers were not as before within ${recoverySeconds} s`] : []),
         ...[...last]
           .filter(([, status]) => status !== 200)
@@ -181,6 +180,29 @@ export const invariants = [
     violations: growth,
   },
 ] as const satisfies readonly Invariant[];
+
+/** Whether a part that does not work said so: at all, and from the time on at which it has to know. */
+function saysSo(part: PartName, recorded: Recorded): boolean {
+  const { samples, beganAt, endedAt, mendedAt } = recorded;
+  const of = (from: number, to: number) =>
+    samples.filter((sample) => sample.part === part && sample.at >= from && sample.at <= to);
+  const lasting = of(beganAt + 1000 * noticedAfter(recorded, part), endedAt);
+  return (
+    of(beganAt, mendedAt + noticedMs).some(({ status }) => status !== 200) &&
+    lasting.filter(({ status }) => status === 200).length <= mostSlips
+  );
+}
+
+/** Whether a part said that it is ready for as long as nothing is wrong with it: all the time, or until a fault touches it. */
+function staysReady(part: PartName, recorded: Recorded): boolean {
+  const { samples, beganAt, degrades } = recorded;
+  const until = degrades.includes(part) || isTouched(recorded, part) ? beganAt : Infinity;
+  // A part answers a second after it was asked at the latest.
+  const slips = samples.filter(
+    (sample) => sample.part === part && sample.status !== 200 && sample.at + 1000 < until,
+  );
+  return slips.length <= mostSlips;
+}
 
 /** Enough to see what is wrong: the first of each invariant. */
 export const someOfEach = <Violation extends { readonly invariant: InvariantName }>(

@@ -14,6 +14,7 @@ export type Protection =
   | "readiness"
   | "release"
   | "service"
+  | "copy of the feed"
   | "memory of the authority";
 
 /** What the parts are told of each other. What is not read-only counts at their next start. */
@@ -44,6 +45,8 @@ export const audience = "api.fleet.test";
 export const tokenAudience = "orders";
 /** Seconds that a copy of the feed may be old. Something is written all the time, so that heads come often. */
 export const maxStale = 8;
+/** For which any copy serves without the authority: heads come often, and the age counts in whole seconds. */
+export const freshSeconds = maxStale - 3;
 /** From a revocation on, as long as a copy may be old that nobody brings up to date: its age counts in whole seconds. */
 export const staleSeconds = maxStale + 2;
 /** Used tokens are remembered together by all of them. */

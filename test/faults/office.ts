@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Account, Enrolled } from "../../packages/authority/test/enrollment/account.js";
-import type { Device } from "../../packages/authority/test/running-authority.js";
+import { Device } from "../../packages/authority/test/running-authority.js";
 import { callTimeoutMs } from "./invariants.js";
 import { tokenAudience } from "./launches.js";
 import type { Call, Write } from "./record.js";
@@ -59,7 +59,7 @@ export class Office {
         const caller = scene.callers[next++ % scene.callers.length];
         if (caller !== undefined && this.tokens.length < mostTokens) await this.#mint(caller);
       }),
-      this.#again(extendEveryMs, () => scene.account.decide(extended.id, "extend", { lifetime: 86_400 })),
+      this.#again(extendEveryMs, () => this.#decide(extended.id, "extend", { lifetime: 86_400 })),
       this.#again(revokeEveryMs, () => this.#revokeToken()),
       this.#again(enrollEveryMs, () => this.#enroll()),
     ]);
@@ -70,10 +70,10 @@ export class Office {
     await this.#running;
   }
 
-  /** Revokes a device; does nothing if the authority gives no such answer. */
+  /** Revokes a device, if the authority does. */
   async revoke({ device, id }: Enrolled): Promise<void> {
-    const answer = await this.#scene.account.decide(id, "revoke").catch(() => undefined);
-    if (answer?.status === 200) this.#acknowledge("revoked", device.id, { enrollment: id });
+    if ((await this.#decide(id, "revoke")) !== undefined)
+      this.#acknowledge("revoked", device.id, { enrollment: id });
   }
 
   /** What is refused, or gets no answer, is asked for again in time. */
@@ -109,34 +109,55 @@ export class Office {
   }
 
   async #enroll(): Promise<void> {
-    const { device, id } = await this.#scene.account.enrolled();
-    this.#acknowledge("approved", device.id, { enrollment: id });
+    const { account } = this.#scene;
+    const { master } = account;
+    const device = new Device();
+    const given = await this.#ask(master.id, "passcode", () => account.askPasscode());
+    if (given === undefined) return;
+    const { passcode } = JSON.parse(given) as { readonly passcode: string };
+    const request = () => account.send(device, account.request(device), passcode);
+    const asked = await this.#ask(device.id, "request", request);
+    if (asked === undefined) return;
+    const { id } = JSON.parse(asked) as { readonly id: string };
+    if ((await this.#decide(id, "approve")) !== undefined)
+      this.#acknowledge("approved", device.id, { enrollment: id });
   }
 
-  /** The body of an answer that is no refusal. */
-  async #post(by: OfficeScene["operator"], path: string, content: object): Promise<string | undefined> {
-    const sentAt = Date.now();
-    const { body, ...outcome } = await this.#answerTo(by, path, content);
-    // Calls are served by 200; that something was created besides is no matter here.
-    const status = isGood(outcome.status) ? 200 : outcome.status;
-    const about = { target: "authority", purpose: "honest", caller: by.id, proof: `POST ${path}` } as const;
-    this.calls.push({ ...about, sentAt, endedAt: Date.now(), ...outcome, status });
-    return isGood(status) ? body : undefined;
+  #decide(id: string, type: string, body?: object): Promise<string | undefined> {
+    const { account } = this.#scene;
+    return this.#ask(account.master.id, type, () => account.decide(id, type, body));
   }
 
-  async #answerTo(by: OfficeScene["operator"], path: string, content: object) {
-    try {
-      const answer = await by.fetch(`${this.#scene.url}${path}`, {
+  #post(by: OfficeScene["operator"], path: string, content: object): Promise<string | undefined> {
+    return this.#ask(by.id, path, () =>
+      by.fetch(`${this.#scene.url}${path}`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(content),
         signal: AbortSignal.timeout(callTimeoutMs),
-      });
-      const body = await answer.text();
-      return { ...outcomeOf(answer.status, Object.fromEntries(answer.headers), body), body };
-    } catch {
-      return { status: 0, body: "" };
-    }
+      }),
+    );
+  }
+
+  /** Asks for something. @returns the body of an answer that is no refusal */
+  async #ask(caller: string, what: string, asked: () => Promise<Response>): Promise<string | undefined> {
+    const sentAt = Date.now();
+    const { body, ...outcome } = await answerTo(asked);
+    // Calls are served by 200; that something was created besides is no matter here.
+    const status = isGood(outcome.status) ? 200 : outcome.status;
+    const about = { target: "authority", purpose: "honest", caller, proof: `POST ${what}` } as const;
+    this.calls.push({ ...about, sentAt, endedAt: Date.now(), ...outcome, status });
+    return isGood(status) ? body : undefined;
+  }
+}
+
+async function answerTo(asked: () => Promise<Response>) {
+  try {
+    const answer = await asked();
+    const body = await answer.text();
+    return { ...outcomeOf(answer.status, Object.fromEntries(answer.headers), body), body };
+  } catch {
+    return { status: 0, body: "" };
   }
 }
 

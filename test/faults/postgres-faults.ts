@@ -7,9 +7,9 @@ import { type Stage, targets } from "./stage.js";
 type Step = (postgres: Stage["postgres"]) => Promise<void> | void;
 
 /** Without its database an authority confirms no copy of the feed. */
-const away = (name: string, begin: Step, end: Step, disturbs: Fault["disturbs"] = []): Fault => ({
+const away = (name: string, begin: Step, end: Step, more: Partial<Fault> = {}): Fault => ({
   name,
-  disturbs,
+  disturbs: [],
   degrades: ["authority", ...targets],
   refuses: {
     authority: ["database_unavailable", "replay_store_unavailable"],
@@ -20,6 +20,7 @@ const away = (name: string, begin: Step, end: Step, disturbs: Fault["disturbs"] 
   recoverySeconds: 40,
   begin: async ({ postgres }) => begin(postgres),
   end: async ({ postgres }) => end(postgres),
+  ...more,
 });
 
 /** A PostgreSQL as in production: what it committed is on the disk. */
@@ -42,8 +43,8 @@ export const databaseAway: Environment = {
         "SIGSTOP of PostgreSQL",
         (postgres) => postgres.pause(),
         (postgres) => postgres.resume(),
-        // It waits longer for a database that is silent than callers do for an answer.
-        ["authority"],
+        // It waits 5 s for a database that is silent: callers do not wait longer for an answer.
+        { disturbs: ["authority"], noticedSeconds: 8 },
       ),
     ],
   }),

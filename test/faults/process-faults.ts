@@ -10,18 +10,19 @@ interface Absence extends Pick<Fault, "degrades" | "seconds" | "refuses" | "cuts
 }
 
 const api: Absence = { part: "api-1", degrades: ["api-1"], cutsOff: ["api-1"] };
+/** Long enough for copies of the feed to become too old. */
+const authority: Absence = {
+  part: "authority",
+  degrades: ["authority", ...targets],
+  seconds: maxStale + 6,
+  refuses: each(targets, "trust_stale"),
+  cutsOff: targets,
+};
 const absences: readonly Absence[] = [
   api,
   { part: "gateway", degrades: ["gateway"], cutsOff: ["gateway"] },
   { part: "relay", degrades: ["relay"] },
-  // Long enough for copies of the feed to become too old.
-  {
-    part: "authority",
-    degrades: ["authority", ...targets],
-    seconds: maxStale + 6,
-    refuses: each(targets, "trust_stale"),
-    cutsOff: targets,
-  },
+  authority,
 ];
 
 const killed = ({ part, refuses = {}, ...absence }: Absence): Fault => ({
@@ -50,14 +51,14 @@ const hanging = ({ part, ...absence }: Absence): Fault => ({
 });
 
 export const killedApi = killed(api);
+export const killedAuthority = killed(authority);
 
-/** As an operator does it: the second start is at once, so that nothing has to be told of it. */
-const restarted = ({ part, cutsOff = [], refuses = {} }: Absence): Fault => ({
+/** As an operator does it: the second start is at once, so that nothing has to be told of it, and no copy becomes too old. */
+const restarted = ({ part, cutsOff = [] }: Absence): Fault => ({
   name: `restart of ${part}`,
   disturbs: [part],
   degrades: [],
   cutsOff,
-  refuses,
   begin: (stage) => stage.part(part).restart(),
   end: async () => {},
 });

@@ -76,6 +76,8 @@ export interface Recorded {
   readonly mendedAt: number;
   readonly disturbs: readonly PartName[];
   readonly degrades: readonly PartName[];
+  readonly noticedSeconds?: number | undefined;
+  readonly servesSeconds: number;
   readonly refuses: Refusals;
   readonly cutsOff: readonly PartName[];
   /** Seconds from an acknowledged revocation on after which nothing of it is accepted, where the feed is not cut off. */

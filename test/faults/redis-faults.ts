@@ -14,6 +14,7 @@ export const failOver: Environment = {
       name: "fail-over of Redis, with what was written for 5 s lost",
       disturbs: [],
       degrades: targets,
+      noticedSeconds: 8,
       refuses: each(targets, "replay_store_unavailable"),
       // What was stamped before the loss is refused for as long as it could be a replay: the skew of clocks, and 10 s.
       recoverySeconds: 60,

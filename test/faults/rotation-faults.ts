@@ -5,6 +5,7 @@ import { Device } from "../../packages/authority/test/running-authority.js";
 import { Program } from "../../scripts/machines.js";
 import type { Environment } from "./environment.js";
 import type { Fault } from "./fault.js";
+import { HeldConnection } from "./held-connection.js";
 import { amesh, dirOf } from "./launches.js";
 import { signedBy } from "./proof.js";
 import { Lines, send } from "./send.js";
@@ -78,15 +79,17 @@ async function goOver({ account }: Stage, device: Enrolled["device"], next: Devi
 
 const renewals = 3;
 
-/** The gateway's, as what renews certificates does it. Every request comes over a connection of its own. */
+/** The gateway's, as what renews certificates does it. Callers open a connection for each request; one stays open. */
 const newCertificates: Fault = {
   ...unnoticed,
   name: `the gateway's certificate is replaced ${renewals} times`,
   async begin(stage) {
     const { certificate } = stage.scene;
     if (certificate === undefined) throw new TypeError("This stage has no certificate.");
-    for (let i = 0; i < renewals; i++)
-      await certificate.presented(stage.part("gateway").url, await certificate.renew());
+    const { url } = stage.part("gateway");
+    const held = await HeldConnection.open(url, certificate.ca);
+    for (let i = 0; i < renewals; i++) await certificate.presented(url, await certificate.renew());
+    held.close();
   },
 };
 

@@ -5,7 +5,7 @@ import { findingsIn, holdingOf, type LogMark, markOf, rowsBehind } from "./evide
 import { boundSeconds } from "./explained.js";
 import type { Fault } from "./fault.js";
 import { growth, type InvariantName, invariants } from "./invariants.js";
-import { authorityUrl, logOf, type Protection } from "./launches.js";
+import { authorityUrl, freshSeconds, logOf, type Protection } from "./launches.js";
 import { Office } from "./office.js";
 import { Pairings } from "./pairings.js";
 import { type PartName, partNames } from "./part.js";
@@ -124,10 +124,15 @@ export class Trials {
       recoverySeconds = 15,
       disturbs,
       degrades,
+      noticedSeconds,
+      servesSeconds = freshSeconds,
       refuses = {},
       cutsOff = [],
     } = fault;
-    const told = { disturbs, degrades, refuses, cutsOff, pushSeconds: push, recoverySeconds };
+    const told = {
+      ...{ disturbs, degrades, noticedSeconds, servesSeconds, refuses, cutsOff },
+      ...{ pushSeconds: push, recoverySeconds },
+    };
     const stage = this.#stage;
     const [first, second, last] = leaving;
     const ofAuthority = markOf("authority", logOf(stage.scene, "authority"));

@@ -59,8 +59,12 @@ export class Account {
     return `${this.running.url}/v1/enrollments`;
   }
 
+  askPasscode(by = this.master): Promise<Response> {
+    return post(by.fetch, `${this.running.url}/v1/passcodes`);
+  }
+
   async passcode(by = this.master): Promise<string> {
-    const answer = await post(by.fetch, `${this.running.url}/v1/passcodes`);
+    const answer = await this.askPasscode(by);
     expect(answer.status).toBe(201);
     return (await answer.json()).passcode;
   }
