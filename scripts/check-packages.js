@@ -6,7 +6,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readFlags } from "./flags.js";
 import { audit } from "./packages/audit.js";
 import { cleanBuild } from "./packages/clean-build.js";
 import { compileConsumer, installConsumer, runConsumer } from "./packages/consumer.js";
@@ -21,8 +21,12 @@ import { root } from "./run.js";
 import { install } from "./setup.js";
 import { printTable } from "./table.js";
 
-const { values: flags } = parseArgs({
-  options: { out: { type: "string" }, "require-audit": { type: "boolean", default: false } },
+const usage = `npm run check:packages -- [--out FOLDER] [--require-audit]
+  --out FOLDER      leave what passed there: tarballs, a bill of materials for each, SHA256SUMS
+  --require-audit   fail where the registry does not answer npm audit`;
+const flags = readFlags(usage, {
+  out: { type: "string" },
+  "require-audit": { type: "boolean", default: false },
 });
 await install();
 

@@ -4,9 +4,9 @@
  * where npm test finds it. Ends with a table; exit status 1 where there was a fault.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { rolldown } from "rolldown";
+import { fail, readFlags } from "./flags.js";
 import { root } from "./run.js";
 import { build, install } from "./setup.js";
 
@@ -15,15 +15,17 @@ const forever = 15_000;
 const corpus = join(root, "test/fuzz/corpus");
 const built = join(root, "test/fuzz/dist");
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "3" },
-    seed: { type: "string", default: String(Date.now() % 2 ** 31) },
-    only: { type: "string", multiple: true },
-  },
+const usage = `npm run fuzz -- [--seconds N] [--only NAME …] [--seed N]
+  --seconds N   for each parser; default 3
+  --only NAME   this parser alone, as the table names it; may be given again
+  --seed N      the same inputs again`;
+const values = readFlags(usage, {
+  seconds: { type: "string", default: "3" },
+  seed: { type: "string", default: String(Date.now() % 2 ** 31) },
+  only: { type: "string", multiple: true },
 });
 const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
-if (!(seconds > 0) || !Number.isSafeInteger(seed)) throw new TypeError("--seconds and --seed take numbers.");
+if (!(seconds > 0) || !Number.isSafeInteger(seed)) fail("--seconds and --seed take numbers", usage);
 
 await install();
 await build();
@@ -31,7 +33,7 @@ await bundle();
 const { targets } = await import(join(built, "targets.js"));
 const { keep } = await import(join(built, "corpus.js"));
 const unknown = values.only?.filter((name) => !targets.some((target) => target.name === name)) ?? [];
-if (unknown.length > 0) throw new TypeError(`There is no target ${unknown.join(", ")}.`);
+if (unknown.length > 0) fail(`there is no parser ${unknown.join(", ")}`, usage);
 const chosen = targets.filter(({ name }) => values.only?.includes(name) ?? true);
 
 const minutes = Math.ceil((chosen.length * seconds) / 60);
