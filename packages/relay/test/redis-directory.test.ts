@@ -150,6 +150,39 @@ describe("a Redis whose answer is there", () => {
   });
 });
 
+/** A way to a Redis of its own. */
+async function openLink(down: (reason: string) => void = () => undefined) {
+  const redis = await RedisServer.start(onTestFinished);
+  const connections = await openConnections(redis.url);
+  const link = await new Promise<RedisLink>((resolve) => {
+    const made = new RedisLink(connections, () => "to:test", {
+      probe: async () => undefined,
+      up: () => resolve(made),
+      down,
+      forgot: () => undefined,
+      heard: () => undefined,
+      heat: () => undefined,
+    });
+  });
+  onTestFinished(() => link.close("instance:test"));
+  return { redis, connections, link };
+}
+
+describe("payloads that wait for Redis", () => {
+  test("leave room for how sessions begin and end", async () => {
+    const { redis, link } = await openLink();
+    redis.pause();
+    const text = "A".repeat(65_536);
+    const payloads = Array.from({ length: 300 }, () => link.publish("to:other", text, true));
+    const word = link.publish("to:other", "ended", false);
+    redis.resume();
+    const refused = (await Promise.allSettled(payloads)).filter(({ status }) => status === "rejected");
+    expect(refused.length).toBeGreaterThan(0);
+    expect(await word).toBe(false);
+    expect(link.isUp).toBe(true);
+  });
+});
+
 describe("a Redis that is slow", () => {
   /** Answers after 700 ms. */
   const source = `
@@ -160,20 +193,8 @@ describe("a Redis that is slow", () => {
   const slow = { source, sha: createHash("sha1").update(source).digest("hex") };
 
   test("is not gone while it answers others", async () => {
-    const redis = await RedisServer.start(onTestFinished);
     const down = vi.fn();
-    const connections = await openConnections(redis.url);
-    const link = await new Promise<RedisLink>((resolve) => {
-      const made = new RedisLink(connections, () => "to:test", {
-        probe: async () => undefined,
-        up: () => resolve(made),
-        down,
-        forgot: () => undefined,
-        heard: () => undefined,
-        heat: () => undefined,
-      });
-    });
-    onTestFinished(() => link.close("instance:test"));
+    const { connections, link } = await openLink(down);
     await connections.commands.script("LOAD", source);
     const first = link.ask(slow, [], []);
     // Redis holds back the answers to all that it reads at a time: let it read this one alone.
