@@ -17,6 +17,8 @@ export const returningCrowd: Environment = {
       refuses: each(targets, "trust_stale"),
       cutsOff: targets,
       recoverySeconds: 30,
+      // Each goes to all of them, and they share the machine with the authority.
+      revokeEveryMs: 4000,
       async begin(stage) {
         await crowd.gather(stage.scene);
         await stage.part("authority").kill();

@@ -28,6 +28,8 @@ export interface Fault {
    * and everywhere it counts after 1 s.
    */
   readonly cutsOff?: readonly Target[];
+  /** Milliseconds between revocations of tokens. Default 500. */
+  readonly revokeEveryMs?: number;
   begin(stage: Stage): Promise<void>;
   end(stage: Stage): Promise<void>;
 }

@@ -30,6 +30,8 @@ export interface OfficeScene {
   /** May revoke tokens. */
   readonly operator: Pick<Device, "id" | "fetch">;
   readonly callers: readonly Device[];
+  /** Milliseconds between revocations of tokens. Default 500. */
+  readonly revokeEveryMs?: number | undefined;
 }
 
 const mintEveryMs = 40;
@@ -60,7 +62,7 @@ export class Office {
         if (caller !== undefined && this.tokens.length < mostTokens) await this.#mint(caller);
       }),
       this.#again(extendEveryMs, () => this.#decide(extended.id, "extend", { lifetime: 86_400 })),
-      this.#again(revokeEveryMs, () => this.#revokeToken()),
+      this.#again(scene.revokeEveryMs ?? revokeEveryMs, () => this.#revokeToken()),
       this.#again(enrollEveryMs, () => this.#enroll()),
     ]);
   }

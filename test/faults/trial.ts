@@ -143,7 +143,10 @@ export class Trials {
     const { account } = stage;
     const operator = stage.scene.without === "memory of the authority" ? forgetful : stage.operator;
     const office = new Office(
-      { url: authorityUrl(stage.scene), account, operator, callers: devices },
+      {
+        ...{ url: authorityUrl(stage.scene), account, operator, callers: devices },
+        revokeEveryMs: fault.revokeEveryMs,
+      },
       extended,
     );
     await this.#begun(office);
