@@ -120,7 +120,8 @@ describe("the keys of an issuer", () => {
     const source = createJwksSource({ issuers: [server.url], importKey });
     onTestFinished(() => source.close());
     await source.preWarm();
-    expect(timers()).toBe(before);
+    // Those of before may end meanwhile.
+    expect(timers()).toBeLessThanOrEqual(before);
   });
 
   it("are fetched no more after close", async () => {
