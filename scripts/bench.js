@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { reportMissing } from "./components.js";
+import { fail } from "./flags.js";
 import { mustRun, root, run } from "./run.js";
 import { build, install } from "./setup.js";
 
@@ -76,12 +77,7 @@ if (flags.includes("--help")) {
   process.exit();
 }
 const unknown = wanted.filter((name) => !all.has(name));
-if (unknown.length > 0) {
-  console.error(
-    `amesh: error: there is no bench ${unknown.join(", ")}\n  npm run bench -- --help lists them`,
-  );
-  process.exit(2);
-}
+if (unknown.length > 0) fail(`there is no bench ${unknown.join(", ")}`, "npm run bench -- --help lists them");
 
 await install();
 await build();

@@ -4,16 +4,14 @@
  */
 import { resolve } from "node:path";
 import { provideComponents } from "./components.js";
+import { fail } from "./flags.js";
 import { run } from "./run.js";
 import { build, install } from "./setup.js";
 
 const given = process.argv.slice(2);
 const at = given.indexOf("--json");
 const [, file] = at < 0 ? [] : given.splice(at, 2);
-if (at >= 0 && file === undefined) {
-  console.error("amesh: error: --json needs a file");
-  process.exit(2);
-}
+if (at >= 0 && file === undefined) fail("--json needs a file", "npm run test:faults -- --json FILE");
 
 await install();
 await build();
