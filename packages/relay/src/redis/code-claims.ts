@@ -64,9 +64,9 @@ export class CodeClaims {
     if (life > leaseMs) this.#leases.add(claim, now());
     const args = [claim.id, String(Math.min(life, leaseMs)), address, kindOf(code)];
     this.#asked.add(claim);
-    ask(claimScript, [keyOf(code)], args).then(
+    const asked = ask(claimScript, [keyOf(code)], args).finally(() => this.#asked.delete(claim));
+    asked.then(
       (reply) => {
-        this.#asked.delete(claim);
         if (reply.word === "claimed") {
           // A script that Redis did not know is sent twice: what gives the code back may have come in between.
           if (!this.#byId.has(claim.id)) this.#giveBack(claim);
@@ -75,10 +75,7 @@ export class CodeClaims {
         this.#drop(claim);
         settle(refusalOf(reply));
       },
-      () => {
-        this.#asked.delete(claim);
-        settle("relay_store_unavailable");
-      },
+      () => settle("relay_store_unavailable"),
     );
   }
 
