@@ -2,9 +2,9 @@ import { renameSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { connect } from "node:tls";
 import { type CertificateFiles, makeCertificate } from "../fixtures/certificates.js";
 import { audience } from "./launches.js";
+import { secureConnection } from "./secure-connection.js";
 
 /** In which a new certificate is presented: the gateway looks every 5 s, and may see the key before its certificate once. */
 const patienceMs = 12_000;
@@ -53,15 +53,11 @@ export class GatewayCertificate {
     }
   }
 
-  #subjectAt(url: string): Promise<string> {
-    const { hostname: host, port } = new URL(url);
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host, port: Number(port), servername: audience, ca: this.ca }, () => {
-        resolve(String(socket.getPeerCertificate().subject.CN));
-        socket.destroy();
-      });
-      socket.on("error", reject);
-    });
+  async #subjectAt(url: string): Promise<string> {
+    const socket = await secureConnection(url, this.ca);
+    const { subject } = socket.getPeerCertificate();
+    socket.destroy();
+    return String(subject.CN);
   }
 }
 

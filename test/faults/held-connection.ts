@@ -1,6 +1,6 @@
-import { once } from "node:events";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { audience } from "./launches.js";
+import { secureConnection } from "./secure-connection.js";
 
 const everyMs = 250;
 
@@ -23,10 +23,7 @@ export class HeldConnection {
   }
 
   static async open(url: string, ca: string): Promise<HeldConnection> {
-    const { hostname: host, port } = new URL(url);
-    const socket = connect({ host, port: Number(port), servername: audience, ca });
-    await once(socket, "secureConnect");
-    return new HeldConnection(socket);
+    return new HeldConnection(await secureConnection(url, ca));
   }
 
   /** @throws Error where it was cut, or never answered */

@@ -130,8 +130,14 @@ export class Trials {
       cutsOff = [],
     } = fault;
     const told = {
-      ...{ disturbs, degrades, noticedSeconds, servesSeconds, refuses, cutsOff },
-      ...{ pushSeconds: push, recoverySeconds },
+      disturbs,
+      degrades,
+      noticedSeconds,
+      servesSeconds,
+      refuses,
+      cutsOff,
+      pushSeconds: push,
+      recoverySeconds,
     };
     const stage = this.#stage;
     const [first, second, last] = leaving;
@@ -144,7 +150,10 @@ export class Trials {
     const operator = stage.scene.without === "memory of the authority" ? forgetful : stage.operator;
     const office = new Office(
       {
-        ...{ url: authorityUrl(stage.scene), account, operator, callers: devices },
+        url: authorityUrl(stage.scene),
+        account,
+        operator,
+        callers: devices,
         revokeEveryMs: fault.revokeEveryMs,
       },
       extended,
